@@ -1,1 +1,2 @@
-//! x
+//! Frontdesk: the system between OpenAI's webhooks and the support ticket.
+pub mod domain;

@@ -1,0 +1,5 @@
+//! The words: plain data and pure rules. Nothing here waits, fails on a
+//! network, or knows a database.
+
+pub mod failure;
+pub mod resource;
