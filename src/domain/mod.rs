@@ -3,3 +3,5 @@
 
 pub mod failure;
 pub mod resource;
+pub mod secret;
+pub mod verify;
