@@ -1,0 +1,199 @@
+//! Answering the lines of a batch, and all that can be wrong with the answers.
+
+use super::check::Line;
+use crate::api::validate;
+use crate::chance::Dice;
+use crate::clock;
+use crate::output::answer::end;
+use crate::output::shape::{Facts, ended};
+use crate::output::text::half;
+use crate::plan::Plan;
+use crate::settings::Tuning;
+use serde_json::{Value, json};
+
+/// Which lines are answered, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Every line.
+    All,
+    /// About half of them; the rest is left out.
+    Partial,
+    /// About half of them; the rest is reported as expired.
+    Expired,
+    /// None: every line is rejected.
+    Rejected,
+    /// Most of them, with every irregularity that was ever seen.
+    Irregular,
+}
+
+/// The two files of a batch, and what it claims to have done.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) output: Vec<u8>,
+    pub(crate) errors: Vec<u8>,
+    pub(crate) total: usize,
+    pub(crate) completed: usize,
+    pub(crate) failed: usize,
+}
+
+/// Writes both files. The order of the lines is never that of the input.
+pub(crate) fn write(
+    tuning: &Tuning,
+    seed: u64,
+    batch: &str,
+    mut lines: Vec<Line>,
+    extent: Extent,
+) -> Written {
+    let total = lines.len();
+    let mut dice = Dice::new(seed, &[batch.as_bytes(), b"lines"]);
+    dice.shuffle(&mut lines);
+    let done = match extent {
+        Extent::Partial | Extent::Expired => total / 2,
+        Extent::Rejected => 0,
+        Extent::All | Extent::Irregular => total,
+    };
+    let rest = lines.split_off(done);
+    let mut made = Vec::new();
+    let mut rejected = Vec::new();
+    for line in lines {
+        let answer = answer(tuning, seed, batch, &line);
+        let bucket = if answer["response"]["status_code"] == 200 {
+            &mut made
+        } else {
+            &mut rejected
+        };
+        bucket.push(answer);
+    }
+    match extent {
+        Extent::Expired => rejected.extend(rest.iter().map(|line| expired(seed, batch, line))),
+        Extent::Rejected => rejected.extend(rest.iter().map(|line| refused(seed, batch, line))),
+        _ => {}
+    }
+    let mut written = Written {
+        total,
+        completed: made.len(),
+        failed: rejected.len(),
+        ..Written::default()
+    };
+    let mut output: Vec<String> = made.iter().map(Value::to_string).collect();
+    if extent == Extent::Irregular {
+        // The counts keep claiming that all went well, as they did in the wild.
+        output = irregular(seed, batch, made, &mut rejected);
+    }
+    dice.shuffle(&mut output);
+    written.output = join(output);
+    written.errors = join(rejected.iter().map(Value::to_string).collect());
+    written
+}
+
+fn join(lines: Vec<String>) -> Vec<u8> {
+    let mut file = Vec::new();
+    for line in lines {
+        file.extend_from_slice(line.as_bytes());
+        file.push(b'\n');
+    }
+    file
+}
+
+/// Ids for one line.
+fn dice(seed: u64, batch: &str, custom_id: &str) -> Dice {
+    Dice::new(seed, &[batch.as_bytes(), custom_id.as_bytes()])
+}
+
+fn shell(seed: u64, batch: &str, custom_id: &str, response: Value, error: Value) -> Value {
+    let id = dice(seed, batch, custom_id).hex(32);
+    json!({"id": format!("batch_req_{id}"), "custom_id": custom_id, "response": response, "error": error})
+}
+
+fn answer(tuning: &Tuning, seed: u64, batch: &str, line: &Line) -> Value {
+    let mut names = dice(seed, batch, &line.custom_id);
+    let (id, request_id) = (
+        format!("resp_{}", names.hex(48)),
+        format!("req_{}", names.hex(32)),
+    );
+    let (status, body) = match validate::response(&line.body) {
+        Err(error) => (400, error.body()),
+        Ok(()) => {
+            let plan = Plan::draw(tuning, seed, &id, |key| pair(line, key));
+            let ending = end(&line.body, seed, &id, &plan);
+            let now = clock::now_s();
+            let facts = Facts {
+                id: &id,
+                created_at: now,
+                background: false,
+            };
+            (200, ended(facts, &line.body, ending, now))
+        }
+    };
+    let response = json!({"status_code": status, "request_id": request_id, "body": body});
+    shell(seed, batch, &line.custom_id, response, Value::Null)
+}
+
+/// What a script can tell a line by.
+fn pair(line: &Line, key: &str) -> Option<String> {
+    let told = line.body["metadata"][key].as_str().map(str::to_owned);
+    told.or_else(|| match key {
+        "custom_id" => Some(line.custom_id.clone()),
+        "ticket_id" => line.custom_id.split(':').next().map(str::to_owned),
+        _ => None,
+    })
+}
+
+fn expired(seed: u64, batch: &str, line: &Line) -> Value {
+    let error = json!({"code": "batch_expired", "message":
+        "This request could not be executed before the completion window expired."});
+    shell(seed, batch, &line.custom_id, Value::Null, error)
+}
+
+/// Rejected by the API: `error` stays null, and the status tells.
+fn refused(seed: u64, batch: &str, line: &Line) -> Value {
+    let request_id = format!("req_{}", dice(seed, batch, &line.custom_id).hex(32));
+    let body = json!({"error": {"message": "max_output_tokens is too large.",
+        "type": "invalid_request_error", "param": "max_output_tokens", "code": null}});
+    let response = json!({"status_code": 400, "request_id": request_id, "body": body});
+    shell(seed, batch, &line.custom_id, response, Value::Null)
+}
+
+/// Spoils a line for each irregularity, as far as there are lines, and adds one nobody asked for.
+fn irregular(
+    seed: u64,
+    batch: &str,
+    mut made: Vec<Value>,
+    rejected: &mut Vec<Value>,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    let stray = shell(
+        seed,
+        batch,
+        "nobody-asked-for-this",
+        json!({"status_code": 200,
+        "request_id": "req_0", "body": {"id": "resp_0", "object": "response",
+        "status": "completed", "output": []}}),
+        Value::Null,
+    );
+    lines.push(stray.to_string());
+    if let Some(twice) = made.last() {
+        lines.push(twice.to_string());
+        lines.push(twice.to_string());
+        made.pop();
+    }
+    let custom_id = |value: &Value| value["custom_id"].as_str().unwrap_or_default().to_owned();
+    if let Some(value) = made.pop() {
+        let line = Line {
+            custom_id: custom_id(&value),
+            body: Value::Null,
+        };
+        rejected.push(refused(seed, batch, &line));
+    }
+    if let Some(value) = made.pop() {
+        let nothing = json!({"status_code": 0, "request_id": "", "body": {}});
+        lines.push(shell(seed, batch, &custom_id(&value), nothing, Value::Null).to_string());
+    }
+    // The next one is simply missing.
+    made.pop();
+    if let Some(value) = made.pop() {
+        lines.push(half(&value.to_string()));
+    }
+    lines.extend(made.iter().map(Value::to_string));
+    lines
+}
