@@ -1,7 +1,16 @@
 //! The words: plain data and pure rules. Nothing here waits, fails on a
 //! network, or knows a database.
 
+pub mod delivery;
+pub mod effect;
+pub mod event;
 pub mod failure;
+pub mod hold;
+pub mod id;
+pub mod job;
 pub mod resource;
 pub mod secret;
+pub mod submission;
+pub mod ticket;
+pub mod trail;
 pub mod verify;

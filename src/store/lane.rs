@@ -1,0 +1,166 @@
+//! The threads that hold the database connections.
+//!
+//! One writer thread owns the only writing connection. It takes whatever is
+//! waiting, runs it all in **one** transaction, commits once, and only then
+//! answers everybody: concurrent requests share one fsync, and a lone request
+//! waits for nobody. This is group commit without a timer.
+//!
+//! SQLite calls block, so they get threads of their own and never an async one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::StoreError;
+
+/// How many units share a transaction at most. Beyond a few hundred rows the
+/// fsync is amortised and a larger group only makes the first one wait longer.
+const MAX_GROUP: usize = 256;
+
+/// Work for a thread with a connection: it runs, and later it answers.
+pub(super) trait Unit: Send {
+    /// Does the work inside a transaction. May be called a second time, alone,
+    /// when a group could not be committed.
+    fn run(&mut self, connection: &Connection) -> Result<(), StoreError>;
+    /// Tells the waiting caller. `committed` is the fate of the transaction.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Call<F, T> {
+    work: F,
+    result: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<F, T> Unit for Call<F, T>
+where
+    F: FnMut(&Connection) -> Result<T, StoreError> + Send,
+    T: Send,
+{
+    fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        self.result = Some((self.work)(connection)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let answer = match (committed, self.result) {
+            (Ok(()), Some(result)) => Ok(result),
+            (Ok(()), None) => Err(StoreError::Closed),
+            (Err(error), _) => Err(error),
+        };
+        // The caller may have gone away; what it asked for has happened anyway.
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// A way to hand work to the threads behind it.
+#[derive(Clone)]
+pub(super) struct Lane {
+    queue: mpsc::Sender<Box<dyn Unit>>,
+}
+
+impl Lane {
+    /// Starts the writer thread. `depth` units may wait before callers do.
+    pub(super) fn writer(connection: Connection, depth: usize) -> Result<(Lane, thread::JoinHandle<()>), StoreError> {
+        let (queue, waiting) = mpsc::channel(depth);
+        let thread = spawn("store-writer", move || write_in_groups(&connection, waiting))?;
+        Ok((Lane { queue }, thread))
+    }
+
+    /// Starts one reader thread a connection, all taking from one queue.
+    pub(super) fn readers(connections: Vec<Connection>, depth: usize) -> Result<Lane, StoreError> {
+        let (queue, waiting) = mpsc::channel(depth);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for connection in connections {
+            let waiting = Arc::clone(&waiting);
+            spawn("store-reader", move || read_one_by_one(&connection, &waiting))?;
+        }
+        Ok(Lane { queue })
+    }
+
+    /// Runs `work` on a thread of this lane, waiting for a place if there is none.
+    pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let call = Box::new(Call { work, result: None, reply });
+        self.queue.send(call).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// As [`Lane::run`], but refuses at once when the queue is full.
+    pub(super) async fn run_if_room<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let call = Box::new(Call { work, result: None, reply });
+        self.queue.try_send(call).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => StoreError::Full,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, StoreError> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| StoreError::Open(format!("cannot start a thread: {error}")))
+}
+
+fn write_in_groups(connection: &Connection, mut waiting: mpsc::Receiver<Box<dyn Unit>>) {
+    let mut group = Vec::with_capacity(MAX_GROUP);
+    while let Some(first) = waiting.blocking_recv() {
+        group.push(first);
+        while group.len() < MAX_GROUP {
+            match waiting.try_recv() {
+                Ok(unit) => group.push(unit),
+                Err(_) => break,
+            }
+        }
+        commit_group(connection, &mut group);
+    }
+}
+
+fn commit_group(connection: &Connection, group: &mut Vec<Box<dyn Unit>>) {
+    let committed = in_transaction(connection, || group.iter_mut().try_for_each(|unit| unit.run(connection)));
+    match committed {
+        Ok(()) => group.drain(..).for_each(|unit| unit.answer(Ok(()))),
+        Err(error) if group.len() == 1 || !error.is_of_one_unit() => {
+            group.drain(..).for_each(|unit| unit.answer(Err(error.clone())));
+        }
+        // One unit spoiled the transaction for the others: each gets its own.
+        Err(_) => {
+            for mut unit in group.drain(..) {
+                let committed = in_transaction(connection, || unit.run(connection));
+                unit.answer(committed);
+            }
+        }
+    }
+}
+
+fn in_transaction(connection: &Connection, work: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreError> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let done = work().and_then(|()| Ok(connection.prepare_cached("COMMIT")?.execute([]).map(drop)?));
+    if done.is_err() && !connection.is_autocommit() {
+        // A failed rollback leaves the transaction open; the next BEGIN then
+        // fails and its callers are told, so nothing is lost silently.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    done
+}
+
+fn read_one_by_one(connection: &Connection, waiting: &Mutex<mpsc::Receiver<Box<dyn Unit>>>) {
+    loop {
+        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+        let Some(mut unit) = next else { return };
+        // One snapshot for all that the unit reads.
+        let read = connection.execute_batch("BEGIN").map_err(StoreError::from).and_then(|()| unit.run(connection));
+        let _ = connection.execute_batch("ROLLBACK");
+        unit.answer(read);
+    }
+}

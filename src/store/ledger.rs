@@ -1,0 +1,165 @@
+//! The submission ledger: what we started at OpenAI, written before the call.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::{Store, StoreError};
+use crate::domain::failure::Failure;
+use crate::domain::submission::Placement;
+
+/// A submission about to be made.
+#[derive(Debug, Clone)]
+pub struct NewSubmission {
+    /// `sub_…`
+    pub id: String,
+    /// The OpenAI project.
+    pub project: String,
+    /// The ticket the work is for.
+    pub ticket_id: String,
+    /// The workflow's name.
+    pub workflow: String,
+    /// Which prompt, so that results can be compared later.
+    pub prompt_version: String,
+    /// The ticket's revision the prompt was made from.
+    pub ticket_revision: i64,
+    /// Who asked.
+    pub actor: String,
+    /// Now, in ms.
+    pub created_at_ms: i64,
+}
+
+/// A submission as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// `sub_…`
+    pub id: String,
+    /// The OpenAI project.
+    pub project: String,
+    /// The ticket the work is for.
+    pub ticket_id: String,
+    /// The workflow's name.
+    pub workflow: String,
+    /// `starting`, `started`, `refused`, `unknown` or `ended`.
+    pub state: String,
+    /// OpenAI's id, once known.
+    pub resource_id: Option<String>,
+    /// In ms.
+    pub created_at_ms: i64,
+    /// When OpenAI accepted it, in ms.
+    pub started_at_ms: Option<i64>,
+    /// Why it was not started, or may not have been.
+    pub error: Option<String>,
+}
+
+impl Store {
+    /// Writes the row that says: we are about to start this.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed; nothing must be started then.
+    pub async fn begin_submission(&self, new: NewSubmission) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            connection.execute(
+                "INSERT INTO submissions (id, project, ticket_id, workflow, prompt_version, ticket_revision, state, created_at, actor)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'starting', ?7, ?8)",
+                (&new.id, &new.project, &new.ticket_id, &new.workflow, &new.prompt_version, new.ticket_revision, new.created_at_ms, &new.actor),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// OpenAI accepted it. The webhook may have been here first: what a worker
+    /// has found out by then stays.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed.
+    pub async fn submission_started(&self, id: String, resource_id: String, now_ms: i64) -> Result<(), StoreError> {
+        self.write(move |connection| bind(connection, &id, &resource_id, now_ms).map(drop)).await
+    }
+
+    /// OpenAI refused it (`known`), or nobody can tell whether it runs.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed.
+    pub async fn submission_failed(&self, id: String, failure: Failure, known: bool) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            connection.execute(
+                "UPDATE submissions SET state = ?2, error_cause = ?3, error_detail = ?4 WHERE id = ?1 AND state = 'starting'",
+                (&id, if known { "refused" } else { "unknown" }, failure.cause().code(), failure.to_string()),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Finds the submission that a fetched resource names in its metadata, and
+    /// ties the two together. None when there is no such row, or it belongs to
+    /// another resource.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed.
+    pub async fn place_by_submission(&self, project: String, resource_id: String, submission_id: String, now_ms: i64) -> Result<Option<Placement>, StoreError> {
+        self.write(move |connection| {
+            bind(connection, &submission_id, &resource_id, now_ms)?;
+            placement_of(connection, &project, &resource_id)
+        })
+        .await
+    }
+
+    /// One submission.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn submission(&self, id: String) -> Result<Option<Submission>, StoreError> {
+        self.read(move |connection| one(connection, "SELECT * FROM submissions WHERE id = ?1", &id)).await
+    }
+}
+
+/// Ties a submission to its resource, once.
+fn bind(connection: &Connection, id: &str, resource_id: &str, now_ms: i64) -> Result<bool, StoreError> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE submissions SET resource_id = ?2, started_at = ?3,
+                    state = CASE state WHEN 'ended' THEN 'ended' ELSE 'started' END, error_cause = NULL, error_detail = NULL
+             WHERE id = ?1 AND resource_id IS NULL
+               AND NOT EXISTS (SELECT 1 FROM submissions other WHERE other.project = submissions.project AND other.resource_id = ?2)",
+        )?
+        .execute((id, resource_id, now_ms))?;
+    Ok(changed == 1)
+}
+
+/// Where a resource of ours belongs.
+pub(super) fn placement_of(connection: &Connection, project: &str, resource_id: &str) -> Result<Option<Placement>, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT ticket_id, workflow, id, ticket_revision FROM submissions WHERE project = ?1 AND resource_id = ?2")?
+        .query_row((project, resource_id), |row| {
+            Ok(Placement { ticket_id: row.get(0)?, workflow: row.get(1)?, submission_id: row.get(2)?, ticket_revision: row.get(3)? })
+        })
+        .optional()?)
+}
+
+/// The submission's result has been dealt with.
+pub(super) fn end(connection: &Connection, id: &str, now_ms: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE submissions SET state = 'ended', ended_at = coalesce(ended_at, ?2) WHERE id = ?1")?
+        .execute((id, now_ms))?;
+    Ok(())
+}
+
+/// One submission by a query that selects all columns.
+pub(super) fn one(connection: &Connection, sql: &str, id: &str) -> Result<Option<Submission>, StoreError> {
+    Ok(connection.prepare_cached(sql)?.query_row([id], read).optional()?)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Submission> {
+    Ok(Submission {
+        id: row.get("id")?,
+        project: row.get("project")?,
+        ticket_id: row.get("ticket_id")?,
+        workflow: row.get("workflow")?,
+        state: row.get("state")?,
+        resource_id: row.get("resource_id")?,
+        created_at_ms: row.get("created_at")?,
+        started_at_ms: row.get("started_at")?,
+        error: row.get("error_detail")?,
+    })
+}

@@ -1,0 +1,233 @@
+//! What we remember. One database; every method of [`Store`] is one
+//! transaction, and there is a file for each kind of reader:
+//!
+//! | file | who uses it |
+//! |---|---|
+//! | `inbox` | the front desk: deliveries, refusals |
+//! | `queue` | the back office: claim, heartbeat, settle |
+//! | `effects` | the back office: results, intents and receipts |
+//! | `ledger` | starting work: submissions |
+//! | `reviews` | people who decide |
+//! | `records` | people who look: lists, `why`, counts |
+//! | `desk` | the built-in helpdesk |
+//! | `alerts`, `tokens` | operators |
+
+mod alerts;
+mod checkpoint;
+mod desk;
+mod effects;
+mod inbox;
+mod lane;
+mod ledger;
+mod migrate;
+mod queue;
+mod records;
+mod reviews;
+mod row;
+mod tokens;
+mod why;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Notify;
+
+pub use alerts::Alert;
+pub use desk::{DeskTicket, Draft, NewTicket, StoredMessage, TicketPatch};
+pub use effects::{Applied, Intent, Planned, Standing};
+pub use inbox::RefusalTally;
+pub use ledger::{NewSubmission, Submission};
+pub use migrate::{Migrated, SCHEMA_VERSION};
+pub use queue::{Claim, ClaimedJob, Discarded, Retried, Settlement};
+pub use records::{Counts, Delivery, DeliveryFilter, Job, Page, PageRequest, StateCount};
+pub use reviews::{NewReview, Proposed, Review};
+pub use tokens::{Role, Token};
+
+
+/// Oldest SQLite that may write: 3.51.3 carries the fix of a WAL-reset
+/// corruption that 3.7.0 to 3.51.2 have. Source: sqlite.org/wal.html.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// How many units may wait for the writer. Past it the front desk answers 503.
+const WRITER_DEPTH: usize = 4096;
+const READER_DEPTH: usize = 1024;
+const READERS: usize = 2;
+
+/// Why the store could not do what it was asked. Never holds content.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Too many writes are waiting already.
+    #[error("the database cannot keep up: too many writes are waiting")]
+    Full,
+    /// The store has been shut down.
+    #[error("the database has been closed")]
+    Closed,
+    /// The database could not be opened or brought up to date.
+    #[error("cannot open the database: {0}")]
+    Open(String),
+    /// SQLite refused; the text is SQLite's own and names tables, never values.
+    #[error("database error ({code}): {text}")]
+    Sqlite {
+        /// SQLite's primary result code.
+        code: i32,
+        /// SQLite's message.
+        text: String,
+    },
+    /// A stored row does not make sense.
+    #[error("table {table}: column {column} holds a value this version cannot read")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// A row that must be there is not.
+    #[error("{0} not found")]
+    Missing(&'static str),
+}
+
+impl StoreError {
+    /// True when the error may concern one unit of a group only. A full disk or
+    /// a locked database concerns all of them, and trying each is a waste.
+    fn is_of_one_unit(&self) -> bool {
+        // SQLITE_BUSY, LOCKED, NOMEM, IOERR, FULL, CANTOPEN, READONLY
+        !matches!(self, StoreError::Sqlite { code: 5 | 6 | 7 | 8 | 10 | 13 | 14, .. })
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> StoreError {
+        match &error {
+            rusqlite::Error::SqliteFailure(failure, text) => StoreError::Sqlite {
+                code: failure.extended_code & 0xff,
+                text: text.clone().unwrap_or_else(|| failure.to_string()),
+            },
+            rusqlite::Error::QueryReturnedNoRows => StoreError::Missing("row"),
+            // These may quote a value; the kind is enough.
+            _ => StoreError::Sqlite { code: -1, text: "a statement could not be run or read".to_owned() },
+        }
+    }
+}
+
+impl From<StoreError> for crate::domain::failure::Failure {
+    fn from(error: StoreError) -> Self {
+        Self::retryable(crate::domain::failure::Cause::Store, error.to_string())
+    }
+}
+
+/// The database. Cheap to clone; all clones share the same threads.
+#[derive(Clone)]
+pub struct Store {
+    writer: lane::Lane,
+    readers: lane::Lane,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Rung when there may be something to claim. The poll is the truth; this
+    /// only saves waiting for it.
+    work: Notify,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the database at `path`, creating it if there is none, and brings
+    /// it up to date when `migrate` is true.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] when the file cannot be used, the library is too
+    /// old, or the schema is newer or (without `migrate`) older than this program.
+    pub fn open(path: &Path, migrate: bool) -> Result<Store, StoreError> {
+        if rusqlite::version_number() < OLDEST_SQLITE {
+            return Err(StoreError::Open(format!("SQLite {} is too old; 3.51.3 is needed", rusqlite::version())));
+        }
+        let mut connection = connect(path)?;
+        if migrate {
+            migrate::up(&mut connection)?;
+        } else {
+            migrate::check(&connection)?;
+        }
+        let readers = (0..READERS).map(|_| connect_to_read(path)).collect::<Result<Vec<_>, _>>()?;
+        let (writer, _thread) = lane::Lane::writer(connection, WRITER_DEPTH)?;
+        let readers = lane::Lane::readers(readers, READER_DEPTH)?;
+        let shared = Arc::new(Shared { work: Notify::new(), path: path.to_owned() });
+        checkpoint::start(path, &shared)?;
+        Ok(Store { writer, readers, shared })
+    }
+
+    /// Brings the database at `path` up to date and says what was done.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn migrate(path: &Path) -> Result<Migrated, StoreError> {
+        migrate::up(&mut connect(path)?)
+    }
+
+    /// Where the database is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Resolves when there may be new work. Ask for it *before* looking for
+    /// work, so that nothing falls between the look and the wait.
+    pub fn work_arrived(&self) -> tokio::sync::futures::Notified<'_> {
+        self.shared.work.notified()
+    }
+
+    fn ring(&self) {
+        // `notify_one` leaves a permit when nobody waits yet.
+        self.shared.work.notify_one();
+    }
+
+    /// True when a write can be committed now; the readiness check.
+    ///
+    /// # Errors
+    /// What SQLite says when it cannot.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.writer.run_if_room(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?)).await
+    }
+
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.writer.run(work).await
+    }
+
+    async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.readers.run(work).await
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path).map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
+    // FULL: a commit is on the disk before it is answered. Checkpoints are made
+    // by a thread of their own, away from the acknowledging path.
+    connection.execute_batch(
+        "PRAGMA busy_timeout = 5000;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA wal_autocheckpoint = 0;
+         PRAGMA foreign_keys = ON;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -65536;",
+    )
+    .map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+fn connect_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA cache_size = -8192;")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}

@@ -1,0 +1,399 @@
+//! The back office's queue. The job row *is* the queue entry: it is claimed by
+//! lease, and settled by whoever still holds the claim it was made under.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::effects::Applied;
+use super::{NewReview, Store, StoreError, alerts, effects, ledger, reviews};
+use crate::domain::failure::{Cause, Failure};
+use crate::domain::job::{self, Outcome};
+use crate::domain::submission::Placement;
+
+/// What a worker asks for.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The worker's name, shown to people.
+    pub worker: String,
+    /// Projects to take from; those whose key or quota is refused are left out.
+    pub projects: Vec<String>,
+    /// Most jobs to take of each project.
+    pub limit: usize,
+    /// How long the jobs are ours, in ms.
+    pub lease_ms: i64,
+    /// The time, in ms.
+    pub now_ms: i64,
+    /// A lease that ends on this attempt ends the job: what kills its worker
+    /// each time would otherwise go round for ever.
+    pub max_attempts: i64,
+}
+
+/// A job that is ours until its lease ends. It is made only here, cannot be
+/// copied, and [`Store::settle`] consumes it.
+#[derive(Debug)]
+pub struct ClaimedJob {
+    id: i64,
+    claim: i64,
+    /// Attempts so far, with this one.
+    pub attempt: i64,
+    /// The OpenAI project.
+    pub project: String,
+    /// As `response.completed`.
+    pub event_type: String,
+    /// The resource to fetch.
+    pub resource_id: String,
+    /// What an earlier attempt has fetched already.
+    pub kept: Option<String>,
+    /// Where it belongs, when we started it and know its id.
+    pub placement: Option<Placement>,
+    /// When OpenAI may forget the result, in ms.
+    pub forget_at_ms: i64,
+    /// When the job was queued, in ms.
+    pub queued_at_ms: i64,
+}
+
+impl ClaimedJob {
+    /// The job's number.
+    #[must_use]
+    pub fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// The fence: the number of this claim.
+    #[must_use]
+    pub fn claim(&self) -> i64 {
+        self.claim
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub enum Settlement {
+    /// The ticket has been changed.
+    Applied {
+        /// What was written where.
+        receipts: Vec<Applied>,
+    },
+    /// A person decides.
+    Held {
+        /// What the person will see.
+        review: Box<NewReview>,
+        /// What was written beside it (a draft).
+        receipts: Vec<Applied>,
+    },
+    /// Nothing to do.
+    Ignored {
+        /// Why, in our words.
+        reason: String,
+    },
+    /// To be tried again.
+    Retry {
+        /// Why.
+        failure: Failure,
+        /// Not before, in ms.
+        at_ms: i64,
+        /// Whether the attempt counts against the limit.
+        counts: bool,
+    },
+    /// Given up.
+    GaveUp {
+        /// Why.
+        failure: Failure,
+    },
+    /// Put back untouched, because this process is stopping.
+    Released,
+}
+
+/// What a person's `retry` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retried {
+    /// The job is queued again.
+    Queued,
+    /// The job is in a state that `retry` does not leave.
+    NotFailed,
+}
+
+/// What a person's `discard` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discarded {
+    /// The job is closed.
+    Done,
+    /// The job is in a state that `discard` does not leave, or is discarded already.
+    NotFailed,
+}
+
+impl Store {
+    /// Takes jobs that are due, soonest forgotten first.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed; nothing was claimed then.
+    pub async fn claim(&self, claim: Claim) -> Result<Vec<ClaimedJob>, StoreError> {
+        self.write(move |connection| {
+            let mut jobs = Vec::new();
+            for project in &claim.projects {
+                give_up_lost(connection, &claim, project)?;
+                claim_project(connection, &claim, project, &mut jobs)?;
+            }
+            Ok(jobs)
+        })
+        .await
+    }
+
+    /// Extends the leases of jobs, named by id and claim. Those that have been
+    /// claimed by someone else since are left alone.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed.
+    pub async fn heartbeat(&self, jobs: Vec<(i64, i64)>, until_ms: i64) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            let mut extend = connection
+                .prepare_cached("UPDATE jobs SET claimable_at = ?3 WHERE id = ?1 AND claims = ?2 AND state = 'processing'")?;
+            for (id, claim) in &jobs {
+                extend.execute((id, claim, until_ms))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Records how an attempt ended. Returns false, and changes nothing, when
+    /// the lease was lost and another worker has claimed the job since.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed. The lease then runs out and
+    /// the job is claimed again.
+    pub async fn settle(&self, job: ClaimedJob, placement: Option<Placement>, settlement: Settlement, now_ms: i64) -> Result<bool, StoreError> {
+        let again = matches!(settlement, Settlement::Retry { at_ms, .. } if at_ms <= now_ms) || matches!(settlement, Settlement::Released);
+        let settled = self.write(move |connection| settle(connection, &job, placement.as_ref(), &settlement, now_ms)).await?;
+        if again {
+            self.ring();
+        }
+        Ok(settled)
+    }
+
+    /// Makes the jobs that wait because OpenAI refused us due at once.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed.
+    pub async fn release_paused(&self, project: String, now_ms: i64) -> Result<usize, StoreError> {
+        let released = self
+            .write(move |connection| {
+                Ok(connection.execute(
+                    "UPDATE jobs SET claimable_at = ?2
+                     WHERE project = ?1 AND state IN ('processing','failed_retryable') AND state = 'failed_retryable'
+                       AND error_cause IN ('openai_auth','openai_quota') AND claimable_at > ?2",
+                    (&project, now_ms),
+                )?)
+            })
+            .await?;
+        self.ring();
+        Ok(released)
+    }
+
+    /// A person queues a failed job again, with all its attempts.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is no such job.
+    pub async fn retry_job(&self, id: i64, now_ms: i64) -> Result<Retried, StoreError> {
+        let retried = self
+            .write(move |connection| {
+                let changed = connection.execute(
+                    "UPDATE jobs SET state = 'queued', since = ?2, claimable_at = ?2, attempts = 0, outcome = NULL, reason = NULL
+                     WHERE id = ?1 AND state IN ('failed_final','failed_retryable')",
+                    (id, now_ms),
+                )?;
+                must_exist(connection, id)?;
+                Ok(if changed == 1 { Retried::Queued } else { Retried::NotFailed })
+            })
+            .await?;
+        self.ring();
+        Ok(retried)
+    }
+
+    /// A person closes a failed job.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is no such job.
+    pub async fn discard_job(&self, id: i64, actor: String, reason: String, now_ms: i64) -> Result<Discarded, StoreError> {
+        self.write(move |connection| {
+            let changed = connection.execute(
+                "UPDATE jobs SET state = 'failed_final', since = ?2, claimable_at = NULL, outcome = 'discarded', reason = ?3
+                 WHERE id = ?1 AND state IN ('failed_final','failed_retryable') AND outcome IS NULL",
+                (id, now_ms, format!("{actor}: {reason}")),
+            )?;
+            must_exist(connection, id)?;
+            Ok(if changed == 1 { Discarded::Done } else { Discarded::NotFailed })
+        })
+        .await
+    }
+}
+
+fn must_exist(connection: &Connection, id: i64) -> Result<(), StoreError> {
+    connection.query_row("SELECT 1 FROM jobs WHERE id = ?1", [id], |_| Ok(())).optional()?.ok_or(StoreError::Missing("job"))
+}
+
+fn give_up_lost(connection: &Connection, claim: &Claim, project: &str) -> Result<(), StoreError> {
+    let detail = format!("the lease ended {} times without a word from the worker", claim.max_attempts);
+    let lost = connection
+        .prepare_cached(
+            "UPDATE jobs SET state = 'failed_final', since = ?2, claimable_at = NULL, worker = NULL,
+                             error_cause = 'lease_lost', error_detail = ?4
+             WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2
+               AND state = 'processing' AND attempts >= ?3",
+        )?
+        .execute((project, claim.now_ms, claim.max_attempts, &detail))?;
+    if lost > 0 {
+        alerts::raise(connection, Cause::LeaseLost.code(), project, &detail, claim.now_ms)?;
+        count(connection, "failed_final", lost)?;
+    }
+    Ok(())
+}
+
+fn claim_project(connection: &Connection, claim: &Claim, project: &str, jobs: &mut Vec<ClaimedJob>) -> Result<(), StoreError> {
+    let limit = i64::try_from(claim.limit).unwrap_or(i64::MAX);
+    // Waiting jobs by when OpenAI forgets their result, and due ones; each part
+    // walks an index of just those rows, so a long queue does not slow a claim.
+    let mut take = connection.prepare_cached(
+        "UPDATE jobs SET state = 'processing', since = ?2, started_at = ?2, worker = ?3, claimable_at = ?2 + ?4,
+                         claims = claims + 1, attempts = attempts + 1
+         WHERE id IN (
+           SELECT id FROM (
+             SELECT * FROM (SELECT id, forget_at FROM jobs WHERE project = ?1 AND state = 'queued'
+                            ORDER BY forget_at, id LIMIT ?5)
+             UNION ALL
+             SELECT * FROM (SELECT id, forget_at FROM jobs
+                            WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2
+                            ORDER BY claimable_at LIMIT ?5)
+           ) ORDER BY forget_at, id LIMIT ?5)
+         RETURNING id, claims, attempts, project, event_type, resource_id, forget_at, queued_at",
+    )?;
+    let taken = take
+        .query_map(params![project, claim.now_ms, claim.worker, claim.lease_ms, limit], claimed)?
+        .collect::<Result<Vec<_>, _>>()?;
+    for mut job in taken {
+        job.kept = effects::kept(connection, &job.project, &job.resource_id)?;
+        job.placement = ledger::placement_of(connection, &job.project, &job.resource_id)?;
+        jobs.push(job);
+    }
+    // RETURNING gives no order.
+    jobs.sort_by_key(|job| (job.forget_at_ms, job.id));
+    Ok(())
+}
+
+fn claimed(row: &Row<'_>) -> rusqlite::Result<ClaimedJob> {
+    Ok(ClaimedJob {
+        id: row.get(0)?,
+        claim: row.get(1)?,
+        attempt: row.get(2)?,
+        project: row.get(3)?,
+        event_type: row.get(4)?,
+        resource_id: row.get(5)?,
+        forget_at_ms: row.get(6)?,
+        queued_at_ms: row.get(7)?,
+        kept: None,
+        placement: None,
+    })
+}
+
+fn settle(connection: &Connection, job: &ClaimedJob, placement: Option<&Placement>, settlement: &Settlement, now_ms: i64) -> Result<bool, StoreError> {
+    if !leave_processing(connection, job, placement, settlement, now_ms)? {
+        return Ok(false);
+    }
+    match settlement {
+        Settlement::Applied { receipts } => effects::receive(connection, receipts, now_ms)?,
+        Settlement::Held { review, receipts } => {
+            effects::receive(connection, receipts, now_ms)?;
+            reviews::open(connection, job, placement, review, now_ms)?;
+        }
+        Settlement::GaveUp { failure } if job::alerts(failure.cause()) => {
+            alerts::raise(connection, failure.cause().code(), &job.project, &failure.to_string(), now_ms)?;
+        }
+        _ => {}
+    }
+    if let Some(name) = end_of(settlement) {
+        count(connection, name, 1)?;
+        if let Some(submission_id) = placement.and_then(|placement| placement.submission_id.as_deref()) {
+            ledger::end(connection, submission_id, now_ms)?;
+        }
+    }
+    Ok(true)
+}
+
+/// Moves the job, if the claim is still the newest one.
+fn leave_processing(connection: &Connection, job: &ClaimedJob, placement: Option<&Placement>, settlement: &Settlement, now_ms: i64) -> Result<bool, StoreError> {
+    let to = Transition::of(settlement, now_ms);
+    let changed = connection
+        .prepare_cached(
+            "UPDATE jobs SET state = ?3, since = ?4, claimable_at = ?5, worker = NULL, outcome = ?6, reason = ?7,
+                             error_cause = coalesce(?8, error_cause), error_detail = coalesce(?9, error_detail),
+                             attempts = attempts - ?10,
+                             ticket_id = coalesce(?11, ticket_id), workflow = coalesce(?12, workflow),
+                             submission_id = coalesce(?13, submission_id)
+             WHERE id = ?1 AND claims = ?2 AND state = 'processing'",
+        )?
+        .execute(params![
+            job.id,
+            job.claim,
+            to.state,
+            now_ms,
+            to.claimable_at,
+            to.outcome,
+            to.reason,
+            to.failure.map(|failure| failure.cause().code()),
+            to.failure.map(detail),
+            i64::from(to.uncounted),
+            placement.map(|placement| &placement.ticket_id),
+            placement.map(|placement| &placement.workflow),
+            placement.and_then(|placement| placement.submission_id.as_ref()),
+        ])?;
+    Ok(changed == 1)
+}
+
+/// The columns a settlement writes.
+struct Transition<'a> {
+    state: &'static str,
+    claimable_at: Option<i64>,
+    outcome: Option<&'static str>,
+    reason: Option<&'a str>,
+    failure: Option<&'a Failure>,
+    uncounted: bool,
+}
+
+impl<'a> Transition<'a> {
+    fn of(settlement: &'a Settlement, now_ms: i64) -> Transition<'a> {
+        let stay = Transition { state: "processed", claimable_at: None, outcome: None, reason: None, failure: None, uncounted: false };
+        let ended = |outcome: Outcome, reason| Transition { outcome: Some(outcome.word()), reason, ..stay };
+        match settlement {
+            Settlement::Applied { .. } => ended(Outcome::Applied, None),
+            Settlement::Held { review, .. } => ended(Outcome::Held, Some(review.reason.code())),
+            Settlement::Ignored { reason } => ended(Outcome::Ignored, Some(reason)),
+            Settlement::Retry { failure, at_ms, counts } => {
+                Transition { state: "failed_retryable", claimable_at: Some(*at_ms), failure: Some(failure), uncounted: !counts, ..stay }
+            }
+            Settlement::GaveUp { failure } => Transition { state: "failed_final", failure: Some(failure), ..stay },
+            Settlement::Released => Transition { state: "queued", claimable_at: Some(now_ms), uncounted: true, ..stay },
+        }
+    }
+}
+
+fn detail(failure: &Failure) -> &str {
+    match failure {
+        Failure::Retryable { detail, .. } | Failure::Final { detail, .. } => detail,
+    }
+}
+
+fn end_of(settlement: &Settlement) -> Option<&'static str> {
+    match settlement {
+        Settlement::Applied { .. } => Some("applied"),
+        Settlement::Held { .. } => Some("held"),
+        Settlement::Ignored { .. } => Some("ignored"),
+        Settlement::GaveUp { .. } => Some("failed_final"),
+        Settlement::Retry { .. } | Settlement::Released => None,
+    }
+}
+
+fn count(connection: &Connection, name: &str, by: usize) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT INTO tallies (name, count) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET count = count + excluded.count")?
+        .execute((name, i64::try_from(by).unwrap_or(i64::MAX)))?;
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! Gathers what is known of one piece of work, from whichever id it is asked by.
+
+use rusqlite::{Connection, OptionalExtension, Params};
+
+use super::records::{error_text, state};
+use super::{Store, StoreError, ledger, reviews};
+use crate::domain::trail::{DeliveryFacts, EffectFacts, JobFacts, ReviewFacts, SubmissionFacts, Trail};
+
+/// The rows that a piece of work is gathered from.
+#[derive(Default)]
+struct Found {
+    job: Option<i64>,
+    delivery: Option<i64>,
+    resource: Option<String>,
+    submission: Option<String>,
+    ticket: Option<String>,
+}
+
+impl Store {
+    /// What is known of a ticket, submission, resource, event, delivery, job or
+    /// review; none when nothing has this id.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn trail(&self, id: String) -> Result<Option<Trail>, StoreError> {
+        self.read(move |connection| {
+            let Some(found) = find(connection, &id)? else { return Ok(None) };
+            gather(connection, found).map(Some)
+        })
+        .await
+    }
+}
+
+fn one<T: rusqlite::types::FromSql>(connection: &Connection, sql: &str, params: impl Params) -> Result<Option<T>, StoreError> {
+    Ok(connection.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?)
+}
+
+fn find(connection: &Connection, id: &str) -> Result<Option<Found>, StoreError> {
+    if let Some(job) = find_job(connection, id)? {
+        return Ok(Some(Found { job: Some(job), ..Found::default() }));
+    }
+    if let Some(seq) = find_parked(connection, id)? {
+        return Ok(Some(Found { delivery: Some(seq), ..Found::default() }));
+    }
+    let submission = one(connection, "SELECT id FROM submissions WHERE id = ?1 OR resource_id = ?1", [id])?;
+    if submission.is_some() {
+        return Ok(Some(Found { submission, ..Found::default() }));
+    }
+    find_ticket(connection, id)
+}
+
+fn find_job(connection: &Connection, id: &str) -> Result<Option<i64>, StoreError> {
+    if let Some(number) = id.strip_prefix("job_").and_then(|number| number.parse::<i64>().ok()) {
+        return one(connection, "SELECT id FROM jobs WHERE id = ?1", [number]);
+    }
+    let by = [
+        "SELECT id FROM jobs WHERE key = 'event/' || ?1",
+        "SELECT j.id FROM deliveries d JOIN jobs j ON j.key = d.job_key AND j.project = d.project WHERE d.delivery_id = ?1",
+        // Of several events about one resource, the one that did something.
+        "SELECT id FROM jobs WHERE resource_id = ?1 ORDER BY outcome IN ('applied','held') DESC, id DESC LIMIT 1",
+        "SELECT job_id FROM reviews WHERE id = ?1",
+        "SELECT job_id FROM effects WHERE ref = ?1",
+        "SELECT id FROM jobs WHERE resource_id = (SELECT resource_id FROM submissions WHERE id = ?1) ORDER BY outcome IN ('applied','held') DESC, id DESC LIMIT 1",
+    ];
+    for sql in by {
+        if let Some(job) = one(connection, sql, [id])? {
+            return Ok(Some(job));
+        }
+    }
+    Ok(None)
+}
+
+fn find_parked(connection: &Connection, id: &str) -> Result<Option<i64>, StoreError> {
+    one(
+        connection,
+        "SELECT seq FROM deliveries WHERE job_key IS NULL AND (delivery_id = ?1 OR event_id = ?1 OR resource_id = ?1) ORDER BY seq DESC LIMIT 1",
+        [id],
+    )
+}
+
+/// The newest work on a ticket.
+fn find_ticket(connection: &Connection, id: &str) -> Result<Option<Found>, StoreError> {
+    let started = one::<String>(connection, "SELECT id FROM submissions WHERE ticket_id = ?1 ORDER BY created_at DESC, rowid DESC LIMIT 1", [id])?;
+    let job = one(connection, "SELECT id FROM jobs WHERE ticket_id = ?1 ORDER BY queued_at DESC, id DESC LIMIT 1", [id])?;
+    let ticket = Some(id.to_owned());
+    if let Some(submission) = started {
+        let own = find_job(connection, &submission)?;
+        // Work that another program started may be newer than our own.
+        let job = own.into_iter().chain(job).max();
+        return Ok(Some(Found { job: if own.is_none() { None } else { job }, submission: Some(submission), ticket, ..Found::default() }));
+    }
+    if job.is_some() {
+        return Ok(Some(Found { job, ticket, ..Found::default() }));
+    }
+    let exists = one::<String>(connection, "SELECT id FROM tickets WHERE id = ?1", [id])?;
+    Ok(exists.map(|_| Found { ticket, ..Found::default() }))
+}
+
+fn gather(connection: &Connection, mut found: Found) -> Result<Trail, StoreError> {
+    let mut trail = Trail { ticket_id: found.ticket.take(), ..Trail::default() };
+    if let Some(job) = found.job {
+        add_job(connection, job, &mut trail)?;
+        found.submission = one(connection, "SELECT id FROM submissions WHERE resource_id = ?1", [&trail.resource_id])?;
+    }
+    if let Some(seq) = found.delivery {
+        add_parked(connection, seq, &mut trail)?;
+    }
+    if let Some(submission) = &found.submission {
+        add_submission(connection, submission, &mut trail)?;
+    }
+    if let Some(resource) = found.resource.take().or_else(|| trail.resource_id.clone()) {
+        add_results(connection, &resource, &mut trail)?;
+    }
+    if let Some(ticket) = trail.ticket_id.clone() {
+        add_others(connection, &ticket, &mut trail)?;
+    }
+    Ok(trail)
+}
+
+fn add_job(connection: &Connection, id: i64, trail: &mut Trail) -> Result<(), StoreError> {
+    connection.prepare_cached("SELECT * FROM jobs WHERE id = ?1")?.query_row([id], |row| {
+        trail.job = Some(JobFacts {
+            id,
+            state: state(&row.get::<_, String>("state")?)?,
+            since_ms: row.get("since")?,
+            queued_at_ms: row.get("queued_at")?,
+            started_at_ms: row.get("started_at")?,
+            attempts: row.get("attempts")?,
+            next_at_ms: row.get("claimable_at")?,
+            worker: row.get("worker")?,
+            outcome: row.get("outcome")?,
+            reason: row.get("reason")?,
+            last_error: error_text(row.get("error_cause")?, row.get("error_detail")?),
+        });
+        trail.resource_id = row.get("resource_id")?;
+        trail.event_id = row.get("event_id")?;
+        trail.workflow = row.get("workflow")?;
+        trail.ticket_id = row.get::<_, Option<String>>("ticket_id")?.or(trail.ticket_id.take());
+        Ok(())
+    })?;
+    trail.deliveries = deliveries(
+        connection,
+        "SELECT d.* FROM jobs j JOIN deliveries d ON d.delivery_id = j.delivery_id AND d.project = j.project WHERE j.id = ?1
+         UNION ALL
+         SELECT d.* FROM jobs j JOIN deliveries d ON d.project = j.project AND d.duplicate_of = j.delivery_id
+          WHERE j.id = ?1 AND d.duplicate_of IS NOT NULL
+         ORDER BY seq LIMIT 100",
+        id,
+    )?;
+    Ok(())
+}
+
+fn add_parked(connection: &Connection, seq: i64, trail: &mut Trail) -> Result<(), StoreError> {
+    trail.deliveries = deliveries(connection, "SELECT * FROM deliveries WHERE seq = ?1", seq)?;
+    connection.query_row("SELECT resource_id, event_id FROM deliveries WHERE seq = ?1", [seq], |row| {
+        trail.resource_id = row.get(0)?;
+        trail.event_id = row.get(1)?;
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn deliveries(connection: &Connection, sql: &str, id: i64) -> Result<Vec<DeliveryFacts>, StoreError> {
+    let mut list = connection.prepare_cached(sql)?;
+    let rows = list.query_map([id], |row| {
+        Ok(DeliveryFacts {
+            id: row.get("delivery_id")?,
+            received_at_ms: row.get("received_at")?,
+            secret_hint: row.get("secret_hint")?,
+            copies: row.get("copies")?,
+            note: row.get("note")?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn add_submission(connection: &Connection, id: &str, trail: &mut Trail) -> Result<(), StoreError> {
+    let Some(submission) = ledger::one(connection, "SELECT * FROM submissions WHERE id = ?1", id)? else { return Ok(()) };
+    trail.ticket_id = Some(submission.ticket_id);
+    trail.workflow = Some(submission.workflow);
+    trail.resource_id = trail.resource_id.take().or(submission.resource_id);
+    trail.submission = Some(SubmissionFacts {
+        id: submission.id,
+        state: submission.state,
+        created_at_ms: submission.created_at_ms,
+        started_at_ms: submission.started_at_ms,
+        error: submission.error,
+    });
+    Ok(())
+}
+
+fn add_results(connection: &Connection, resource: &str, trail: &mut Trail) -> Result<(), StoreError> {
+    trail.fetched_at_ms = one(connection, "SELECT fetched_at FROM results WHERE resource_id = ?1", [resource])?;
+    let mut list = connection.prepare_cached("SELECT slot, ref, applied_at FROM effects WHERE resource_id = ?1 ORDER BY id")?;
+    trail.effects = list
+        .query_map([resource], |row| Ok(EffectFacts { slot: row.get(0)?, reference: row.get(1)?, applied_at_ms: row.get(2)? }))?
+        .collect::<Result<_, _>>()?;
+    let review = reviews::of(connection, "SELECT * FROM reviews WHERE resource_id = ?1", resource)?.into_iter().next();
+    trail.review =
+        review.map(|review| ReviewFacts { id: review.id, state: review.state, reason: review.reason, created_at_ms: review.created_at_ms });
+    Ok(())
+}
+
+fn add_others(connection: &Connection, ticket: &str, trail: &mut Trail) -> Result<(), StoreError> {
+    let mut list = connection.prepare_cached(
+        "SELECT coalesce(resource_id, id) AS other, created_at AS at FROM submissions WHERE ticket_id = ?1
+         UNION SELECT resource_id, queued_at FROM jobs WHERE ticket_id = ?1 AND submission_id IS NULL ORDER BY at DESC LIMIT 20",
+    )?;
+    let others = list.query_map([ticket], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    let this = trail.resource_id.as_ref().or(trail.submission.as_ref().map(|submission| &submission.id));
+    trail.others = others.into_iter().filter(|other| Some(other) != this).collect();
+    trail.others.dedup();
+    Ok(())
+}
