@@ -70,7 +70,10 @@ impl Deliveries {
         let timestamp = clock::unix_seconds();
         // Real ids begin with the time of minting and go on at random: so do these, which gives
         // an index the insertion pattern it will meet.
-        let tail = format!("{timestamp:08x}{:016x}{number:08x}", mix(number ^ self.salt));
+        let tail = format!(
+            "{timestamp:08x}{:016x}{number:08x}",
+            mix(number ^ self.salt)
+        );
         let (id, event_id) = (format!("wh_{tail}"), format!("evt_{tail}"));
         let resource_id = format!("resp_made_summary_{}", self.ticket(number));
         let body = format!(
@@ -112,7 +115,13 @@ impl Deliveries {
 }
 
 /// Whether a signature is right: what the verifying limit does for each request.
-pub fn verify(key: &Hmac<Sha256>, id: &[u8], timestamp: &[u8], signature: &[u8], body: &[u8]) -> bool {
+pub fn verify(
+    key: &Hmac<Sha256>,
+    id: &[u8],
+    timestamp: &[u8],
+    signature: &[u8],
+    body: &[u8],
+) -> bool {
     let Some(encoded) = signature.strip_prefix(b"v1,") else {
         return false;
     };

@@ -41,11 +41,18 @@ impl Process {
 
     /// Waits until `GET path` answers 200; the time is exact to about a millisecond.
     pub fn wait_ready(&mut self, address: SocketAddr, path: &str) -> Result<()> {
-        let request = wire::get(address, path, None);
+        self.wait_answer(address, &wire::get(address, path, None))
+    }
+
+    /// Waits until the request is answered with 200.
+    pub fn wait_answer(&mut self, address: SocketAddr, request: &[u8]) -> Result<()> {
         let begin = Instant::now();
         let mut connection = Connection::new(address);
         loop {
-            if connection.exchange(&request).is_ok_and(|answer| answer.status == 200) {
+            if connection
+                .exchange(request)
+                .is_ok_and(|answer| answer.status == 200)
+            {
                 return Ok(());
             }
             let ended = self.child.try_wait()?;
@@ -97,7 +104,7 @@ pub struct Component {
 pub struct Usage {
     /// CPU seconds since it started, user and system, of processes that ended too.
     pub cpu: f64,
-    /// MiB in memory now. Of a component that forks, the proportional share (PSS) of its
+    /// MB in memory now. Of a component that forks, the proportional share (PSS) of its
     /// processes, so that shared pages count once; of any other, RSS.
     pub memory: f64,
 }
@@ -164,7 +171,7 @@ fn memory(pid: u32, field: &str) -> Result<f64> {
         .lines()
         .find_map(|line| line.strip_prefix(field)?.trim().strip_suffix("kB"))
         .context("unreadable /proc/PID/smaps_rollup")?;
-    Ok(kilobytes.trim().parse::<f64>()? / 1024.0)
+    Ok(kilobytes.trim().parse::<f64>()? * 1024.0 / 1e6)
 }
 
 /// An address on loopback that was free a moment ago.
@@ -184,7 +191,11 @@ mod tests {
 
     #[test]
     fn this_process_has_a_size() {
-        let own = Component { name: "test", pid: std::process::id(), forks: false };
+        let own = Component {
+            name: "test",
+            pid: std::process::id(),
+            forks: false,
+        };
         assert!(own.usage().unwrap().memory > 1.0);
     }
 }

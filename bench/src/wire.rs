@@ -100,6 +100,13 @@ impl Connection {
         }
     }
 
+    /// A connection opened now, or else, when that fails, by its first exchange.
+    pub fn open(address: SocketAddr) -> Self {
+        let mut connection = Connection::new(address);
+        connected(&mut connection.stream, address).ok();
+        connection
+    }
+
     /// Sends a request and waits for its answer.
     pub fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>> {
         match self.try_exchange(request) {
@@ -125,13 +132,7 @@ impl Connection {
     }
 
     fn try_exchange(&mut self, request: &[u8]) -> Result<Head> {
-        if self.stream.is_none() {
-            let stream = TcpStream::connect(self.address)?;
-            stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            self.stream = Some(stream);
-        }
-        let stream = self.stream.as_mut().context("no connection")?;
+        let stream = connected(&mut self.stream, self.address)?;
         stream.write_all(request)?;
         self.bytes.clear();
         loop {
@@ -148,6 +149,19 @@ impl Connection {
             }
         }
     }
+}
+
+fn connected(slot: &mut Option<TcpStream>, address: SocketAddr) -> Result<&mut TcpStream> {
+    let stream = match slot.take() {
+        Some(open) => open,
+        None => {
+            let stream = TcpStream::connect(address)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream
+        }
+    };
+    Ok(slot.insert(stream))
 }
 
 #[cfg(test)]

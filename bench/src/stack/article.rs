@@ -74,7 +74,10 @@ impl Article {
             .arg(self.tickets.to_string())
             .output()?;
         let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "peers/article/{name} failed:\n{complaint}");
+        ensure!(
+            output.status.success(),
+            "peers/article/{name} failed:\n{complaint}"
+        );
         Ok(String::from_utf8(output.stdout)?)
     }
 
@@ -119,11 +122,14 @@ impl Receiver for Article {
 
     fn components(&self) -> Vec<Component> {
         let own = |name, process: &Option<Process>| {
-            process.as_ref().map(|process| Component { name, pid: process.id(), forks: false })
+            process.as_ref().map(|process| Component {
+                name,
+                pid: process.id(),
+                forks: false,
+            })
         };
-        let server = |name, variable, forks| {
-            self.pid(variable).map(|pid| Component { name, pid, forks })
-        };
+        let server =
+            |name, variable, forks| self.pid(variable).map(|pid| Component { name, pid, forks });
         [
             own("receiver", &self.receiver),
             own("worker", &self.worker),

@@ -40,7 +40,12 @@ impl Bare {
     /// Not started yet.
     pub fn new(kind: Kind, folder: PathBuf) -> Result<Self> {
         let address = free_address()?;
-        Ok(Bare { kind, address, folder, process: None })
+        Ok(Bare {
+            kind,
+            address,
+            folder,
+            process: None,
+        })
     }
 }
 
@@ -60,8 +65,12 @@ impl Receiver for Bare {
         let kind = self.kind.to_possible_value();
         let kind = kind.as_ref().map_or("read", |value| value.get_name());
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["receiver", "--kind", kind, "--listen"]).arg(self.address.to_string());
-        let process = self.process.insert(Process::start(kind, &mut command, &self.folder)?);
+        command
+            .args(["receiver", "--kind", kind, "--listen"])
+            .arg(self.address.to_string());
+        let process = self
+            .process
+            .insert(Process::start(kind, &mut command, &self.folder)?);
         process.wait_ready(self.address, "/health/ready")
     }
 
