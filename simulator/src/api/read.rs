@@ -5,10 +5,13 @@ use crate::fault::Fault;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use std::time::Duration;
 
 const SLOW: Duration = Duration::from_millis(1500);
+
+/// So long half a body takes to leave before the connection is cut.
+const FLUSH: Duration = Duration::from_millis(20);
 
 /// How long a poller should wait.
 const POLL_AFTER_MS: u32 = 500;
@@ -52,8 +55,12 @@ fn whole(kind: &'static str, body: Bytes) -> Response {
 /// Promises the whole body and hangs up half way.
 fn cut(kind: &'static str, body: &Bytes) -> Response {
     let half = body.slice(..body.len() / 2);
-    let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-    let parts = stream::iter([Ok(half), Err(broken)]);
+    let broken = async {
+        // Without a pause the head and the half would be thrown away unsent.
+        tokio::time::sleep(FLUSH).await;
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+    };
+    let parts = stream::once(async { Ok(half) }).chain(stream::once(broken));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
         (header::CONTENT_LENGTH, HeaderValue::from(body.len())),
