@@ -72,8 +72,8 @@ impl Store {
     ///
     /// # Errors
     /// When the transaction could not be committed.
-    pub async fn submission_started(&self, id: String, resource_id: String, now_ms: i64) -> Result<(), StoreError> {
-        self.write(move |connection| bind(connection, &id, &resource_id, now_ms).map(drop)).await
+    pub async fn submission_started(&self, project: String, id: String, resource_id: String, now_ms: i64) -> Result<(), StoreError> {
+        self.write(move |connection| bind(connection, &project, &id, &resource_id, now_ms).map(drop)).await
     }
 
     /// OpenAI refused it (`known`), or nobody can tell whether it runs.
@@ -99,7 +99,7 @@ impl Store {
     /// When the transaction could not be committed.
     pub async fn place_by_submission(&self, project: String, resource_id: String, submission_id: String, now_ms: i64) -> Result<Option<Placement>, StoreError> {
         self.write(move |connection| {
-            bind(connection, &submission_id, &resource_id, now_ms)?;
+            bind(connection, &project, &submission_id, &resource_id, now_ms)?;
             placement_of(connection, &project, &resource_id)
         })
         .await
@@ -115,15 +115,15 @@ impl Store {
 }
 
 /// Ties a submission to its resource, once.
-fn bind(connection: &Connection, id: &str, resource_id: &str, now_ms: i64) -> Result<bool, StoreError> {
+fn bind(connection: &Connection, project: &str, id: &str, resource_id: &str, now_ms: i64) -> Result<bool, StoreError> {
     let changed = connection
         .prepare_cached(
             "UPDATE submissions SET resource_id = ?2, started_at = ?3,
                     state = CASE state WHEN 'ended' THEN 'ended' ELSE 'started' END, error_cause = NULL, error_detail = NULL
-             WHERE id = ?1 AND resource_id IS NULL
+             WHERE id = ?1 AND project = ?4 AND resource_id IS NULL
                AND NOT EXISTS (SELECT 1 FROM submissions other WHERE other.project = submissions.project AND other.resource_id = ?2)",
         )?
-        .execute((id, resource_id, now_ms))?;
+          .execute((id, resource_id, now_ms, project))?;
     Ok(changed == 1)
 }
 

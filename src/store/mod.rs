@@ -39,7 +39,7 @@ pub use effects::{Applied, Intent, Planned, Standing};
 pub use inbox::RefusalTally;
 pub use ledger::{NewSubmission, Submission};
 pub use migrate::{Migrated, SCHEMA_VERSION};
-pub use queue::{Claim, ClaimedJob, Discarded, Retried, Settlement};
+pub use queue::{Claim, ClaimedJob, Discarded, Retried, Settled, Settlement};
 pub use records::{Counts, Delivery, DeliveryFilter, Job, Page, PageRequest, StateCount};
 pub use reviews::{NewReview, Proposed, Review};
 pub use tokens::{Role, Token};

@@ -14,9 +14,9 @@ use crate::domain::submission::Placement;
 pub struct Claim {
     /// The worker's name, shown to people.
     pub worker: String,
-    /// Projects to take from; those whose key or quota is refused are left out.
-    pub projects: Vec<String>,
-    /// Most jobs to take of each project.
+    /// The project to take from.
+    pub project: String,
+    /// Most jobs to take.
     pub limit: usize,
     /// How long the jobs are ours, in ms.
     pub lease_ms: i64,
@@ -99,8 +99,19 @@ pub enum Settlement {
         /// Why.
         failure: Failure,
     },
-    /// Put back untouched, because this process is stopping.
-    Released,
+}
+
+/// What became of a settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It is written.
+    Done {
+        /// It raised an alert that was not open before.
+        new_alert: bool,
+    },
+    /// The lease was lost: another worker has claimed the job since, and
+    /// nothing was changed.
+    Fenced,
 }
 
 /// What a person's `retry` did.
@@ -128,12 +139,8 @@ impl Store {
     /// When the transaction could not be committed; nothing was claimed then.
     pub async fn claim(&self, claim: Claim) -> Result<Vec<ClaimedJob>, StoreError> {
         self.write(move |connection| {
-            let mut jobs = Vec::new();
-            for project in &claim.projects {
-                give_up_lost(connection, &claim, project)?;
-                claim_project(connection, &claim, project, &mut jobs)?;
-            }
-            Ok(jobs)
+            give_up_lost(connection, &claim)?;
+            take_due(connection, &claim)
         })
         .await
     }
@@ -155,19 +162,13 @@ impl Store {
         .await
     }
 
-    /// Records how an attempt ended. Returns false, and changes nothing, when
-    /// the lease was lost and another worker has claimed the job since.
+    /// Records how an attempt ended, if the claim is still the newest one.
     ///
     /// # Errors
     /// When the transaction could not be committed. The lease then runs out and
     /// the job is claimed again.
-    pub async fn settle(&self, job: ClaimedJob, placement: Option<Placement>, settlement: Settlement, now_ms: i64) -> Result<bool, StoreError> {
-        let again = matches!(settlement, Settlement::Retry { at_ms, .. } if at_ms <= now_ms) || matches!(settlement, Settlement::Released);
-        let settled = self.write(move |connection| settle(connection, &job, placement.as_ref(), &settlement, now_ms)).await?;
-        if again {
-            self.ring();
-        }
-        Ok(settled)
+    pub async fn settle(&self, job: ClaimedJob, placement: Option<Placement>, settlement: Settlement, now_ms: i64) -> Result<Settled, StoreError> {
+        self.write(move |connection| settle(connection, &job, placement.as_ref(), &settlement, now_ms)).await
     }
 
     /// Makes the jobs that wait because OpenAI refused us due at once.
@@ -231,7 +232,7 @@ fn must_exist(connection: &Connection, id: i64) -> Result<(), StoreError> {
     connection.query_row("SELECT 1 FROM jobs WHERE id = ?1", [id], |_| Ok(())).optional()?.ok_or(StoreError::Missing("job"))
 }
 
-fn give_up_lost(connection: &Connection, claim: &Claim, project: &str) -> Result<(), StoreError> {
+fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError> {
     let detail = format!("the lease ended {} times without a word from the worker", claim.max_attempts);
     let lost = connection
         .prepare_cached(
@@ -240,15 +241,15 @@ fn give_up_lost(connection: &Connection, claim: &Claim, project: &str) -> Result
              WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2
                AND state = 'processing' AND attempts >= ?3",
         )?
-        .execute((project, claim.now_ms, claim.max_attempts, &detail))?;
+        .execute((&claim.project, claim.now_ms, claim.max_attempts, &detail))?;
     if lost > 0 {
-        alerts::raise(connection, Cause::LeaseLost.code(), project, &detail, claim.now_ms)?;
+        alerts::raise(connection, Cause::LeaseLost.code(), &claim.project, &detail, claim.now_ms)?;
         count(connection, "failed_final", lost)?;
     }
     Ok(())
 }
 
-fn claim_project(connection: &Connection, claim: &Claim, project: &str, jobs: &mut Vec<ClaimedJob>) -> Result<(), StoreError> {
+fn take_due(connection: &Connection, claim: &Claim) -> Result<Vec<ClaimedJob>, StoreError> {
     let limit = i64::try_from(claim.limit).unwrap_or(i64::MAX);
     // Waiting jobs by when OpenAI forgets their result, and due ones; each part
     // walks an index of just those rows, so a long queue does not slow a claim.
@@ -266,17 +267,16 @@ fn claim_project(connection: &Connection, claim: &Claim, project: &str, jobs: &m
            ) ORDER BY forget_at, id LIMIT ?5)
          RETURNING id, claims, attempts, project, event_type, resource_id, forget_at, queued_at",
     )?;
-    let taken = take
-        .query_map(params![project, claim.now_ms, claim.worker, claim.lease_ms, limit], claimed)?
+    let mut jobs = take
+        .query_map(params![claim.project, claim.now_ms, claim.worker, claim.lease_ms, limit], claimed)?
         .collect::<Result<Vec<_>, _>>()?;
-    for mut job in taken {
+    for job in &mut jobs {
         job.kept = effects::kept(connection, &job.project, &job.resource_id)?;
         job.placement = ledger::placement_of(connection, &job.project, &job.resource_id)?;
-        jobs.push(job);
     }
     // RETURNING gives no order.
     jobs.sort_by_key(|job| (job.forget_at_ms, job.id));
-    Ok(())
+    Ok(jobs)
 }
 
 fn claimed(row: &Row<'_>) -> rusqlite::Result<ClaimedJob> {
@@ -294,10 +294,11 @@ fn claimed(row: &Row<'_>) -> rusqlite::Result<ClaimedJob> {
     })
 }
 
-fn settle(connection: &Connection, job: &ClaimedJob, placement: Option<&Placement>, settlement: &Settlement, now_ms: i64) -> Result<bool, StoreError> {
+fn settle(connection: &Connection, job: &ClaimedJob, placement: Option<&Placement>, settlement: &Settlement, now_ms: i64) -> Result<Settled, StoreError> {
     if !leave_processing(connection, job, placement, settlement, now_ms)? {
-        return Ok(false);
+        return Ok(Settled::Fenced);
     }
+    let mut new_alert = false;
     match settlement {
         Settlement::Applied { receipts } => effects::receive(connection, receipts, now_ms)?,
         Settlement::Held { review, receipts } => {
@@ -305,7 +306,7 @@ fn settle(connection: &Connection, job: &ClaimedJob, placement: Option<&Placemen
             reviews::open(connection, job, placement, review, now_ms)?;
         }
         Settlement::GaveUp { failure } if job::alerts(failure.cause()) => {
-            alerts::raise(connection, failure.cause().code(), &job.project, &failure.to_string(), now_ms)?;
+            new_alert = alerts::raise(connection, failure.cause().code(), &job.project, &failure.to_string(), now_ms)?;
         }
         _ => {}
     }
@@ -315,12 +316,12 @@ fn settle(connection: &Connection, job: &ClaimedJob, placement: Option<&Placemen
             ledger::end(connection, submission_id, now_ms)?;
         }
     }
-    Ok(true)
+    Ok(Settled::Done { new_alert })
 }
 
 /// Moves the job, if the claim is still the newest one.
 fn leave_processing(connection: &Connection, job: &ClaimedJob, placement: Option<&Placement>, settlement: &Settlement, now_ms: i64) -> Result<bool, StoreError> {
-    let to = Transition::of(settlement, now_ms);
+    let to = Transition::of(settlement);
     let changed = connection
         .prepare_cached(
             "UPDATE jobs SET state = ?3, since = ?4, claimable_at = ?5, worker = NULL, outcome = ?6, reason = ?7,
@@ -359,7 +360,7 @@ struct Transition<'a> {
 }
 
 impl<'a> Transition<'a> {
-    fn of(settlement: &'a Settlement, now_ms: i64) -> Transition<'a> {
+    fn of(settlement: &'a Settlement) -> Transition<'a> {
         let stay = Transition { state: "processed", claimable_at: None, outcome: None, reason: None, failure: None, uncounted: false };
         let ended = |outcome: Outcome, reason| Transition { outcome: Some(outcome.word()), reason, ..stay };
         match settlement {
@@ -370,7 +371,6 @@ impl<'a> Transition<'a> {
                 Transition { state: "failed_retryable", claimable_at: Some(*at_ms), failure: Some(failure), uncounted: !counts, ..stay }
             }
             Settlement::GaveUp { failure } => Transition { state: "failed_final", failure: Some(failure), ..stay },
-            Settlement::Released => Transition { state: "queued", claimable_at: Some(now_ms), uncounted: true, ..stay },
         }
     }
 }
@@ -387,7 +387,7 @@ fn end_of(settlement: &Settlement) -> Option<&'static str> {
         Settlement::Held { .. } => Some("held"),
         Settlement::Ignored { .. } => Some("ignored"),
         Settlement::GaveUp { .. } => Some("failed_final"),
-        Settlement::Retry { .. } | Settlement::Released => None,
+        Settlement::Retry { .. } => None,
     }
 }
 

@@ -1,0 +1,418 @@
+//! Settings: a file, then the environment over it. Unknown keys and nonsense
+//! are refused at start with file, line and a hint; nothing is guessed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::domain::secret::{self, Secret};
+use crate::telemetry::LogFormat;
+
+/// Every setting with its default, and one line of explanation each.
+pub const EXAMPLE: &str = include_str!("config.example.toml");
+
+/// The project that `/webhooks/openai` belongs to.
+pub const DEFAULT_PROJECT: &str = "default";
+
+/// A setting that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+fn wrong(text: impl Into<String>) -> ConfigError {
+    ConfigError(text.into())
+}
+
+/// A length of time as people write it: a number and one of ms, s, m, h, d.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait(i64);
+
+impl Wait {
+    /// In milliseconds.
+    #[must_use]
+    pub fn ms(self) -> i64 {
+        self.0
+    }
+
+    fn parse(text: &str) -> Option<Wait> {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let unit_ms = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        number.parse::<i64>().ok()?.checked_mul(unit_ms).filter(|ms| *ms > 0).map(Wait)
+    }
+}
+
+impl<'de> Deserialize<'de> for Wait {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Wait, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Wait::parse(&text).ok_or_else(|| serde::de::Error::custom("a length of time is a number and a unit, as \"500ms\", \"30s\", \"5m\", \"12h\", \"30d\""))
+    }
+}
+
+/// Text that must never be shown.
+#[derive(Clone, Deserialize, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct Hidden(String);
+
+impl Hidden {
+    /// The text itself, for the one place that needs it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// All settings.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "each is explained in config.example.toml, which a test holds complete")]
+pub struct Config {
+    pub listen: std::net::SocketAddr,
+    pub database_url: String,
+    pub log: Log,
+    pub openai: OpenAi,
+    pub metadata: Metadata,
+    pub http: Http,
+    pub worker: WorkerWaits,
+    pub retry: Retry,
+    pub audit: Audit,
+    pub reconcile: Reconcile,
+    pub policy: PolicyNumbers,
+    #[serde(default)]
+    pub metrics: MetricsAccess,
+    pub workflows: Workflows,
+    #[serde(default)]
+    pub projects: BTreeMap<String, Project>,
+}
+
+macro_rules! section {
+    ($name:ident { $($field:ident : $type:ty),* $(,)? }) => {
+        #[derive(Debug, Clone, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[allow(missing_docs, reason = "each is explained in config.example.toml")]
+        pub struct $name { $(pub $field: $type),* }
+    };
+}
+
+section!(Log { filter: String, format: String });
+section!(OpenAi {
+    webhook_secret: Option<Hidden>,
+    api_key: Option<Hidden>,
+    base_url: String,
+    model: String,
+    retention: Wait,
+    connect_timeout: Wait,
+    read_timeout: Wait,
+    max_body_bytes: usize,
+    probe_first: Wait,
+    probe_max: Wait,
+});
+section!(Metadata { ticket_key: String, workflow_key: String });
+section!(Http { header_timeout: Wait, body_timeout: Wait, max_connections: usize, drain: Wait });
+section!(WorkerWaits { lease: Wait, heartbeat: Wait, concurrency: usize, poll: Wait });
+section!(Retry { first: Wait, max: Wait, attempts: i64 });
+section!(Audit { overdue: Wait });
+section!(Reconcile { after: Wait, every: Wait });
+section!(PolicyNumbers { min_confidence: f64 });
+section!(Workflows { classification: Classification });
+section!(Classification { queues: BTreeMap<String, String> });
+section!(Project {
+    webhook_secret: Option<Hidden>,
+    api_key: Option<Hidden>,
+    base_url: Option<String>,
+    retention: Option<Wait>,
+});
+
+/// Who may read the metrics.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsAccess {
+    /// A bearer token; none: everybody who can reach the port.
+    pub token: Option<Hidden>,
+}
+
+/// What one OpenAI project needs, with the defaults filled in.
+#[derive(Debug, Clone)]
+pub struct ProjectSettings {
+    /// Its name; `default` for the one at `/webhooks/openai`.
+    pub name: String,
+    /// Its signing secrets; empty when none are set.
+    pub secrets: Vec<Secret>,
+    /// Its key.
+    pub api_key: Option<Hidden>,
+    /// Ends in `/v1`.
+    pub base_url: String,
+    /// How long OpenAI keeps its results, in ms.
+    pub retention_ms: i64,
+}
+
+impl Config {
+    /// Reads the file (none: all defaults) and lays the environment over it.
+    ///
+    /// # Errors
+    /// What is wrong, where, and what to do.
+    pub fn load(file: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+        let mut table: toml::Table = EXAMPLE.parse().map_err(|error| wrong(format!("the built-in defaults: {error}")))?;
+        if let Some(path) = file {
+            lay_over(&mut table, read_file(path)?);
+        }
+        lay_environment_over(&mut table, env)?;
+        let config: Config = table.try_into().map_err(|error: toml::de::Error| wrong(explain(error.message())))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Where the SQLite database is.
+    ///
+    /// # Errors
+    /// When `database_url` names another kind of database.
+    pub fn database_path(&self) -> Result<PathBuf, ConfigError> {
+        if let Some(path) = self.database_url.strip_prefix("sqlite://").filter(|path| !path.is_empty()) {
+            return Ok(PathBuf::from(path));
+        }
+        if self.database_url.starts_with("postgres") {
+            return Err(wrong("database_url: PostgreSQL is not in this version yet; use sqlite://PATH"));
+        }
+        Err(wrong("database_url must be sqlite://PATH, as sqlite://frontdesk.db"))
+    }
+
+    /// All OpenAI projects, the default one first.
+    ///
+    /// # Errors
+    /// When a signing secret cannot be used; says which and why, never shows it.
+    pub fn projects(&self) -> Result<Vec<ProjectSettings>, ConfigError> {
+        let first = ProjectSettings {
+            name: DEFAULT_PROJECT.to_owned(),
+            secrets: secrets(self.openai.webhook_secret.as_ref(), "OPENAI_WEBHOOK_SECRET")?,
+            api_key: self.openai.api_key.clone(),
+            base_url: self.openai.base_url.clone(),
+            retention_ms: self.openai.retention.ms(),
+        };
+        let further = self.projects.iter().map(|(name, project)| {
+            Ok(ProjectSettings {
+                name: name.clone(),
+                secrets: secrets(project.webhook_secret.as_ref(), &format!("projects.{name}.webhook_secret"))?,
+                api_key: project.api_key.clone().or_else(|| self.openai.api_key.clone()),
+                base_url: project.base_url.clone().unwrap_or_else(|| self.openai.base_url.clone()),
+                retention_ms: project.retention.unwrap_or(self.openai.retention).ms(),
+            })
+        });
+        std::iter::once(Ok(first)).chain(further).collect()
+    }
+
+    /// How log lines are written.
+    #[must_use]
+    pub fn log_format(&self) -> LogFormat {
+        if self.log.format == "json" { LogFormat::Json } else { LogFormat::Text }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let (lease, heartbeat) = (self.worker.lease.ms(), self.worker.heartbeat.ms());
+        let rules = [
+            (heartbeat * 2 <= lease, "worker.heartbeat must be at most half of worker.lease, or a busy worker loses its jobs"),
+            ((1..=10_000).contains(&self.worker.concurrency), "worker.concurrency must be between 1 and 10000"),
+            ((1..=1000).contains(&self.retry.attempts), "retry.attempts must be between 1 and 1000"),
+            (self.retry.first.ms() <= self.retry.max.ms(), "retry.first must not be longer than retry.max"),
+            ((0.0..=1.0).contains(&self.policy.min_confidence), "policy.min_confidence must be between 0 and 1"),
+            ((1..=1_000_000).contains(&self.http.max_connections), "http.max_connections must be between 1 and 1000000"),
+            ((1024..=1 << 30).contains(&self.openai.max_body_bytes), "openai.max_body_bytes must be between 1 KiB and 1 GiB"),
+            (matches!(self.log.format.as_str(), "text" | "json"), "log.format must be text or json"),
+            (!self.projects.contains_key(DEFAULT_PROJECT), "projects.default is the [openai] section itself; choose another name"),
+            (self.projects.keys().all(|name| is_name(name)), "a project's name is 1 to 64 letters, digits, _ or -"),
+            (self.metadata.ticket_key != self.metadata.workflow_key, "metadata.ticket_key and metadata.workflow_key must differ"),
+        ];
+        match rules.iter().find(|(holds, _)| !holds) {
+            Some((_, text)) => Err(wrong(*text)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}
+
+fn secrets(text: Option<&Hidden>, name: &str) -> Result<Vec<Secret>, ConfigError> {
+    match text {
+        None => Ok(Vec::new()),
+        Some(text) => secret::parse_list(text.reveal()).map_err(|error| wrong(format!("{name}: {error}"))),
+    }
+}
+
+fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(format!("{}: {error}", path.display())))?;
+    // The whole file is checked on its own, for the line; a partial one is laid
+    // over the defaults, so what is missing is no error here.
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(at(path, &text, &error)))?;
+    let mut whole: toml::Table = EXAMPLE.parse().map_err(|error| wrong(format!("the built-in defaults: {error}")))?;
+    lay_over(&mut whole, table.clone());
+    if let Err(error) = Config::deserialize(whole) {
+        let key = error.message().split('`').nth(1).unwrap_or_default().to_owned();
+        return Err(wrong(format!("{}{}: {}", path.display(), line_of(&text, &key), explain(error.message()))));
+    }
+    Ok(table)
+}
+
+/// File, line and message; never the line itself, which may hold a secret.
+fn at(path: &Path, text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    format!("{}:{line}: {}", path.display(), error.message())
+}
+
+fn line_of(text: &str, key: &str) -> String {
+    let found = text.lines().position(|line| !key.is_empty() && line.trim_start().trim_start_matches('[').contains(key));
+    found.map_or_else(String::new, |index| format!(":{}", index + 1))
+}
+
+fn explain(message: &str) -> String {
+    let mut text = message.lines().next().unwrap_or(message).to_owned();
+    if message.contains("unknown field") {
+        text.push_str("; `frontdesk config example` lists every setting");
+    }
+    text
+}
+
+fn lay_over(under: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            // A table of the team's own choosing replaces the default one whole.
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) if key != "queues" => lay_over(below, above),
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Which variable goes where.
+const VARIABLES: [(&str, Option<&str>, &str); 7] = [
+    ("OPENAI_WEBHOOK_SECRET", Some("openai"), "webhook_secret"),
+    ("OPENAI_API_KEY", Some("openai"), "api_key"),
+    ("OPENAI_BASE_URL", Some("openai"), "base_url"),
+    ("DATABASE_URL", None, "database_url"),
+    ("FRONTDESK_LISTEN", None, "listen"),
+    ("FRONTDESK_LOG", Some("log"), "filter"),
+    ("FRONTDESK_LOG_FORMAT", Some("log"), "format"),
+];
+
+fn lay_environment_over(table: &mut toml::Table, env: &dyn Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
+    for (variable, section, key) in VARIABLES {
+        let Some(value) = from_environment(variable, env)? else { continue };
+        let target = match section {
+            None => &mut *table,
+            Some(section) => match table.get_mut(section) {
+                Some(toml::Value::Table(target)) => target,
+                _ => return Err(wrong(format!("[{section}] must be a table"))),
+            },
+        };
+        target.insert(key.to_owned(), toml::Value::String(value));
+    }
+    Ok(())
+}
+
+fn from_environment(variable: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
+    let file_variable = format!("{variable}_FILE");
+    match (env(variable), env(&file_variable)) {
+        (Some(_), Some(_)) => Err(wrong(format!("{variable} and {file_variable} are both set; keep one"))),
+        (Some(value), None) => Ok(Some(value)),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(&path).map_err(|error| wrong(format!("{file_variable}: {path}: {error}")))?;
+            Ok(Some(text.trim().to_owned()))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        Config::load(Some(file.path()), &|_| None)
+    }
+
+    #[test]
+    fn without_a_file_the_example_is_what_runs() {
+        let config = Config::load(None, &|_| None).expect("loads");
+        assert_eq!(config.worker.lease.ms(), 30_000);
+        assert_eq!(config.retry.attempts, 12);
+        assert_eq!(config.database_path().expect("sqlite"), PathBuf::from("frontdesk.db"));
+    }
+
+    #[test]
+    fn the_example_with_everything_uncommented_loads() {
+        let all: String = EXAMPLE
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = \"") || rest.starts_with('[')).unwrap_or(line))
+            .fold(String::new(), |text, line| text + line + "\n")
+            .replace("whsec_…", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
+        let config = load(&all).expect("loads");
+        assert_eq!(config.projects().expect("secrets").len(), 2);
+        assert!(config.metrics.token.is_some());
+    }
+
+    #[test]
+    fn every_setting_of_the_example_has_a_line_of_explanation_above_it() {
+        let lines: Vec<&str> = EXAMPLE.lines().collect();
+        for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.contains(" = ") && !line.starts_with('#')) {
+            let explained = lines[..index].iter().rev().take_while(|line| !line.is_empty() && !line.starts_with('[')).any(|line| line.starts_with('#'));
+            assert!(explained, "{line}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_the_line_and_a_hint() {
+        let cases = [
+            ("listen = \"127.0.0.1:1\"\n[worker]\nconcurency = 3\n", ":3:", "unknown field"),
+            ("[worker]\nlease = \"soon\"\n", "", "a number and a unit"),
+            ("[worker]\nlease = \"10s\"\nheartbeat = \"9s\"\n", "", "at most half"),
+            ("[retry\n", ":1:", ""),
+            ("[retry]\nattempts = 0\n", "", "retry.attempts"),
+            ("[openai]\napi_key = sk-secret\n", ":2:", ""),
+        ];
+        for (text, line, hint) in cases {
+            let error = load(text).expect_err(text).to_string();
+            assert!(error.contains(line) && error.contains(hint), "{text}: {error}");
+            assert!(!error.contains("sk-secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_bad_secret_is_refused_by_name_and_never_shown() {
+        let env = |name: &str| (name == "OPENAI_WEBHOOK_SECRET").then(|| "v1,whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD".to_owned());
+        let error = Config::load(None, &env).expect("loads").projects().expect_err("refused").to_string();
+        assert!(error.starts_with("OPENAI_WEBHOOK_SECRET: ") && !error.contains("C2FVsB"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_file_and_a_file_form_is_read() {
+        let secret = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(secret.path(), "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\n").expect("written");
+        let path = secret.path().display().to_string();
+        let env = move |name: &str| match name {
+            "OPENAI_WEBHOOK_SECRET_FILE" => Some(path.clone()),
+            "DATABASE_URL" => Some("sqlite:///tmp/other.db".to_owned()),
+            _ => None,
+        };
+        let config = Config::load(None, &env).expect("loads");
+        assert_eq!(config.projects().expect("secrets")[0].secrets.len(), 1);
+        assert_eq!(config.database_path().expect("path"), PathBuf::from("/tmp/other.db"));
+    }
+}

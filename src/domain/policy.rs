@@ -1,0 +1,268 @@
+//! What may happen without a person. Review is the default; everything here
+//! only says when something *else* may happen.
+
+use super::decision::{Decision, Hold, Proposal};
+use super::effect::{Effect, Route};
+use super::hold::HoldReason;
+use super::ticket::{Author, Ticket};
+
+/// The rules in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// A classification below this goes to review.
+    pub min_confidence: f64,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy { min_confidence: 0.8 }
+    }
+}
+
+/// Sensitive topics and the words that give them away, in lower case. A word
+/// matches as a whole word, a phrase as whole words in a row.
+const TOPICS: [(&str, &[&str]); 6] = [
+    ("refund", &["refund", "refunds", "refunded", "refunding", "money back", "reimburse", "reimbursement", "chargeback"]),
+    (
+        "billing_dispute",
+        &["dispute", "disputed", "overcharged", "charged twice", "double charged", "charged me twice", "wrongly charged", "unauthorized charge", "unauthorised charge", "incorrect charge"],
+    ),
+    (
+        "account_access",
+        &["password", "locked out", "account locked", "cannot log in", "can't log in", "can not log in", "cannot login", "two factor", "2fa", "hacked", "reset link", "verification code"],
+    ),
+    (
+        "healthcare",
+        &["medical", "medication", "prescription", "diagnosis", "diagnosed", "patient", "hospital", "doctor", "symptom", "symptoms", "health insurance"],
+    ),
+    ("legal", &["lawyer", "attorney", "lawsuit", "sue", "suing", "legal action", "court", "subpoena", "solicitor"]),
+    ("compliance", &["gdpr", "hipaa", "ccpa", "compliance", "delete my data", "data deletion", "data protection", "personal data request", "regulator"]),
+];
+
+/// The sensitive topics found anywhere: named by the model, in the ticket's
+/// words, in the output's words, in its queue or tags. The model can add a
+/// topic and never remove one.
+#[must_use]
+pub fn sensitive_topics(proposal: &Proposal, ticket: &Ticket) -> Vec<String> {
+    let mut words = Words::of(&ticket.subject);
+    for message in ticket.messages.iter().filter(|message| message.author == Author::Customer) {
+        words.add(&message.body);
+    }
+    words.add(&proposal.output);
+    if let Some(reply) = &proposal.reply {
+        words.add(reply);
+    }
+    let named = |topic: &str| {
+        let is = |label: &String| label.trim().to_lowercase().replace([' ', '-'], "_") == topic;
+        proposal.topics.iter().any(is) || ticket.tags.iter().any(is) || is(&ticket.queue)
+    };
+    TOPICS.iter().filter(|(topic, lexicon)| named(topic) || words.hit(lexicon)).map(|(topic, _)| (*topic).to_owned()).collect()
+}
+
+/// Text as a run of lower-case words, one space before and after each.
+struct Words(String);
+
+impl Words {
+    fn of(text: &str) -> Words {
+        let mut words = Words(" ".to_owned());
+        words.add(text);
+        words
+    }
+
+    fn add(&mut self, text: &str) {
+        let lower = text.replace('\u{2019}', "'").to_lowercase();
+        for word in lower.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|word| !word.is_empty()) {
+            self.0.push_str(word);
+            self.0.push(' ');
+        }
+        // A phrase does not reach from one text into the next.
+        self.0.push_str("| ");
+    }
+
+    fn hit(&self, lexicon: &[&str]) -> bool {
+        lexicon.iter().any(|phrase| self.0.contains(&format!(" {phrase} ")))
+    }
+}
+
+impl Policy {
+    /// Decides what happens to a clean proposal. `seen_revision` is the ticket's
+    /// revision that the work was made from, when it is known.
+    #[must_use]
+    pub fn decide(&self, proposal: Proposal, ticket: &Ticket, seen_revision: Option<i64>) -> Decision {
+        let topics = sensitive_topics(&proposal, ticket);
+        if seen_revision.is_some_and(|seen| ticket.revision > seen) {
+            return held(HoldReason::ChangedSince, "the ticket has changed since the work was started", topics, proposal);
+        }
+        if proposal.reply.is_some() {
+            return self.decide_reply(topics, proposal);
+        }
+        if proposal.effects.iter().any(|effect| matches!(effect, Effect::Route(_))) {
+            if let Some((reason, detail)) = self.keeps_route(&topics, proposal.confidence) {
+                return held(reason, &detail, topics, proposal);
+            }
+        }
+        Decision::Apply(proposal.effects.into_iter().map(|effect| with_topics(effect, &topics)).collect())
+    }
+
+    /// Text for a customer always waits for a person. When nothing else speaks
+    /// against it, it is put on the ticket as a draft meanwhile.
+    fn decide_reply(&self, topics: Vec<String>, proposal: Proposal) -> Decision {
+        if !topics.is_empty() {
+            return held(HoldReason::Sensitive, &format!("sensitive: {}", topics.join(", ")), topics, proposal);
+        }
+        if let Some(confidence) = proposal.confidence.filter(|confidence| *confidence < self.min_confidence) {
+            return held(HoldReason::LowConfidence, &self.too_unsure(confidence), topics, proposal);
+        }
+        let draft = proposal.reply.clone().map(|text| Effect::Draft { text });
+        let Decision::Hold(hold) = held(HoldReason::CustomerFacing, "a person sends it", topics, proposal) else {
+            return Decision::Ignore("nothing to send".to_owned());
+        };
+        Decision::Hold(Hold { meanwhile: draft.into_iter().collect(), ..hold })
+    }
+
+    fn keeps_route(&self, topics: &[String], confidence: Option<f64>) -> Option<(HoldReason, String)> {
+        if !topics.is_empty() {
+            return Some((HoldReason::Sensitive, format!("sensitive: {}", topics.join(", "))));
+        }
+        match confidence {
+            Some(confidence) if confidence >= self.min_confidence => None,
+            Some(confidence) => Some((HoldReason::LowConfidence, self.too_unsure(confidence))),
+            None => Some((HoldReason::LowConfidence, "the output says nothing of its confidence".to_owned())),
+        }
+    }
+
+    fn too_unsure(&self, confidence: f64) -> String {
+        format!("confidence {confidence:.2} is under {:.2}", self.min_confidence)
+    }
+}
+
+fn held(reason: HoldReason, detail: &str, topics: Vec<String>, proposal: Proposal) -> Decision {
+    let mut proposed: Vec<(String, String)> =
+        proposal.effects.iter().map(|effect| (effect.slot().word().to_owned(), as_text(effect))).collect();
+    proposed.extend(proposal.reply.map(|text| ("reply".to_owned(), text)));
+    Decision::Hold(Hold { reason, detail: detail.to_owned(), topics, proposed, output: Some(proposal.output), meanwhile: Vec::new() })
+}
+
+fn with_topics(effect: Effect, topics: &[String]) -> Effect {
+    match effect {
+        Effect::Note { text } if !topics.is_empty() => Effect::Note { text: format!("{text}\n\nSensitive: {}", topics.join(", ")) },
+        other => other,
+    }
+}
+
+/// An effect as a reviewer reads it.
+#[must_use]
+pub fn as_text(effect: &Effect) -> String {
+    match effect {
+        Effect::Note { text } | Effect::Draft { text } => text.clone(),
+        Effect::Route(route) => route_text(route),
+    }
+}
+
+fn route_text(route: &Route) -> String {
+    let mut parts = Vec::new();
+    parts.extend(route.intent.as_ref().map(|intent| format!("intent {intent}")));
+    parts.extend(route.priority.map(|priority| format!("priority {}", priority.word())));
+    parts.extend(route.queue.as_ref().map(|queue| format!("queue {queue}")));
+    if !route.tags.is_empty() {
+        parts.push(format!("tags {}", route.tags.join(", ")));
+    }
+    parts.join(" · ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::effect::Priority;
+    use crate::domain::ticket::{Message, Visibility};
+
+    fn ticket(text: &str) -> Ticket {
+        Ticket {
+            id: "T-1".into(),
+            subject: "Question".into(),
+            status: "open".into(),
+            queue: "support".into(),
+            priority: "normal".into(),
+            tags: vec![],
+            revision: 3,
+            messages: vec![Message { author: Author::Customer, visibility: Visibility::Public, body: text.into() }],
+        }
+    }
+
+    fn route(confidence: Option<f64>) -> Proposal {
+        let route = Route { intent: Some("shipping".into()), priority: Some(Priority::High), ..Route::default() };
+        Proposal { effects: vec![Effect::Route(route)], confidence, ..Proposal::default() }
+    }
+
+    fn reason(decision: Decision) -> Option<HoldReason> {
+        match decision {
+            Decision::Hold(hold) => Some(hold.reason),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_sure_classification_of_a_plain_ticket_is_applied() {
+        assert!(matches!(Policy::default().decide(route(Some(0.8)), &ticket("where is my parcel?"), None), Decision::Apply(_)));
+    }
+
+    #[test]
+    fn an_unsure_or_silent_classification_is_held() {
+        for confidence in [Some(0.79), None, Some(f64::NAN)] {
+            let decision = Policy::default().decide(route(confidence), &ticket("where is my parcel?"), None);
+            assert_eq!(reason(decision), Some(HoldReason::LowConfidence), "{confidence:?}");
+        }
+    }
+
+    #[test]
+    fn each_sensitive_topic_is_found_by_its_words_and_not_by_parts_of_words() {
+        let hits = [
+            ("refund", "I want my money back!"),
+            ("billing_dispute", "You charged me TWICE."),
+            ("account_access", "I can\u{2019}t log in"),
+            ("healthcare", "my prescription is late"),
+            ("legal", "I will sue"),
+            ("compliance", "under GDPR, delete it"),
+        ];
+        for (topic, text) in hits {
+            assert_eq!(sensitive_topics(&Proposal::default(), &ticket(text)), [topic], "{text}");
+        }
+        for text in ["what is the issue?", "a courtyard pursued", "impatiently doctored refundless"] {
+            assert!(sensitive_topics(&Proposal::default(), &ticket(text)).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_model_the_queue_and_the_tags_can_each_add_a_topic() {
+        let named = Proposal { topics: vec!["Legal".into()], ..Proposal::default() };
+        assert_eq!(sensitive_topics(&named, &ticket("hello")), ["legal"]);
+        let tagged = Ticket { tags: vec!["billing dispute".into()], queue: "refund".into(), ..ticket("hello") };
+        assert_eq!(sensitive_topics(&Proposal::default(), &tagged), ["refund", "billing_dispute"]);
+        let said = Proposal { reply: Some("We refunded you".into()), ..Proposal::default() };
+        assert_eq!(sensitive_topics(&said, &ticket("hello")), ["refund"]);
+    }
+
+    #[test]
+    fn a_sensitive_classification_is_held_and_a_sensitive_note_is_marked() {
+        assert_eq!(reason(Policy::default().decide(route(Some(0.99)), &ticket("refund please"), None)), Some(HoldReason::Sensitive));
+        let note = Proposal { effects: vec![Effect::Note { text: "Summary".into() }], ..Proposal::default() };
+        let Decision::Apply(effects) = Policy::default().decide(note, &ticket("refund please"), None) else { panic!("not applied") };
+        assert_eq!(effects, [Effect::Note { text: "Summary\n\nSensitive: refund".into() }]);
+    }
+
+    #[test]
+    fn a_reply_is_never_more_than_a_draft_and_not_even_that_when_sensitive() {
+        let reply = || Proposal { reply: Some("Dear customer".into()), ..Proposal::default() };
+        let Decision::Hold(plain) = Policy::default().decide(reply(), &ticket("hello"), None) else { panic!("not held") };
+        assert_eq!((plain.reason, plain.meanwhile.len()), (HoldReason::CustomerFacing, 1));
+        assert_eq!(plain.proposed, [("reply".to_owned(), "Dear customer".to_owned())]);
+        let Decision::Hold(sensitive) = Policy::default().decide(reply(), &ticket("refund"), None) else { panic!("not held") };
+        assert_eq!((sensitive.reason, sensitive.meanwhile.len()), (HoldReason::Sensitive, 0));
+    }
+
+    #[test]
+    fn work_made_from_an_older_revision_is_held_whatever_it_is() {
+        assert_eq!(reason(Policy::default().decide(route(Some(0.9)), &ticket("hello"), Some(2))), Some(HoldReason::ChangedSince));
+        assert_eq!(reason(Policy::default().decide(route(Some(0.9)), &ticket("hello"), Some(3))), None);
+    }
+}

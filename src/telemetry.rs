@@ -1,0 +1,167 @@
+//! Logs and metrics. Both carry ids, codes, counts and durations, and never
+//! ticket text, model output, bodies or secrets.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::store::Counts;
+
+/// One label, whatever it is called on the family.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Receipt {
+    receipt: &'static str,
+}
+
+/// The cause of a refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Code {
+    code: &'static str,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Ended {
+    end: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: String,
+}
+
+type FloatGauge = Gauge<f64, AtomicU64>;
+
+/// What is measured as it happens, in one process. What is counted in the
+/// database is read when somebody asks.
+pub struct Metrics {
+    deliveries: Family<Receipt, Counter>,
+    refused: Family<Code, Counter>,
+    ack: Histogram,
+    attempts: Family<Ended, Counter>,
+    arrival_to_end: Histogram,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        const ACK_S: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0];
+        const END_S: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0];
+        Metrics {
+            deliveries: Family::default(),
+            refused: Family::default(),
+            ack: Histogram::new(ACK_S),
+            attempts: Family::default(),
+            arrival_to_end: Histogram::new(END_S),
+        }
+    }
+}
+
+impl Metrics {
+    /// A verified delivery was answered.
+    pub fn delivered(&self, receipt: &'static str, seconds: f64) {
+        self.deliveries.get_or_create(&Receipt { receipt }).inc();
+        self.ack.observe(seconds);
+    }
+
+    /// A request was refused.
+    pub fn refused(&self, code: &'static str) {
+        self.refused.get_or_create(&Code { code }).inc();
+    }
+
+    /// An attempt ended. `reason` is a hold reason or a cause.
+    pub fn attempted(&self, end: &'static str, reason: &'static str, since_queued_s: Option<f64>) {
+        self.attempts.get_or_create(&Ended { end, reason }).inc();
+        if let Some(seconds) = since_queued_s {
+            self.arrival_to_end.observe(seconds);
+        }
+    }
+
+    /// Everything as Prometheus text, with what the database counts.
+    #[must_use]
+    pub fn render(&self, counts: &Counts, now_ms: i64) -> String {
+        let mut registry = Registry::with_prefix("frontdesk");
+        registry.register("deliveries", "Verified deliveries answered, by what became of them", self.deliveries.clone());
+        registry.register("refused", "Requests refused, by cause", self.refused.clone());
+        registry.register_with_unit("ack", "Time to answer a verified delivery", Unit::Seconds, self.ack.clone());
+        registry.register("attempts", "Attempts by how they ended", self.attempts.clone());
+        registry.register_with_unit("queued_to_end", "From queued to the end of the job", Unit::Seconds, self.arrival_to_end.clone());
+        register_counts(&mut registry, counts, now_ms);
+        let mut text = String::new();
+        // Writing into a string does not fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+}
+
+fn register_counts(registry: &mut Registry, counts: &Counts, now_ms: i64) {
+    let jobs = Family::<StateLabel, Gauge>::default();
+    let oldest = Family::<StateLabel, FloatGauge>::default();
+    for count in &counts.states {
+        let label = StateLabel { state: count.state.word() };
+        jobs.get_or_create(&label).set(count.count);
+        oldest.get_or_create(&label).set(age_s(count.oldest_ms, now_ms));
+    }
+    let outcomes = Family::<OutcomeLabel, Gauge>::default();
+    for (outcome, count) in &counts.outcomes {
+        outcomes.get_or_create(&OutcomeLabel { outcome: outcome.clone() }).set(*count);
+    }
+    let reviews = Gauge::<i64>::default();
+    reviews.set(counts.open_reviews.0);
+    let review_age = FloatGauge::default();
+    review_age.set(age_s(counts.open_reviews.1, now_ms));
+    let forget = FloatGauge::default();
+    forget.set(counts.least_forget_at_ms.map_or(f64::INFINITY, |at| seconds(at - now_ms)));
+    registry.register("jobs", "Jobs and parked deliveries by state", jobs);
+    registry.register("oldest_age_seconds", "Age of the oldest in each state", oldest);
+    registry.register("ended_jobs", "Ended jobs by outcome, since the database was made", outcomes);
+    registry.register("open_reviews", "Reviews that wait for a person", reviews);
+    registry.register("oldest_review_age_seconds", "Age of the oldest review that waits", review_age);
+    registry.register("least_time_to_forget_seconds", "Least time left before OpenAI may forget a result not yet fetched", forget);
+}
+
+fn age_s(since_ms: Option<i64>, now_ms: i64) -> f64 {
+    since_ms.map_or(0.0, |since| seconds((now_ms - since).max(0)))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "far below 2^52 ms")]
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts logging to stderr. `filter` is as in `RUST_LOG`.
+///
+/// # Errors
+/// When the filter cannot be read.
+pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), String> {
+    use std::io::IsTerminal;
+    use tracing_subscriber::{EnvFilter, fmt};
+    let filter = EnvFilter::try_new(filter).map_err(|error| format!("FRONTDESK_LOG: {error}"))?;
+    let base = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    // A second start, in tests, is not an error worth stopping for.
+    let _ = match format {
+        LogFormat::Text => base.try_init(),
+        LogFormat::Json => base.json().try_init(),
+    };
+    Ok(())
+}

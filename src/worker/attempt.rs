@@ -1,0 +1,84 @@
+//! One attempt at one job, as named steps.
+
+use super::Worker;
+use crate::domain::decision::Decision;
+use crate::domain::failure::Failure;
+use crate::domain::submission::Placement;
+use crate::store::{ClaimedJob, Settlement};
+
+/// The steps after which a process may stop and another must be able to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The job is ours.
+    Claimed,
+    /// The resource has been fetched, and is not stored yet.
+    Retrieved,
+    /// What was fetched is stored.
+    Kept,
+    /// Ticket and workflow are known.
+    Placed,
+    /// It is known what shall happen.
+    Decided,
+    /// The intents are written down.
+    Planned,
+    /// One more effect has been carried out, and there is no receipt yet.
+    Written,
+    /// All effects have been carried out.
+    Applied,
+}
+
+impl Step {
+    /// Every step, in order.
+    pub const ALL: [Step; 8] =
+        [Step::Claimed, Step::Retrieved, Step::Kept, Step::Placed, Step::Decided, Step::Planned, Step::Written, Step::Applied];
+}
+
+/// Why an attempt ended before its settlement.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// It failed.
+    Failed(Failure),
+    /// Another job is writing the same effects; try again shortly.
+    InOtherHands,
+    /// A test stopped it.
+    Stopped,
+}
+
+impl<E: Into<Failure>> From<E> for Halt {
+    fn from(error: E) -> Halt {
+        Halt::Failed(error.into())
+    }
+}
+
+impl Worker {
+    /// Works one job to its settlement.
+    pub(super) async fn attempt(&self, job: ClaimedJob) {
+        let mut placement = job.placement.clone();
+        let ended = self.steps(&job, &mut placement).await;
+        self.settle(job, placement, ended).await;
+    }
+
+    async fn steps(&self, job: &ClaimedJob, placement: &mut Option<Placement>) -> Result<Settlement, Halt> {
+        self.after(Step::Claimed)?;
+        let resource = self.retrieve(job).await?;
+        let placed = self.place(job, &resource, placement.take()).await?;
+        self.after(Step::Placed)?;
+        let decision = self.decide(&resource, &placed)?;
+        self.after(Step::Decided)?;
+        *placement = placed.placement;
+        let place = placement.as_ref();
+        match decision {
+            Decision::Ignore(reason) => Ok(Settlement::Ignored { reason }),
+            Decision::Apply(effects) => self.apply(job, place, effects).await,
+            Decision::Hold(hold) => self.hold(job, place, hold).await,
+        }
+    }
+
+    /// Marks the end of a step.
+    pub(super) fn after(&self, step: Step) -> Result<(), Halt> {
+        match &self.stop_after {
+            Some(stop) if stop(step) => Err(Halt::Stopped),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Decides what happens to a fetched resource. Nothing is written here.
+
+use super::Worker;
+use super::attempt::Halt;
+use super::place::Placed;
+use crate::domain::decision::{Decision, Hold};
+use crate::domain::failure::{Cause, Failure};
+use crate::domain::hold::HoldReason;
+use crate::domain::output::Reading;
+use crate::domain::resource::{Batch, Resource, Response, Status};
+
+impl Worker {
+    /// Endings that nobody can use are failures; everything else is applied or
+    /// waits for a person.
+    pub(super) fn decide(&self, resource: &Resource, placed: &Placed) -> Result<Decision, Halt> {
+        match resource {
+            Resource::Batch(batch) => Ok(decide_batch(batch)?),
+            Resource::Response(response) => {
+                must_be_usable(response)?;
+                Ok(self.decide_response(response, placed))
+            }
+        }
+    }
+
+    fn decide_response(&self, response: &Response, placed: &Placed) -> Decision {
+        let output = || Some(response.texts.iter().map(|text| text.body.as_str()).collect::<Vec<_>>().join("\n\n")).filter(|text| !text.is_empty());
+        let (ticket, workflow) = match &placed.target {
+            Ok(target) => target,
+            Err(why) => return Decision::Hold(Hold { output: output(), ..Hold::because(HoldReason::Unplaced, why.clone()) }),
+        };
+        match workflow.read(response, &self.workflows) {
+            Reading::Clean(proposal) => {
+                let seen = placed.placement.as_ref().and_then(|placement| placement.ticket_revision);
+                self.policy.decide(proposal, ticket, seen)
+            }
+            Reading::Unclean { reason, detail } => Decision::Hold(Hold { output: output(), ..Hold::because(reason, detail) }),
+        }
+    }
+}
+
+fn must_be_usable(response: &Response) -> Result<(), Failure> {
+    match &response.status {
+        Status::Failed => {
+            let code = response.error_code.as_deref().unwrap_or("no code");
+            Err(Failure::last(Cause::ResourceFailed, format!("OpenAI ended it as failed ({})", code_only(code))))
+        }
+        Status::Cancelled => Err(Failure::last(Cause::ResourceCancelled, "cancelled at OpenAI")),
+        _ => Ok(()),
+    }
+}
+
+fn decide_batch(batch: &Batch) -> Result<Decision, Failure> {
+    let counts = batch.counts;
+    let said = format!("{} lines, {} completed, {} failed by OpenAI's count", counts.total, counts.completed, counts.failed);
+    match &batch.status {
+        Status::Failed => {
+            let errors: Vec<String> = batch.errors.iter().take(10).map(|error| match error.line {
+                Some(line) => format!("{} in line {line}", code_only(&error.code)),
+                None => code_only(&error.code),
+            }).collect();
+            Err(Failure::last(Cause::ResourceFailed, format!("OpenAI refused the batch: {}", if errors.is_empty() { "no reason given".to_owned() } else { errors.join(", ") })))
+        }
+        Status::Expired => Ok(hold_batch(format!("expired: {said}; what was done can be read"))),
+        Status::Cancelled => Ok(hold_batch(format!("cancelled: {said}; what was done can be read"))),
+        _ => Ok(hold_batch(format!("completed: {said}"))),
+    }
+}
+
+/// Batch results are never applied blindly, and not at all by this version.
+fn hold_batch(detail: String) -> Decision {
+    Decision::Hold(Hold::because(HoldReason::Batch, detail))
+}
+
+/// OpenAI's codes are an open list: shown only as the plain words they should be.
+fn code_only(code: &str) -> String {
+    code.chars().take(64).map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '?' }).collect()
+}

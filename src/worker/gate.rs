@@ -1,0 +1,127 @@
+//! Whether OpenAI accepts a project's calls just now.
+//!
+//! A refused key or an empty quota is not the fault of the job that met it:
+//! every other job would meet it too. So claiming pauses, one job probes now
+//! and then, and all go on by themselves when it passes.
+
+use std::sync::{Mutex, PoisonError};
+
+/// How many jobs may be claimed for a project now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Allowance {
+    /// As many as there is room for.
+    All,
+    /// One, to see whether OpenAI accepts us again.
+    Probe,
+    /// None before this time, in ms.
+    NoneUntil(i64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// OpenAI asked for quiet until then; jobs go on afterwards.
+    Quiet { until_ms: i64 },
+    /// OpenAI refuses us.
+    Refused { probe_at_ms: i64, wait_ms: i64 },
+}
+
+/// The gate of one project.
+pub(super) struct Gate {
+    state: Mutex<State>,
+    first_ms: i64,
+    max_ms: i64,
+}
+
+impl Gate {
+    pub(super) fn new(first_ms: i64, max_ms: i64) -> Gate {
+        Gate { state: Mutex::new(State::Open), first_ms, max_ms }
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How many jobs may be claimed at `now_ms`.
+    pub(super) fn allowance(&self, now_ms: i64) -> Allowance {
+        self.with(|state| match *state {
+            State::Open => Allowance::All,
+            State::Quiet { until_ms } if now_ms < until_ms => Allowance::NoneUntil(until_ms),
+            State::Quiet { .. } => {
+                *state = State::Open;
+                Allowance::All
+            }
+            State::Refused { probe_at_ms, .. } if now_ms < probe_at_ms => Allowance::NoneUntil(probe_at_ms),
+            State::Refused { wait_ms, .. } => {
+                // The next probe is set before this one's answer is known, so
+                // that a probe whose worker dies does not leave the gate shut.
+                let wait_ms = (wait_ms * 2).min(self.max_ms);
+                *state = State::Refused { probe_at_ms: now_ms + wait_ms, wait_ms };
+                Allowance::Probe
+            }
+        })
+    }
+
+    /// OpenAI refused us. True when it had accepted us before.
+    pub(super) fn refuse(&self, now_ms: i64) -> bool {
+        self.with(|state| match state {
+            State::Refused { .. } => false,
+            State::Open | State::Quiet { .. } => {
+                *state = State::Refused { probe_at_ms: now_ms + self.first_ms, wait_ms: self.first_ms };
+                true
+            }
+        })
+    }
+
+    /// OpenAI asked for quiet.
+    pub(super) fn quiet(&self, until_ms: i64) {
+        self.with(|state| match state {
+            State::Refused { .. } => {}
+            State::Quiet { until_ms: earlier } => *earlier = until_ms.max(*earlier),
+            State::Open => *state = State::Quiet { until_ms },
+        });
+    }
+
+    /// OpenAI answered us. True when it had refused us before.
+    pub(super) fn accept(&self) -> bool {
+        self.with(|state| match state {
+            State::Refused { .. } => {
+                *state = State::Open;
+                true
+            }
+            State::Open | State::Quiet { .. } => false,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Allowance, Gate};
+
+    #[test]
+    fn a_refusal_lets_one_probe_through_at_doubling_distances_until_one_succeeds() {
+        let gate = Gate::new(1_000, 3_000);
+        assert_eq!(gate.allowance(0), Allowance::All);
+        assert!(gate.refuse(0), "the first refusal is news");
+        assert!(!gate.refuse(1), "the second is not");
+        assert_eq!(gate.allowance(999), Allowance::NoneUntil(1_000));
+        assert_eq!(gate.allowance(1_000), Allowance::Probe);
+        assert_eq!(gate.allowance(1_001), Allowance::NoneUntil(3_000));
+        assert_eq!(gate.allowance(3_000), Allowance::Probe);
+        assert_eq!(gate.allowance(3_001), Allowance::NoneUntil(6_000), "the wait is capped");
+        assert!(gate.accept(), "the recovery is news");
+        assert!(!gate.accept());
+        assert_eq!(gate.allowance(3_002), Allowance::All);
+    }
+
+    #[test]
+    fn quiet_ends_by_itself_and_never_opens_a_refused_gate() {
+        let gate = Gate::new(1_000, 3_000);
+        gate.quiet(500);
+        assert_eq!(gate.allowance(499), Allowance::NoneUntil(500));
+        assert_eq!(gate.allowance(500), Allowance::All);
+        gate.refuse(600);
+        gate.quiet(700);
+        assert_eq!(gate.allowance(701), Allowance::NoneUntil(1_600));
+    }
+}

@@ -1,0 +1,117 @@
+//! The back office: claim → retrieve → place → decide → apply → settle, a file
+//! for each step. [`attempt`](Worker::attempt) is the whole story of one job.
+
+mod apply;
+mod attempt;
+mod decide;
+mod gate;
+mod place;
+mod pool;
+mod retrieve;
+mod settle;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use attempt::Step;
+pub use pool::Pool;
+
+use crate::clock::Clock;
+use crate::domain::job::RetryPolicy;
+use crate::domain::policy::Policy;
+use crate::helpdesk::Builtin;
+use crate::openai;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::workflows;
+use gate::Gate;
+
+/// What tunes the back office.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Shown to people as the holder of a lease.
+    pub name: String,
+    /// How long a claimed job is ours without a word, in ms.
+    pub lease_ms: i64,
+    /// How often leases are extended, in ms.
+    pub heartbeat_ms: i64,
+    /// Jobs at once.
+    pub concurrency: usize,
+    /// How often the queue is looked at when nothing rings, in ms.
+    pub poll_ms: i64,
+    /// How long a stopping worker waits for its jobs, in ms.
+    pub drain_ms: i64,
+    /// How failed attempts are spaced.
+    pub retry: RetryPolicy,
+    /// First wait before trying again whether OpenAI accepts us, in ms.
+    pub probe_first_ms: i64,
+    /// Longest such wait, in ms.
+    pub probe_max_ms: i64,
+    /// Claimable work older than this raises an alert, in ms.
+    pub overdue_ms: i64,
+    /// Metadata keys that name the ticket and the workflow of work that
+    /// another program started.
+    pub metadata_keys: MetadataKeys,
+}
+
+/// Names of metadata keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetadataKeys {
+    /// Holds the ticket's id.
+    pub ticket: String,
+    /// Holds the workflow's name.
+    pub workflow: String,
+}
+
+/// The metadata key that holds our submission's id.
+pub const SUBMISSION_KEY: &str = "fd_submission";
+
+/// Everything a job needs.
+pub struct Worker {
+    store: Store,
+    clock: Clock,
+    projects: BTreeMap<String, Project>,
+    helpdesk: Builtin,
+    policy: Policy,
+    workflows: workflows::Settings,
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    /// Called after each step; a test that answers `true` stops there, as a
+    /// crash would.
+    stop_after: Option<StopAfter>,
+}
+
+/// See [`Worker::stop_after`].
+pub type StopAfter = Box<dyn Fn(Step) -> bool + Send + Sync>;
+
+/// One OpenAI project: its key, and whether OpenAI accepts it just now.
+struct Project {
+    openai: openai::Client,
+    gate: Gate,
+}
+
+impl Worker {
+    /// A worker for these projects.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        clients: BTreeMap<String, openai::Client>,
+        helpdesk: Builtin,
+        policy: Policy,
+        workflows: workflows::Settings,
+        settings: Settings,
+        metrics: Arc<Metrics>,
+    ) -> Worker {
+        let gate = || Gate::new(settings.probe_first_ms, settings.probe_max_ms);
+        let projects = clients.into_iter().map(|(name, openai)| (name, Project { openai, gate: gate() })).collect();
+        Worker { store, clock, projects, helpdesk, policy, workflows, settings, metrics, stop_after: None }
+    }
+
+    /// Makes the worker stop after a step, as a crash would: for tests.
+    #[must_use]
+    pub fn stop_after(self, stop: StopAfter) -> Worker {
+        Worker { stop_after: Some(stop), ..self }
+    }
+}

@@ -1,0 +1,180 @@
+//! Claims jobs and keeps as many at work as may be.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Worker;
+use super::gate::Allowance;
+use crate::store::{Claim, ClaimedJob, StoreError};
+
+/// The running workers of one process.
+pub struct Pool {
+    worker: Arc<Worker>,
+    /// Jobs at work: id and claim.
+    running: Mutex<HashMap<i64, i64>>,
+    /// Rung when enough jobs have ended to claim some more.
+    room: Notify,
+}
+
+impl Pool {
+    /// A pool for this worker.
+    #[must_use]
+    pub fn new(worker: Worker) -> Arc<Pool> {
+        Arc::new(Pool { worker: Arc::new(worker), running: Mutex::default(), room: Notify::new() })
+    }
+
+    /// Works until told to stop, then waits for what is at work, for as long as
+    /// the settings allow. What is not done by then is claimed by someone else
+    /// when its lease ends.
+    pub async fn run(self: Arc<Pool>, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        let side = CancellationToken::new();
+        let heart = tokio::spawn(Arc::clone(&self).beat(side.clone()));
+        let watch = tokio::spawn(Arc::clone(&self.worker).watch_age(side.clone()));
+        self.claim_until(&stop, &tasks).await;
+        tasks.close();
+        if tokio::time::timeout(ms(self.worker.settings.drain_ms), tasks.wait()).await.is_err() {
+            tracing::warn!(jobs = self.running().len(), "stopping with jobs at work; their leases will end");
+        }
+        side.cancel();
+        let _ = tokio::join!(heart, watch);
+    }
+
+    async fn claim_until(self: &Arc<Pool>, stop: &CancellationToken, tasks: &TaskTracker) {
+        loop {
+            // Listen before looking, so that nothing falls in between.
+            let arrived = self.worker.store.work_arrived();
+            let room = self.room.notified();
+            let more = self.claim_some(tasks).await;
+            let wait = ms(self.worker.settings.poll_ms);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = room, if more => {}
+                () = arrived, if !more => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Claims as many jobs as there is room for and sets them going. True when
+    /// there may be more.
+    async fn claim_some(self: &Arc<Pool>, tasks: &TaskTracker) -> bool {
+        let free = self.worker.settings.concurrency.saturating_sub(self.running().len());
+        if free == 0 {
+            return true;
+        }
+        let jobs = match self.worker.claim(free).await {
+            Ok(jobs) => jobs,
+            Err(error) => {
+                tracing::error!(%error, "jobs could not be claimed; trying again");
+                return false;
+            }
+        };
+        let more = jobs.len() >= free;
+        self.running().extend(jobs.iter().map(|job| (job.id(), job.claim())));
+        for job in jobs {
+            tasks.spawn(Arc::clone(self).work(job));
+        }
+        more
+    }
+
+    async fn work(self: Arc<Pool>, job: ClaimedJob) {
+        let id = job.id();
+        // On a task of its own, so that a panic ends this job and not the pool:
+        // its lease runs out, and on the last attempt it goes to a person.
+        let worker = Arc::clone(&self.worker);
+        if let Err(error) = tokio::spawn(async move { worker.attempt(job).await }).await {
+            tracing::error!(job = id, panicked = error.is_panic(), "an attempt broke off; it will be made again after the lease");
+        }
+        let left = {
+            let mut running = self.running();
+            running.remove(&id);
+            running.len()
+        };
+        // Claims are made a quarter at a time: one by one they would cost as
+        // much as the work.
+        if left <= self.worker.settings.concurrency * 3 / 4 {
+            self.room.notify_one();
+        }
+    }
+
+    /// Extends the leases of whatever takes long.
+    async fn beat(self: Arc<Pool>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(ms(self.worker.settings.heartbeat_ms)) => {}
+            }
+            let jobs: Vec<(i64, i64)> = self.running().iter().map(|(id, claim)| (*id, *claim)).collect();
+            if jobs.is_empty() {
+                continue;
+            }
+            let until_ms = self.worker.clock.now_ms() + self.worker.settings.lease_ms;
+            if let Err(error) = self.worker.store.heartbeat(jobs, until_ms).await {
+                tracing::error!(%error, "leases could not be extended");
+            }
+        }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<i64, i64>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Worker {
+    /// Takes up to `free` jobs, of each project as many as its gate lets through.
+    async fn claim(&self, free: usize) -> Result<Vec<ClaimedJob>, StoreError> {
+        let now_ms = self.clock.now_ms();
+        let mut jobs = Vec::new();
+        for (name, project) in &self.projects {
+            let limit = match project.gate.allowance(now_ms) {
+                Allowance::All => free - jobs.len(),
+                Allowance::Probe => 1.min(free - jobs.len()),
+                Allowance::NoneUntil(_) => 0,
+            };
+            if limit > 0 {
+                jobs.extend(self.store.claim(self.claim_of(name, limit, now_ms)).await?);
+            }
+        }
+        Ok(jobs)
+    }
+
+    fn claim_of(&self, project: &str, limit: usize, now_ms: i64) -> Claim {
+        Claim {
+            worker: self.settings.name.clone(),
+            project: project.to_owned(),
+            limit,
+            lease_ms: self.settings.lease_ms,
+            now_ms,
+            max_attempts: self.settings.retry.attempts,
+        }
+    }
+
+    /// Works until nothing is claimable, one job after the other; returns how
+    /// many attempts were made. For tests: no loop, no waiting.
+    ///
+    /// # Errors
+    /// When jobs could not be claimed.
+    pub async fn work_until_idle(&self) -> Result<usize, StoreError> {
+        let mut attempts = 0;
+        loop {
+            let jobs = self.claim(16).await?;
+            if jobs.is_empty() {
+                return Ok(attempts);
+            }
+            for job in jobs {
+                attempts += 1;
+                self.attempt(job).await;
+            }
+        }
+    }
+}
+
+fn ms(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}

@@ -1,0 +1,77 @@
+//! Fetches what the event told of, and keeps it at once.
+
+use super::attempt::{Halt, Step};
+use super::{Project, Worker};
+use crate::domain::failure::{Cause, Failure};
+use crate::domain::resource::{Resource, Status};
+use crate::openai::{self, Fetched};
+use crate::store::ClaimedJob;
+
+impl Worker {
+    /// The resource, as it ended. Decisions are made from its *fetched* status:
+    /// the event's type may be late, repeated or out of order.
+    pub(super) async fn retrieve(&self, job: &ClaimedJob) -> Result<Resource, Halt> {
+        if let Some(raw) = &job.kept {
+            return Ok(openai::read(&job.resource_id, raw)?);
+        }
+        let fetched = self.fetch(job).await?;
+        self.after(Step::Retrieved)?;
+        must_have_ended(&fetched)?;
+        let Fetched { resource, raw, .. } = fetched;
+        // Stored before anything is done with it: from here on neither OpenAI's
+        // forgetting nor a helpdesk that is down can lose it.
+        self.store.keep_result(job.project.clone(), job.resource_id.clone(), raw, self.clock.now_ms()).await?;
+        self.after(Step::Kept)?;
+        Ok(resource)
+    }
+
+    async fn fetch(&self, job: &ClaimedJob) -> Result<Fetched, Halt> {
+        let project = self.projects.get(&job.project).ok_or_else(|| {
+            Failure::last(Cause::Internal, format!("project {} is not in the configuration", job.project))
+        })?;
+        let fetched = if job.event_type.starts_with("batch.") {
+            project.openai.batch(&job.resource_id).await
+        } else {
+            project.openai.response(&job.resource_id).await
+        };
+        let fetched = fetched.map_err(Failure::from);
+        self.watch_gate(&job.project, project, fetched.as_ref().err()).await;
+        Ok(fetched?)
+    }
+
+    /// Tells the project's gate how OpenAI treated us.
+    async fn watch_gate(&self, name: &str, project: &Project, failure: Option<&Failure>) {
+        let now_ms = self.clock.now_ms();
+        match failure {
+            Some(failure) if failure.cause().pauses() => {
+                if project.gate.refuse(now_ms) {
+                    self.alert(failure.cause(), name, &failure.to_string()).await;
+                }
+            }
+            Some(Failure::Retryable { cause: Cause::OpenAiRateLimited, retry_after_ms: Some(wait), .. }) => project.gate.quiet(now_ms + wait),
+            // Any other answer shows that OpenAI accepts the key; no answer shows nothing.
+            Some(failure) if failure.cause() == Cause::OpenAiUnreachable => {}
+            _ => {
+                if project.gate.accept() {
+                    self.recover(name).await;
+                }
+            }
+        }
+    }
+}
+
+/// A webhook can be ahead of what a GET shows.
+fn must_have_ended(fetched: &Fetched) -> Result<(), Failure> {
+    let status = match &fetched.resource {
+        Resource::Response(response) => &response.status,
+        Resource::Batch(batch) => &batch.status,
+    };
+    match status {
+        Status::Moving(word) | Status::Unknown(word) => Err(Failure::Retryable {
+            cause: Cause::NotEndedYet,
+            detail: format!("OpenAI still says {}", word.chars().take(40).collect::<String>().escape_debug()),
+            retry_after_ms: fetched.poll_after_ms,
+        }),
+        _ => Ok(()),
+    }
+}
