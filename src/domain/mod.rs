@@ -2,6 +2,8 @@
 //! network, or knows a database.
 
 pub mod failure;
+pub mod hold;
+pub mod output;
 pub mod resource;
 pub mod secret;
 pub mod verify;
