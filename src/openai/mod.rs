@@ -3,7 +3,8 @@
 
 pub mod client;
 pub mod error;
-pub mod read;
 mod headers;
+mod lenient;
+pub mod read;
 mod tools;
 mod types;

@@ -3,8 +3,9 @@
 use crate::domain::resource::{Batch, BatchCounts, BatchError, Response, Status, Text};
 
 use super::error::OpenAiError;
+use super::lenient::Whole;
 use super::tools;
-use super::types::{BatchErrorJson, BatchJson, ItemJson, ResponseJson, Whole};
+use super::types::{BatchErrorJson, BatchJson, ItemJson, ResponseJson};
 
 /// Longest code of OpenAI's that is kept as it is.
 const MAX_CODE_BYTES: usize = 64;

@@ -4,8 +4,9 @@
 
 use crate::domain::resource::{ToolTrouble, ToolTroubleKind};
 
+use super::lenient::ErrorJson;
 use super::read::code;
-use super::types::{ErrorJson, ItemJson};
+use super::types::ItemJson;
 
 /// Item types that exist, apart from messages. Others are reported as unknown.
 const KNOWN: [&str; 27] = [
