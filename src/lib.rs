@@ -1,5 +1,32 @@
 //! Frontdesk: the system between OpenAI's webhooks and the support ticket.
+//!
+//! ```text
+//! bytes ─verify→ Verified ─read→ NewDelivery ─record→ Receipt → 200
+//! ClaimedJob ─retrieve→ Resource ─place→ ticket, workflow ─decide→ Decision ─apply→ receipts ─settle→ (consumed)
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`domain`] | the words: plain data and pure rules |
+//! | [`intake`] | the front desk: verify, store, answer; milliseconds |
+//! | [`worker`] | the back office: a file for each step |
+//! | [`workflows`] | what AI is used for: one pure file each |
+//! | [`submit`] | starting work at OpenAI |
+//! | [`openai`] | reading from OpenAI |
+//! | [`helpdesk`] | writing to tickets |
+//! | [`store`] | what we remember |
+//! | [`web`] | what people and programs see |
+//! | [`cli`] | one file a command |
+//! | [`app`] | the one place that builds everything |
+
 pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod helpdesk;
+pub mod http;
 pub mod intake;
+pub mod openai;
 pub mod store;
+pub mod telemetry;
+pub mod worker;
+pub mod workflows;

@@ -1,41 +1,46 @@
-//! Why a result waits for a person.
+//! Why something is set aside for a person.
 
 use std::fmt;
 
-/// Why a result is held. The code is what the API, the database and metrics say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+use serde::{Deserialize, Serialize};
+
+/// The reason, as a closed list: reviews are grouped and counted by its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HoldReason {
-    /// The response ended early; its output may be half a sentence.
+    /// The response ended early, with partial output.
     Incomplete,
     /// The model refused.
     Refused,
-    /// The output does not have the shape the workflow asks for.
+    /// The output is not what the workflow asked for.
     InvalidOutput,
-    /// A tool failed while the response was made.
+    /// A tool failed on the way.
     ToolFailed,
-    /// The model waits for a tool's output or an approval that nobody gave.
+    /// A tool waits for output or for an approval that nobody gave.
     ToolUnanswered,
-    /// Several valid outputs that say different things.
+    /// Several different outputs are valid.
     AmbiguousOutput,
-    /// No output text at all.
+    /// There is no output.
     EmptyOutput,
-    /// The ticket or the output touches a sensitive topic.
+    /// The ticket or the output is sensitive.
     Sensitive,
-    /// The model was not sure enough.
+    /// The model is not sure enough.
     LowConfidence,
-    /// The ticket has changed since the work was started.
+    /// The ticket changed since the work was started.
     ChangedSince,
     /// A customer would see it.
     CustomerFacing,
-    /// No ticket or no workflow could be found for it.
+    /// It is not known which ticket it belongs to.
     Unplaced,
-    /// A batch whose results wait to be applied.
+    /// It came out of a batch whose results are looked at together.
     Batch,
+    /// The work failed at OpenAI.
+    Failed,
 }
 
 impl HoldReason {
-    /// Every reason.
-    pub const ALL: [HoldReason; 13] = [
+    /// Every reason, in the order of the enum.
+    pub const ALL: [HoldReason; 14] = [
         HoldReason::Incomplete,
         HoldReason::Refused,
         HoldReason::InvalidOutput,
@@ -49,9 +54,10 @@ impl HoldReason {
         HoldReason::CustomerFacing,
         HoldReason::Unplaced,
         HoldReason::Batch,
+        HoldReason::Failed,
     ];
 
-    /// The stable name.
+    /// The stable name used in the database, the API, metrics and logs.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
@@ -68,18 +74,35 @@ impl HoldReason {
             HoldReason::CustomerFacing => "customer_facing",
             HoldReason::Unplaced => "unplaced",
             HoldReason::Batch => "batch",
+            HoldReason::Failed => "failed",
         }
     }
 
-    /// The reason with this name.
+    /// The reason with this code, if there is one.
     #[must_use]
     pub fn parse(code: &str) -> Option<HoldReason> {
-        HoldReason::ALL.into_iter().find(|reason| reason.code() == code)
+        HoldReason::ALL
+            .into_iter()
+            .find(|reason| reason.code() == code)
     }
 }
 
 impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_read_back_from_its_code_and_serialises_as_it() {
+        for reason in HoldReason::ALL {
+            assert_eq!(HoldReason::parse(reason.code()), Some(reason));
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.code());
+        }
+        assert_eq!(HoldReason::parse("anything"), None);
     }
 }

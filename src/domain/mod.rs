@@ -1,6 +1,7 @@
 //! The words: plain data and pure rules. Nothing here waits, fails on a
 //! network, or knows a database.
 
+pub mod decision;
 pub mod delivery;
 pub mod effect;
 pub mod event;
@@ -8,6 +9,8 @@ pub mod failure;
 pub mod hold;
 pub mod id;
 pub mod job;
+pub mod output;
+pub mod policy;
 pub mod resource;
 pub mod secret;
 pub mod submission;

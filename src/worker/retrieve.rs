@@ -12,7 +12,7 @@ impl Worker {
     /// the event's type may be late, repeated or out of order.
     pub(super) async fn retrieve(&self, job: &ClaimedJob) -> Result<Resource, Halt> {
         if let Some(raw) = &job.kept {
-            return Ok(openai::read(&job.resource_id, raw)?);
+            return Ok(if of_batch(job) { Resource::Batch(openai::read::batch(raw)?) } else { Resource::Response(openai::read::response(raw)?) });
         }
         let fetched = self.fetch(job).await?;
         self.after(Step::Retrieved)?;
@@ -29,7 +29,7 @@ impl Worker {
         let project = self.projects.get(&job.project).ok_or_else(|| {
             Failure::last(Cause::Internal, format!("project {} is not in the configuration", job.project))
         })?;
-        let fetched = if job.event_type.starts_with("batch.") {
+        let fetched = if of_batch(job) {
             project.openai.batch(&job.resource_id).await
         } else {
             project.openai.response(&job.resource_id).await
@@ -58,6 +58,10 @@ impl Worker {
             }
         }
     }
+}
+
+fn of_batch(job: &ClaimedJob) -> bool {
+    job.event_type.starts_with("batch.")
 }
 
 /// A webhook can be ahead of what a GET shows.

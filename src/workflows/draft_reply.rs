@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Settings, Workflow, plain_text, shaped};
+use super::{MAX_TEXT_BYTES, Settings, Workflow, shaped};
 use crate::domain::decision::Proposal;
 use crate::domain::output::{self, Reading};
 use crate::domain::resource::Response;
@@ -60,7 +60,7 @@ fn checked(text: &str) -> Result<Proposal, String> {
     if output.confidence.is_some_and(|confidence| !(0.0..=1.0).contains(&confidence)) {
         return Err("confidence is not between 0 and 1".to_owned());
     }
-    let reply = plain_text(&output.reply)?;
+    let reply = output::plain_text(MAX_TEXT_BYTES)(&output.reply)?;
     Ok(Proposal {
         effects: Vec::new(),
         reply: Some(reply.clone()),

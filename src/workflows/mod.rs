@@ -89,18 +89,6 @@ impl Workflow {
 /// beyond it is a fault, not a text.
 const MAX_TEXT_BYTES: usize = 20_000;
 
-/// Takes a text as it is, without white space around it.
-fn plain_text(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err("the text is empty".to_owned());
-    }
-    if text.len() > MAX_TEXT_BYTES {
-        return Err(format!("the text has {} bytes, more than {MAX_TEXT_BYTES}", text.len()));
-    }
-    Ok(text.to_owned())
-}
-
 /// Reads JSON of a given shape. The error names the place, never the content.
 fn shaped<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|error| {

@@ -1,6 +1,6 @@
 //! An internal note with what an agent must know before picking up the ticket.
 
-use super::{Settings, Workflow, plain_text};
+use super::{MAX_TEXT_BYTES, Settings, Workflow};
 use crate::domain::decision::Proposal;
 use crate::domain::effect::Effect;
 use crate::domain::output::{self, Reading};
@@ -19,7 +19,7 @@ pub(super) const WORKFLOW: Workflow = Workflow {
 };
 
 fn read(response: &Response, _settings: &Settings) -> Reading<Proposal> {
-    output::read(response, plain_text).map(|text| Proposal {
+    output::read(response, output::plain_text(MAX_TEXT_BYTES)).map(|text| Proposal {
         effects: vec![Effect::Note { text: format!("AI summary, not verified\n\n{text}") }],
         output: text,
         ..Proposal::default()

@@ -1,0 +1,135 @@
+//! The JSON of OpenAI, as far as we read it. Every field may be missing or of
+//! another type, so that what OpenAI adds or changes costs us one field and
+//! never the whole object.
+//!
+//! The shapes are those of OpenAI's OpenAPI document 2.3.0 (2026-08) and of its
+//! SDKs of autumn 2026, which are ahead of that document.
+
+use super::lenient::{ErrorJson, List, Object, Whole, Word, Words};
+
+/// A response (`GET /responses/{id}`).
+#[derive(serde::Deserialize)]
+pub(super) struct ResponseJson<'a> {
+    #[serde(borrow, default)]
+    pub(super) id: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) status: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) error: Object<CodeJson<'a>>,
+    #[serde(borrow, default)]
+    pub(super) incomplete_details: Object<ReasonJson<'a>>,
+    #[serde(borrow, default)]
+    pub(super) metadata: Words<'a>,
+    #[serde(borrow, default)]
+    pub(super) output: List<ItemJson<'a>>,
+    #[serde(default)]
+    pub(super) created_at: Whole,
+    #[serde(borrow, default)]
+    pub(super) model: Word<'a>,
+}
+
+/// One item of a response's `output`: the fields of all item types side by
+/// side. A tagged enum would buffer each item before it knew its type.
+#[derive(Default, serde::Deserialize)]
+pub(super) struct ItemJson<'a> {
+    #[serde(borrow, default, rename = "type")]
+    pub(super) kind: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) id: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) call_id: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) approval_request_id: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) status: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) role: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) phase: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) execution: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) content: List<PartJson<'a>>,
+    #[serde(borrow, default)]
+    pub(super) error: ErrorJson<'a>,
+}
+
+/// One part of a message's `content`.
+#[derive(Default, serde::Deserialize)]
+pub(super) struct PartJson<'a> {
+    #[serde(borrow, default, rename = "type")]
+    pub(super) kind: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) text: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) refusal: Word<'a>,
+}
+
+/// The `error` of a failed response, and of an answer that is not 2xx.
+#[derive(Default, serde::Deserialize)]
+pub(super) struct CodeJson<'a> {
+    #[serde(borrow, default)]
+    pub(super) code: Word<'a>,
+    #[serde(borrow, default, rename = "type")]
+    pub(super) kind: Word<'a>,
+}
+
+/// The body of an answer that is not 2xx.
+#[derive(Default, serde::Deserialize)]
+pub(super) struct FaultJson<'a> {
+    #[serde(borrow, default)]
+    pub(super) error: Object<CodeJson<'a>>,
+}
+
+/// `incomplete_details`.
+#[derive(Default, serde::Deserialize)]
+pub(super) struct ReasonJson<'a> {
+    #[serde(borrow, default)]
+    pub(super) reason: Word<'a>,
+}
+
+/// A batch (`GET /batches/{id}`).
+#[derive(serde::Deserialize)]
+pub(super) struct BatchJson<'a> {
+    #[serde(borrow, default)]
+    pub(super) id: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) status: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) metadata: Words<'a>,
+    #[serde(borrow, default)]
+    pub(super) output_file_id: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) error_file_id: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) errors: Object<BatchErrorsJson<'a>>,
+    #[serde(default)]
+    pub(super) request_counts: Object<CountsJson>,
+}
+
+/// `errors` of a batch: a list object.
+#[derive(Default, serde::Deserialize)]
+pub(super) struct BatchErrorsJson<'a> {
+    #[serde(borrow, default)]
+    pub(super) data: List<BatchErrorJson<'a>>,
+}
+
+/// One error of a batch's input file.
+#[derive(Default, serde::Deserialize)]
+pub(super) struct BatchErrorJson<'a> {
+    #[serde(borrow, default)]
+    pub(super) code: Word<'a>,
+    #[serde(default)]
+    pub(super) line: Whole,
+}
+
+/// `request_counts` of a batch.
+#[derive(Default, serde::Deserialize)]
+pub(super) struct CountsJson {
+    #[serde(default)]
+    pub(super) total: Whole,
+    #[serde(default)]
+    pub(super) completed: Whole,
+    #[serde(default)]
+    pub(super) failed: Whole,
+}
