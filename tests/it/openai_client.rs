@@ -236,6 +236,14 @@ async fn an_oversized_body_is_refused_with_and_without_its_length_announced() {
 }
 
 #[tokio::test]
+async fn a_length_that_is_too_large_is_refused_before_the_body_is_read() {
+    let base_url = raw("HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n{").await;
+    let client = Client::new(settings(&base_url)).unwrap();
+    let error = client.response("resp_1").await.unwrap_err();
+    assert_eq!(error, OpenAiError::TooLarge { limit_bytes: 4096 });
+}
+
+#[tokio::test]
 async fn a_truncated_body_is_unreadable_and_may_pass() {
     let short = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"id\":\"resp_1\",";
     let unannounced = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{\"id\":\"resp_1\",";
