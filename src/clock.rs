@@ -53,9 +53,7 @@ impl Clock {
 fn system_now_ms() -> i64 {
     // A machine set before 1970 reads as 0: every signature is then refused as
     // too new, which names the fault.
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// A time as people and the API read it: RFC 3339 in UTC with milliseconds.

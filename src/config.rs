@@ -54,7 +54,11 @@ impl Wait {
 impl<'de> Deserialize<'de> for Wait {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Wait, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Wait::parse(&text).ok_or_else(|| serde::de::Error::custom("a length of time is a number and a unit, as \"500ms\", \"30s\", \"5m\", \"12h\", \"30d\""))
+        Wait::parse(&text).ok_or_else(|| {
+            serde::de::Error::custom(
+                "a length of time is a number and a unit, as \"500ms\", \"30s\", \"5m\", \"12h\", \"30d\"",
+            )
+        })
     }
 }
 
@@ -167,7 +171,8 @@ impl Config {
     /// # Errors
     /// What is wrong, where, and what to do.
     pub fn load(file: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
-        let mut table: toml::Table = EXAMPLE.parse().map_err(|error| wrong(format!("the built-in defaults: {error}")))?;
+        let mut table: toml::Table =
+            EXAMPLE.parse().map_err(|error| wrong(format!("the built-in defaults: {error}")))?;
         if let Some(path) = file {
             lay_over(&mut table, read_file(path)?);
         }
@@ -224,17 +229,32 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         let (lease, heartbeat) = (self.worker.lease.ms(), self.worker.heartbeat.ms());
         let rules = [
-            (heartbeat * 2 <= lease, "worker.heartbeat must be at most half of worker.lease, or a busy worker loses its jobs"),
+            (
+                heartbeat * 2 <= lease,
+                "worker.heartbeat must be at most half of worker.lease, or a busy worker loses its jobs",
+            ),
             ((1..=10_000).contains(&self.worker.concurrency), "worker.concurrency must be between 1 and 10000"),
             ((1..=1000).contains(&self.retry.attempts), "retry.attempts must be between 1 and 1000"),
             (self.retry.first.ms() <= self.retry.max.ms(), "retry.first must not be longer than retry.max"),
             ((0.0..=1.0).contains(&self.policy.min_confidence), "policy.min_confidence must be between 0 and 1"),
-            ((1..=1_000_000).contains(&self.http.max_connections), "http.max_connections must be between 1 and 1000000"),
-            ((1024..=1 << 30).contains(&self.openai.max_body_bytes), "openai.max_body_bytes must be between 1 KiB and 1 GiB"),
+            (
+                (1..=1_000_000).contains(&self.http.max_connections),
+                "http.max_connections must be between 1 and 1000000",
+            ),
+            (
+                (1024..=1 << 30).contains(&self.openai.max_body_bytes),
+                "openai.max_body_bytes must be between 1 KiB and 1 GiB",
+            ),
             (matches!(self.log.format.as_str(), "text" | "json"), "log.format must be text or json"),
-            (!self.projects.contains_key(DEFAULT_PROJECT), "projects.default is the [openai] section itself; choose another name"),
+            (
+                !self.projects.contains_key(DEFAULT_PROJECT),
+                "projects.default is the [openai] section itself; choose another name",
+            ),
             (self.projects.keys().all(|name| is_name(name)), "a project's name is 1 to 64 letters, digits, _ or -"),
-            (self.metadata.ticket_key != self.metadata.workflow_key, "metadata.ticket_key and metadata.workflow_key must differ"),
+            (
+                self.metadata.ticket_key != self.metadata.workflow_key,
+                "metadata.ticket_key and metadata.workflow_key must differ",
+            ),
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some((_, text)) => Err(wrong(*text)),
@@ -275,7 +295,8 @@ fn at(path: &Path, text: &str, error: &toml::de::Error) -> String {
 }
 
 fn line_of(text: &str, key: &str) -> String {
-    let found = text.lines().position(|line| !key.is_empty() && line.trim_start().trim_start_matches('[').contains(key));
+    let found =
+        text.lines().position(|line| !key.is_empty() && line.trim_start().trim_start_matches('[').contains(key));
     found.map_or_else(String::new, |index| format!(":{}", index + 1))
 }
 
@@ -331,7 +352,8 @@ fn from_environment(variable: &str, env: &dyn Fn(&str) -> Option<String>) -> Res
         (Some(_), Some(_)) => Err(wrong(format!("{variable} and {file_variable} are both set; keep one"))),
         (Some(value), None) => Ok(Some(value)),
         (None, Some(path)) => {
-            let text = std::fs::read_to_string(&path).map_err(|error| wrong(format!("{file_variable}: {path}: {error}")))?;
+            let text =
+                std::fs::read_to_string(&path).map_err(|error| wrong(format!("{file_variable}: {path}: {error}")))?;
             Ok(Some(text.trim().to_owned()))
         }
         (None, None) => Ok(None),
@@ -360,7 +382,9 @@ mod tests {
     fn the_example_with_everything_uncommented_loads() {
         let all: String = EXAMPLE
             .lines()
-            .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = \"") || rest.starts_with('[')).unwrap_or(line))
+            .map(|line| {
+                line.strip_prefix("# ").filter(|rest| rest.contains(" = \"") || rest.starts_with('[')).unwrap_or(line)
+            })
             .fold(String::new(), |text, line| text + line + "\n")
             .replace("whsec_…", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
         let config = load(&all).expect("loads");
@@ -371,8 +395,13 @@ mod tests {
     #[test]
     fn every_setting_of_the_example_has_a_line_of_explanation_above_it() {
         let lines: Vec<&str> = EXAMPLE.lines().collect();
-        for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.contains(" = ") && !line.starts_with('#')) {
-            let explained = lines[..index].iter().rev().take_while(|line| !line.is_empty() && !line.starts_with('[')).any(|line| line.starts_with('#'));
+        for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.contains(" = ") && !line.starts_with('#'))
+        {
+            let explained = lines[..index]
+                .iter()
+                .rev()
+                .take_while(|line| !line.is_empty() && !line.starts_with('['))
+                .any(|line| line.starts_with('#'));
             assert!(explained, "{line}");
         }
     }
@@ -396,7 +425,9 @@ mod tests {
 
     #[test]
     fn a_bad_secret_is_refused_by_name_and_never_shown() {
-        let env = |name: &str| (name == "OPENAI_WEBHOOK_SECRET").then(|| "v1,whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD".to_owned());
+        let env = |name: &str| {
+            (name == "OPENAI_WEBHOOK_SECRET").then(|| "v1,whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD".to_owned())
+        };
         let error = Config::load(None, &env).expect("loads").projects().expect_err("refused").to_string();
         assert!(error.starts_with("OPENAI_WEBHOOK_SECRET: ") && !error.contains("C2FVsB"), "{error}");
     }

@@ -92,11 +92,20 @@ impl Metrics {
     #[must_use]
     pub fn render(&self, counts: &Counts, now_ms: i64) -> String {
         let mut registry = Registry::with_prefix("frontdesk");
-        registry.register("deliveries", "Verified deliveries answered, by what became of them", self.deliveries.clone());
+        registry.register(
+            "deliveries",
+            "Verified deliveries answered, by what became of them",
+            self.deliveries.clone(),
+        );
         registry.register("refused", "Requests refused, by cause", self.refused.clone());
         registry.register_with_unit("ack", "Time to answer a verified delivery", Unit::Seconds, self.ack.clone());
         registry.register("attempts", "Attempts by how they ended", self.attempts.clone());
-        registry.register_with_unit("queued_to_end", "From queued to the end of the job", Unit::Seconds, self.arrival_to_end.clone());
+        registry.register_with_unit(
+            "queued_to_end",
+            "From queued to the end of the job",
+            Unit::Seconds,
+            self.arrival_to_end.clone(),
+        );
         register_counts(&mut registry, counts, now_ms);
         let mut text = String::new();
         // Writing into a string does not fail.
@@ -128,7 +137,11 @@ fn register_counts(registry: &mut Registry, counts: &Counts, now_ms: i64) {
     registry.register("ended_jobs", "Ended jobs by outcome, since the database was made", outcomes);
     registry.register("open_reviews", "Reviews that wait for a person", reviews);
     registry.register("oldest_review_age_seconds", "Age of the oldest review that waits", review_age);
-    registry.register("least_time_to_forget_seconds", "Least time left before OpenAI may forget a result not yet fetched", forget);
+    registry.register(
+        "least_time_to_forget_seconds",
+        "Least time left before OpenAI may forget a result not yet fetched",
+        forget,
+    );
 }
 
 fn age_s(since_ms: Option<i64>, now_ms: i64) -> f64 {

@@ -50,6 +50,13 @@ pub struct Hold {
 impl Hold {
     /// A hold with nothing proposed.
     pub fn because(reason: HoldReason, detail: impl Into<String>) -> Hold {
-        Hold { reason, detail: detail.into(), topics: Vec::new(), proposed: Vec::new(), output: None, meanwhile: Vec::new() }
+        Hold {
+            reason,
+            detail: detail.into(),
+            topics: Vec::new(),
+            proposed: Vec::new(),
+            output: None,
+            meanwhile: Vec::new(),
+        }
     }
 }

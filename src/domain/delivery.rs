@@ -29,7 +29,8 @@ impl NewDelivery {
     pub fn read(project: &str, verified: Verified, received_at_ms: i64, retention_ms: i64) -> NewDelivery {
         let event = Event::read(verified.body());
         // An event from the future must not make its job the last in the queue.
-        let ended_at_ms = event.created_at_s.map_or(received_at_ms, |s| s.saturating_mul(1000)).clamp(0, received_at_ms);
+        let ended_at_ms =
+            event.created_at_s.map_or(received_at_ms, |s| s.saturating_mul(1000)).clamp(0, received_at_ms);
         NewDelivery {
             project: project.to_owned(),
             delivery_id: verified.delivery_id().to_owned(),

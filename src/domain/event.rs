@@ -84,7 +84,13 @@ impl Event {
         // Some senders put a byte order mark first; JSON parsers refuse it.
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let Ok(wire) = serde_json::from_slice::<Wire>(body) else {
-            return Event { id: None, kind: None, created_at_s: None, resource_id: None, unusable: Some("the body is not a JSON object") };
+            return Event {
+                id: None,
+                kind: None,
+                created_at_s: None,
+                resource_id: None,
+                unusable: Some("the body is not a JSON object"),
+            };
         };
         let resource_id = wire.data.clone().filter(|id| is_path_safe(id));
         let unusable = match (&wire.kind, &wire.data, &resource_id) {
@@ -131,13 +137,18 @@ mod tests {
 
     #[test]
     fn odd_values_beside_a_good_event_do_not_hurt_it() {
-        let event = Event::read(br#"{"id":17,"type":"batch.completed","created_at":"soon","data":{"id":"batch_1","more":[]},"extra":null}"#);
+        let event = Event::read(
+            br#"{"id":17,"type":"batch.completed","created_at":"soon","data":{"id":"batch_1","more":[]},"extra":null}"#,
+        );
         assert_eq!((event.id, event.created_at_s, event.unusable), (None, None, None));
         assert_eq!(event.resource_id.as_deref(), Some("batch_1"));
     }
 
     #[test]
     fn a_byte_order_mark_is_not_a_reason_to_park() {
-        assert_eq!(Event::read(b"\xef\xbb\xbf{\"type\":\"batch.failed\",\"data\":{\"id\":\"batch_1\"}}").unusable, None);
+        assert_eq!(
+            Event::read(b"\xef\xbb\xbf{\"type\":\"batch.failed\",\"data\":{\"id\":\"batch_1\"}}").unusable,
+            None
+        );
     }
 }

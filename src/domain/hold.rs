@@ -81,9 +81,7 @@ impl HoldReason {
     /// The reason with this code, if there is one.
     #[must_use]
     pub fn parse(code: &str) -> Option<HoldReason> {
-        HoldReason::ALL
-            .into_iter()
-            .find(|reason| reason.code() == code)
+        HoldReason::ALL.into_iter().find(|reason| reason.code() == code)
     }
 }
 

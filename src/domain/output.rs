@@ -75,9 +75,7 @@ pub fn plain_text(max_bytes: usize) -> impl Fn(&str) -> Result<String, String> {
         let text = text.trim();
         match text.len() {
             0 => Err("the text is empty".to_owned()),
-            bytes if bytes > max_bytes => Err(format!(
-                "the text has {bytes} bytes, {max_bytes} are allowed"
-            )),
+            bytes if bytes > max_bytes => Err(format!("the text has {bytes} bytes, {max_bytes} are allowed")),
             _ => Ok(text.to_owned()),
         }
     }
@@ -93,10 +91,7 @@ fn eligible<'a>(texts: &'a [Text], phase: Option<&'a str>) -> impl Iterator<Item
 }
 
 fn ambiguous<T>() -> Reading<T> {
-    Reading::Unclean {
-        reason: HoldReason::AmbiguousOutput,
-        detail: "several different texts are valid".to_owned(),
-    }
+    Reading::Unclean { reason: HoldReason::AmbiguousOutput, detail: "several different texts are valid".to_owned() }
 }
 
 /// What keeps a response from being read at all.
@@ -104,10 +99,7 @@ fn unclean(response: &Response) -> Option<(HoldReason, String)> {
     match &response.status {
         Status::Completed => {}
         Status::Incomplete => {
-            let why = response
-                .incomplete_reason
-                .as_deref()
-                .unwrap_or("no reason given");
+            let why = response.incomplete_reason.as_deref().unwrap_or("no reason given");
             return Some((HoldReason::Incomplete, why.to_owned()));
         }
         other => return Some((HoldReason::Failed, format!("status {}", word(other)))),
@@ -137,11 +129,8 @@ fn word(status: &Status) -> &str {
 /// The troubled tools by name, the first few of them.
 fn named(tools: &[ToolTrouble], which: impl Fn(ToolTroubleKind) -> bool) -> Option<String> {
     let all: Vec<&ToolTrouble> = tools.iter().filter(|trouble| which(trouble.kind)).collect();
-    let named: Vec<String> = all
-        .iter()
-        .take(MAX_TOOLS_NAMED)
-        .map(|trouble| format!("{} ({})", trouble.tool, trouble.detail))
-        .collect();
+    let named: Vec<String> =
+        all.iter().take(MAX_TOOLS_NAMED).map(|trouble| format!("{} ({})", trouble.tool, trouble.detail)).collect();
     match all.len().saturating_sub(MAX_TOOLS_NAMED) {
         _ if all.is_empty() => None,
         0 => Some(named.join(", ")),
@@ -164,10 +153,7 @@ mod tests {
             metadata: BTreeMap::new(),
             texts: texts
                 .iter()
-                .map(|(phase, body)| Text {
-                    phase: phase.map(str::to_owned),
-                    body: (*body).to_owned(),
-                })
+                .map(|(phase, body)| Text { phase: phase.map(str::to_owned), body: (*body).to_owned() })
                 .collect(),
             refusals: Vec::new(),
             tools: Vec::new(),
@@ -179,8 +165,7 @@ mod tests {
 
     /// Valid are numbers.
     fn number(text: &str) -> Result<i64, String> {
-        text.parse()
-            .map_err(|_| format!("not a number, {} bytes", text.len()))
+        text.parse().map_err(|_| format!("not a number, {} bytes", text.len()))
     }
 
     fn reason<T: std::fmt::Debug>(reading: Reading<T>) -> HoldReason {
@@ -205,11 +190,7 @@ mod tests {
             &[(FINAL, "half"), (None, "1"), (Some("new_phase"), "2")],
         ];
         for texts in table {
-            assert_eq!(
-                read(&response(texts), number),
-                Reading::Clean(1),
-                "{texts:?}"
-            );
+            assert_eq!(read(&response(texts), number), Reading::Clean(1), "{texts:?}");
         }
     }
 
@@ -223,10 +204,7 @@ mod tests {
 
     #[test]
     fn when_none_is_valid_the_last_try_says_why() {
-        let reading = read(
-            &response(&[(None, "x"), (TALK, "1"), (None, "xyz")]),
-            number,
-        );
+        let reading = read(&response(&[(None, "x"), (TALK, "1"), (None, "xyz")]), number);
         let detail = "not a number, 3 bytes".to_owned();
         let reason = HoldReason::InvalidOutput;
         assert_eq!(reading, Reading::Unclean { reason, detail });
@@ -236,10 +214,7 @@ mod tests {
     fn without_a_text_the_output_is_empty() {
         let table: [&[(Option<&str>, &str)]; 3] = [&[], &[(None, " \n")], &[(TALK, "1")]];
         for texts in table {
-            assert_eq!(
-                reason(read(&response(texts), number)),
-                HoldReason::EmptyOutput
-            );
+            assert_eq!(reason(read(&response(texts), number)), HoldReason::EmptyOutput);
         }
     }
 
@@ -263,11 +238,7 @@ mod tests {
     #[test]
     fn refusals_go_before_tools_and_failed_tools_before_unanswered_ones() {
         let mut response = response(&[(None, "1")]);
-        let trouble = |kind| ToolTrouble {
-            tool: "function_call".to_owned(),
-            kind,
-            detail: "completed".to_owned(),
-        };
+        let trouble = |kind| ToolTrouble { tool: "function_call".to_owned(), kind, detail: "completed".to_owned() };
         response.tools = vec![trouble(ToolTroubleKind::AwaitingApproval)];
         assert_eq!(reason(read(&response, number)), HoldReason::ToolUnanswered);
         response.tools.push(trouble(ToolTroubleKind::Failed));
@@ -281,15 +252,10 @@ mod tests {
     #[test]
     fn a_detail_names_a_few_tools_and_counts_the_rest() {
         let mut response = response(&[]);
-        let trouble = ToolTrouble {
-            tool: "mcp_call".to_owned(),
-            kind: ToolTroubleKind::Failed,
-            detail: "http_error".to_owned(),
-        };
+        let trouble =
+            ToolTrouble { tool: "mcp_call".to_owned(), kind: ToolTroubleKind::Failed, detail: "http_error".to_owned() };
         response.tools = vec![trouble; 5];
-        let Reading::Unclean { detail, .. } = read(&response, number) else {
-            panic!()
-        };
+        let Reading::Unclean { detail, .. } = read(&response, number) else { panic!() };
         let one = "mcp_call (http_error)";
         assert_eq!(detail, format!("{one}, {one}, {one} and 2 more"));
     }
@@ -298,22 +264,10 @@ mod tests {
     fn plain_texts_are_ambiguous_unless_one_is_final() {
         let try_one = plain_text(10);
         let clean = |texts| read(&response(texts), &try_one);
-        assert_eq!(
-            clean(&[(None, " hello ")]),
-            Reading::Clean("hello".to_owned())
-        );
-        assert_eq!(
-            clean(&[(None, "a"), (FINAL, "b")]),
-            Reading::Clean("b".to_owned())
-        );
-        assert_eq!(
-            reason(clean(&[(None, "a"), (None, "b")])),
-            HoldReason::AmbiguousOutput
-        );
-        assert_eq!(
-            reason(clean(&[(None, "a much longer text")])),
-            HoldReason::InvalidOutput
-        );
+        assert_eq!(clean(&[(None, " hello ")]), Reading::Clean("hello".to_owned()));
+        assert_eq!(clean(&[(None, "a"), (FINAL, "b")]), Reading::Clean("b".to_owned()));
+        assert_eq!(reason(clean(&[(None, "a"), (None, "b")])), HoldReason::AmbiguousOutput);
+        assert_eq!(reason(clean(&[(None, "a much longer text")])), HoldReason::InvalidOutput);
         assert_eq!(reason(clean(&[(None, " ")])), HoldReason::EmptyOutput);
     }
 }

@@ -22,21 +22,73 @@ impl Default for Policy {
 /// Sensitive topics and the words that give them away, in lower case. A word
 /// matches as a whole word, a phrase as whole words in a row.
 const TOPICS: [(&str, &[&str]); 6] = [
-    ("refund", &["refund", "refunds", "refunded", "refunding", "money back", "reimburse", "reimbursement", "chargeback"]),
+    (
+        "refund",
+        &["refund", "refunds", "refunded", "refunding", "money back", "reimburse", "reimbursement", "chargeback"],
+    ),
     (
         "billing_dispute",
-        &["dispute", "disputed", "overcharged", "charged twice", "double charged", "charged me twice", "wrongly charged", "unauthorized charge", "unauthorised charge", "incorrect charge"],
+        &[
+            "dispute",
+            "disputed",
+            "overcharged",
+            "charged twice",
+            "double charged",
+            "charged me twice",
+            "wrongly charged",
+            "unauthorized charge",
+            "unauthorised charge",
+            "incorrect charge",
+        ],
     ),
     (
         "account_access",
-        &["password", "locked out", "account locked", "cannot log in", "can't log in", "can not log in", "cannot login", "two factor", "2fa", "hacked", "reset link", "verification code"],
+        &[
+            "password",
+            "locked out",
+            "account locked",
+            "cannot log in",
+            "can't log in",
+            "can not log in",
+            "cannot login",
+            "two factor",
+            "2fa",
+            "hacked",
+            "reset link",
+            "verification code",
+        ],
     ),
     (
         "healthcare",
-        &["medical", "medication", "prescription", "diagnosis", "diagnosed", "patient", "hospital", "doctor", "symptom", "symptoms", "health insurance"],
+        &[
+            "medical",
+            "medication",
+            "prescription",
+            "diagnosis",
+            "diagnosed",
+            "patient",
+            "hospital",
+            "doctor",
+            "symptom",
+            "symptoms",
+            "health insurance",
+        ],
     ),
     ("legal", &["lawyer", "attorney", "lawsuit", "sue", "suing", "legal action", "court", "subpoena", "solicitor"]),
-    ("compliance", &["gdpr", "hipaa", "ccpa", "compliance", "delete my data", "data deletion", "data protection", "personal data request", "regulator"]),
+    (
+        "compliance",
+        &[
+            "gdpr",
+            "hipaa",
+            "ccpa",
+            "compliance",
+            "delete my data",
+            "data deletion",
+            "data protection",
+            "personal data request",
+            "regulator",
+        ],
+    ),
 ];
 
 /// The sensitive topics found anywhere: named by the model, in the ticket's
@@ -56,7 +108,11 @@ pub fn sensitive_topics(proposal: &Proposal, ticket: &Ticket) -> Vec<String> {
         let is = |label: &String| label.trim().to_lowercase().replace([' ', '-'], "_") == topic;
         proposal.topics.iter().any(is) || ticket.tags.iter().any(is) || is(&ticket.queue)
     };
-    TOPICS.iter().filter(|(topic, lexicon)| named(topic) || words.hit(lexicon)).map(|(topic, _)| (*topic).to_owned()).collect()
+    TOPICS
+        .iter()
+        .filter(|(topic, lexicon)| named(topic) || words.hit(lexicon))
+        .map(|(topic, _)| (*topic).to_owned())
+        .collect()
 }
 
 /// Text as a run of lower-case words, one space before and after each.
@@ -91,7 +147,12 @@ impl Policy {
     pub fn decide(&self, proposal: Proposal, ticket: &Ticket, seen_revision: Option<i64>) -> Decision {
         let topics = sensitive_topics(&proposal, ticket);
         if seen_revision.is_some_and(|seen| ticket.revision > seen) {
-            return held(HoldReason::ChangedSince, "the ticket has changed since the work was started", topics, proposal);
+            return held(
+                HoldReason::ChangedSince,
+                "the ticket has changed since the work was started",
+                topics,
+                proposal,
+            );
         }
         if proposal.reply.is_some() {
             return self.decide_reply(topics, proposal);
@@ -140,12 +201,21 @@ fn held(reason: HoldReason, detail: &str, topics: Vec<String>, proposal: Proposa
     let mut proposed: Vec<(String, String)> =
         proposal.effects.iter().map(|effect| (effect.slot().word().to_owned(), as_text(effect))).collect();
     proposed.extend(proposal.reply.map(|text| ("reply".to_owned(), text)));
-    Decision::Hold(Hold { reason, detail: detail.to_owned(), topics, proposed, output: Some(proposal.output), meanwhile: Vec::new() })
+    Decision::Hold(Hold {
+        reason,
+        detail: detail.to_owned(),
+        topics,
+        proposed,
+        output: Some(proposal.output),
+        meanwhile: Vec::new(),
+    })
 }
 
 fn with_topics(effect: Effect, topics: &[String]) -> Effect {
     match effect {
-        Effect::Note { text } if !topics.is_empty() => Effect::Note { text: format!("{text}\n\nSensitive: {}", topics.join(", ")) },
+        Effect::Note { text } if !topics.is_empty() => {
+            Effect::Note { text: format!("{text}\n\nSensitive: {}", topics.join(", ")) }
+        }
         other => other,
     }
 }
@@ -203,7 +273,10 @@ mod tests {
 
     #[test]
     fn a_sure_classification_of_a_plain_ticket_is_applied() {
-        assert!(matches!(Policy::default().decide(route(Some(0.8)), &ticket("where is my parcel?"), None), Decision::Apply(_)));
+        assert!(matches!(
+            Policy::default().decide(route(Some(0.8)), &ticket("where is my parcel?"), None),
+            Decision::Apply(_)
+        ));
     }
 
     #[test]
@@ -244,25 +317,37 @@ mod tests {
 
     #[test]
     fn a_sensitive_classification_is_held_and_a_sensitive_note_is_marked() {
-        assert_eq!(reason(Policy::default().decide(route(Some(0.99)), &ticket("refund please"), None)), Some(HoldReason::Sensitive));
+        assert_eq!(
+            reason(Policy::default().decide(route(Some(0.99)), &ticket("refund please"), None)),
+            Some(HoldReason::Sensitive)
+        );
         let note = Proposal { effects: vec![Effect::Note { text: "Summary".into() }], ..Proposal::default() };
-        let Decision::Apply(effects) = Policy::default().decide(note, &ticket("refund please"), None) else { panic!("not applied") };
+        let Decision::Apply(effects) = Policy::default().decide(note, &ticket("refund please"), None) else {
+            panic!("not applied")
+        };
         assert_eq!(effects, [Effect::Note { text: "Summary\n\nSensitive: refund".into() }]);
     }
 
     #[test]
     fn a_reply_is_never_more_than_a_draft_and_not_even_that_when_sensitive() {
         let reply = || Proposal { reply: Some("Dear customer".into()), ..Proposal::default() };
-        let Decision::Hold(plain) = Policy::default().decide(reply(), &ticket("hello"), None) else { panic!("not held") };
+        let Decision::Hold(plain) = Policy::default().decide(reply(), &ticket("hello"), None) else {
+            panic!("not held")
+        };
         assert_eq!((plain.reason, plain.meanwhile.len()), (HoldReason::CustomerFacing, 1));
         assert_eq!(plain.proposed, [("reply".to_owned(), "Dear customer".to_owned())]);
-        let Decision::Hold(sensitive) = Policy::default().decide(reply(), &ticket("refund"), None) else { panic!("not held") };
+        let Decision::Hold(sensitive) = Policy::default().decide(reply(), &ticket("refund"), None) else {
+            panic!("not held")
+        };
         assert_eq!((sensitive.reason, sensitive.meanwhile.len()), (HoldReason::Sensitive, 0));
     }
 
     #[test]
     fn work_made_from_an_older_revision_is_held_whatever_it_is() {
-        assert_eq!(reason(Policy::default().decide(route(Some(0.9)), &ticket("hello"), Some(2))), Some(HoldReason::ChangedSince));
+        assert_eq!(
+            reason(Policy::default().decide(route(Some(0.9)), &ticket("hello"), Some(2))),
+            Some(HoldReason::ChangedSince)
+        );
         assert_eq!(reason(Policy::default().decide(route(Some(0.9)), &ticket("hello"), Some(3))), None);
     }
 }

@@ -47,17 +47,11 @@ impl Secret {
         let Some(encoded) = text.strip_prefix(PREFIX) else {
             return Err(prefix_error(text));
         };
-        let key = BASE64
-            .decode(encoded)
-            .map_err(|_| SecretError::NotBase64)?
-            .into_boxed_slice();
+        let key = BASE64.decode(encoded).map_err(|_| SecretError::NotBase64)?.into_boxed_slice();
         match key.len() {
             bytes if bytes < MIN_KEY_BYTES => Err(SecretError::TooShort { bytes }),
             bytes if bytes > MAX_KEY_BYTES => Err(SecretError::TooLong { bytes }),
-            _ => Ok(Secret {
-                hint: hint_of(&key),
-                key,
-            }),
+            _ => Ok(Secret { hint: hint_of(&key), key }),
         }
     }
 
@@ -86,11 +80,7 @@ pub fn parse_list(text: &str) -> Result<Vec<Secret>, SecretError> {
     for (index, word) in words.iter().enumerate() {
         let secret = Secret::parse(word).map_err(|error| match words.len() {
             1 => error,
-            of => SecretError::At {
-                position: index.saturating_add(1),
-                of,
-                error: Box::new(error),
-            },
+            of => SecretError::At { position: index.saturating_add(1), of, error: Box::new(error) },
         })?;
         if !secrets.contains(&secret) {
             secrets.push(secret);
@@ -103,10 +93,7 @@ pub fn parse_list(text: &str) -> Result<Vec<Secret>, SecretError> {
 }
 
 fn prefix_error(text: &str) -> SecretError {
-    let starts = |prefix: &str| {
-        text.get(..prefix.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-    };
+    let starts = |prefix: &str| text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     if starts("v1,") {
         SecretError::Version
     } else if starts(PREFIX) {
@@ -141,9 +128,7 @@ pub enum SecretError {
     )]
     Empty,
     /// `v1,whsec_…`: the version of a signature in front of a secret.
-    #[error(
-        "the signing secret begins with \"v1,\": drop these three characters, so that it begins with whsec_"
-    )]
+    #[error("the signing secret begins with \"v1,\": drop these three characters, so that it begins with whsec_")]
     Version,
     /// `WHSEC_…`.
     #[error(
@@ -159,9 +144,7 @@ pub enum SecretError {
     #[error("the signing secret has a line break or a space in the middle: join it into one word")]
     LineBreak,
     /// What follows `whsec_` is not standard base64.
-    #[error(
-        "what follows whsec_ in the signing secret is not base64: copy it again, a character is lost or changed"
-    )]
+    #[error("what follows whsec_ in the signing secret is not base64: copy it again, a character is lost or changed")]
     NotBase64,
     /// The key is too short to be one.
     #[error(
@@ -172,9 +155,7 @@ pub enum SecretError {
         bytes: usize,
     },
     /// The key is too long to be one.
-    #[error(
-        "the signing secret holds {bytes} bytes, at most 128 make sense: separate several secrets by white space"
-    )]
+    #[error("the signing secret holds {bytes} bytes, at most 128 make sense: separate several secrets by white space")]
     TooLong {
         /// Length of the decoded key.
         bytes: usize,
@@ -223,10 +204,7 @@ mod tests {
             ("V1,whsec_RdvaYFYUXuIFuEbvZHwMfYFh", SecretError::Version),
             ("WHSEC_RdvaYFYUXuIFuEbvZHwMfYFh", SecretError::PrefixCase),
             ("RdvaYFYUXuIFuEbvZHwMfYFh", SecretError::MissingPrefix),
-            (
-                "\"whsec_RdvaYFYUXuIFuEbvZHwMfYFh\"",
-                SecretError::MissingPrefix,
-            ),
+            ("\"whsec_RdvaYFYUXuIFuEbvZHwMfYFh\"", SecretError::MissingPrefix),
             ("é", SecretError::MissingPrefix),
             ("whsec_RdvaYFYUXuIF\nuEbvZHwMfYFh", SecretError::LineBreak),
             ("whsec_RdvaYFYUXuIF uEbvZHwMfYFh", SecretError::LineBreak),
@@ -234,10 +212,7 @@ mod tests {
             ("whsec_RdvaYFYUXuIFuEbvZHwMfYFh-_", SecretError::NotBase64),
             ("whsec_", SecretError::TooShort { bytes: 0 }),
             ("whsec_AA==", SecretError::TooShort { bytes: 1 }),
-            (
-                "whsec_AAAAAAAAAAAAAAAAAAAA",
-                SecretError::TooShort { bytes: 15 },
-            ),
+            ("whsec_AAAAAAAAAAAAAAAAAAAA", SecretError::TooShort { bytes: 15 }),
             (long.as_str(), SecretError::TooLong { bytes: 192 }),
         ];
         for (text, error) in table {
@@ -255,10 +230,7 @@ mod tests {
             "whsec_RdvaYFYU!",
         ] {
             let error = Secret::parse(text).unwrap_err();
-            assert!(
-                !format!("{error} {error:?}").contains("RdvaYFYU"),
-                "{error}"
-            );
+            assert!(!format!("{error} {error:?}").contains("RdvaYFYU"), "{error}");
         }
     }
 
@@ -268,23 +240,13 @@ mod tests {
         let list = parse_list(&format!("{GOOD}\n {other}\t{GOOD}")).unwrap();
         assert_eq!(list.len(), 2);
         assert_eq!(parse_list(" \n"), Err(SecretError::Empty));
-        assert_eq!(
-            parse_list("whsec_AA"),
-            Err(SecretError::TooShort { bytes: 1 })
-        );
+        assert_eq!(parse_list("whsec_AA"), Err(SecretError::TooShort { bytes: 1 }));
     }
 
     #[test]
     fn a_wrong_secret_in_a_list_is_named_by_its_position() {
         let error = parse_list(&format!("{GOOD} nonsense")).unwrap_err();
-        assert_eq!(
-            error,
-            SecretError::At {
-                position: 2,
-                of: 2,
-                error: Box::new(SecretError::MissingPrefix)
-            }
-        );
+        assert_eq!(error, SecretError::At { position: 2, of: 2, error: Box::new(SecretError::MissingPrefix) });
         assert!(error.to_string().starts_with("signing secret 2 of 2: "));
     }
 }

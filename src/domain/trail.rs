@@ -191,7 +191,11 @@ impl Trail {
             None => answer(QUESTION, "no", None),
             Some(first) => {
                 let copies: i64 = self.deliveries.iter().map(|delivery| delivery.copies).sum();
-                let text = if copies > 1 { format!("yes, {copies} times; the first as {}", first.id) } else { format!("yes, as {}", first.id) };
+                let text = if copies > 1 {
+                    format!("yes, {copies} times; the first as {}", first.id)
+                } else {
+                    format!("yes, as {}", first.id)
+                };
                 answer(QUESTION, text, Some(first.received_at_ms))
             }
         }
@@ -200,8 +204,12 @@ impl Trail {
     fn was_verified(&self) -> Answer {
         const QUESTION: &str = "Was its signature good?";
         match self.deliveries.first() {
-            None => answer(QUESTION, "nothing has arrived; refused requests are counted in `frontdesk_refused_total`", None),
-            Some(first) => answer(QUESTION, format!("yes, with secret {}", first.secret_hint), Some(first.received_at_ms)),
+            None => {
+                answer(QUESTION, "nothing has arrived; refused requests are counted in `frontdesk_refused_total`", None)
+            }
+            Some(first) => {
+                answer(QUESTION, format!("yes, with secret {}", first.secret_hint), Some(first.received_at_ms))
+            }
         }
     }
 
@@ -233,7 +241,9 @@ impl Trail {
         match &self.job {
             Some(job) => match (&job.last_error, job.state) {
                 (None, _) => answer(QUESTION, "no", None),
-                (Some(error), State::Processed) => answer(QUESTION, format!("at first ({error}), then it succeeded"), None),
+                (Some(error), State::Processed) => {
+                    answer(QUESTION, format!("at first ({error}), then it succeeded"), None)
+                }
                 (Some(error), _) => answer(QUESTION, format!("yes: {error}"), Some(job.since_ms)),
             },
             None => answer(QUESTION, "no", None),
@@ -242,12 +252,25 @@ impl Trail {
 
     fn was_ticket_updated(&self) -> Answer {
         const QUESTION: &str = "Was the ticket updated?";
-        let applied: Vec<&str> = self.effects.iter().filter(|effect| effect.applied_at_ms.is_some()).map(|effect| effect.slot.as_str()).collect();
+        let applied: Vec<&str> = self
+            .effects
+            .iter()
+            .filter(|effect| effect.applied_at_ms.is_some())
+            .map(|effect| effect.slot.as_str())
+            .collect();
         let at_ms = self.effects.iter().filter_map(|effect| effect.applied_at_ms).max();
         let ticket = self.ticket_id.as_deref().unwrap_or("the ticket");
         match (&self.review, applied.is_empty()) {
-            (Some(review), true) => answer(QUESTION, format!("no: held for a person as {} ({})", review.id, review.reason), Some(review.created_at_ms)),
-            (Some(review), false) => answer(QUESTION, format!("{} on {ticket}; the rest is held as {} ({})", applied.join(", "), review.id, review.reason), at_ms),
+            (Some(review), true) => answer(
+                QUESTION,
+                format!("no: held for a person as {} ({})", review.id, review.reason),
+                Some(review.created_at_ms),
+            ),
+            (Some(review), false) => answer(
+                QUESTION,
+                format!("{} on {ticket}; the rest is held as {} ({})", applied.join(", "), review.id, review.reason),
+                at_ms,
+            ),
             (None, false) => answer(QUESTION, format!("yes: {} on {ticket}", applied.join(", ")), at_ms),
             (None, true) => answer(QUESTION, "no", None),
         }
@@ -264,7 +287,13 @@ impl Trail {
             }
             State::FailedRetryable => (format!("tried again {}", in_words(job.next_at_ms, now_ms)), "frontdesk"),
             State::FailedFinal if job.outcome.is_some() => ("nothing: a person discarded it".to_owned(), "nobody"),
-            State::FailedFinal => (format!("nothing until a person decides: `frontdesk jobs retry job_{0}` or `jobs discard job_{0}`", job.id), "operator"),
+            State::FailedFinal => (
+                format!(
+                    "nothing until a person decides: `frontdesk jobs retry job_{0}` or `jobs discard job_{0}`",
+                    job.id
+                ),
+                "operator",
+            ),
             State::Processed => self.next_after_end(),
         }
     }
@@ -281,7 +310,9 @@ impl Trail {
 
     fn next_after_end(&self) -> (String, &'static str) {
         match &self.review {
-            Some(review) if matches!(review.state.as_str(), "open" | "claimed") => (format!("a person decides {}", review.id), "reviewer"),
+            Some(review) if matches!(review.state.as_str(), "open" | "claimed") => {
+                (format!("a person decides {}", review.id), "reviewer")
+            }
             _ => ("nothing: it is done".to_owned(), "nobody"),
         }
     }

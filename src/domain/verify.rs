@@ -53,10 +53,8 @@ impl Verifier {
     /// secrets it accepts nothing.
     #[must_use]
     pub fn new(secrets: Vec<Secret>) -> Verifier {
-        let keyed = secrets
-            .iter()
-            .filter_map(|secret| Some((keyed(secret.key())?, Arc::from(secret.hint()))))
-            .collect();
+        let keyed =
+            secrets.iter().filter_map(|secret| Some((keyed(secret.key())?, Arc::from(secret.hint())))).collect();
         Verifier { secrets, keyed }
     }
 
@@ -71,12 +69,7 @@ impl Verifier {
     /// # Errors
     /// The first thing that is wrong. Age is looked at last, so `TooOld` and
     /// `TooNew` mean that the signature is good.
-    pub fn verify(
-        &self,
-        headers: &HeaderMap,
-        body: Bytes,
-        now_s: i64,
-    ) -> Result<Verified, Refusal> {
+    pub fn verify(&self, headers: &HeaderMap, body: Bytes, now_s: i64) -> Result<Verified, Refusal> {
         let envelope = Envelope::read(headers)?;
         let secret_hint = self
             .keyed
@@ -85,20 +78,13 @@ impl Verifier {
             .map(|(_, hint)| Arc::clone(hint))
             .ok_or(Refusal::SignatureMismatch)?;
         envelope.check_age(now_s)?;
-        Ok(Verified {
-            delivery_id: envelope.id.to_owned(),
-            signed_at_s: envelope.timestamp_s,
-            secret_hint,
-            body,
-        })
+        Ok(Verified { delivery_id: envelope.id.to_owned(), signed_at_s: envelope.timestamp_s, secret_hint, body })
     }
 }
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier")
-            .field("secrets", &self.secrets)
-            .finish()
+        f.debug_struct("Verifier").field("secrets", &self.secrets).finish()
     }
 }
 
@@ -176,21 +162,14 @@ impl<'a> Envelope<'a> {
 
         let malformed = |name| Refusal::HeaderMalformed { name };
         let id = text(id, MAX_ID_BYTES, |b| b.is_ascii_graphic()).ok_or(malformed(ID_HEADER))?;
-        let signatures = text(signatures, MAX_SIGNATURE_BYTES, |b| {
-            b.is_ascii_graphic() || b == b' '
-        })
-        .filter(|list| words(list).nth(MAX_SIGNATURES).is_none())
-        .ok_or(malformed(SIGNATURE_HEADER))?;
+        let signatures = text(signatures, MAX_SIGNATURE_BYTES, |b| b.is_ascii_graphic() || b == b' ')
+            .filter(|list| words(list).nth(MAX_SIGNATURES).is_none())
+            .ok_or(malformed(SIGNATURE_HEADER))?;
         let timestamp = text(timestamp, MAX_TIMESTAMP_DIGITS, |b| b.is_ascii_digit())
             .filter(|digits| !digits.starts_with('0'))
             .ok_or(Refusal::TimestampMalformed)?;
         let timestamp_s = timestamp.parse().map_err(|_| Refusal::TimestampMalformed)?;
-        Ok(Envelope {
-            id,
-            timestamp,
-            timestamp_s,
-            signatures,
-        })
+        Ok(Envelope { id, timestamp, timestamp_s, signatures })
     }
 
     /// Whether one of the `v1` signatures is this key's over this body.
@@ -209,13 +188,7 @@ impl<'a> Envelope<'a> {
     /// The keyed state after the signed content.
     fn mac(&self, keyed: &Keyed, body: &[u8]) -> Keyed {
         let mut mac = keyed.clone();
-        for part in [
-            self.id.as_bytes(),
-            b".",
-            self.timestamp.as_bytes(),
-            b".",
-            body,
-        ] {
+        for part in [self.id.as_bytes(), b".", self.timestamp.as_bytes(), b".", body] {
             mac.update(part);
         }
         mac
@@ -262,11 +235,7 @@ fn one_line<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a [u8], 
 
 fn text(bytes: &[u8], max: usize, allowed: impl Fn(u8) -> bool) -> Option<&str> {
     let fits = !bytes.is_empty() && bytes.len() <= max && bytes.iter().all(|b| allowed(*b));
-    if fits {
-        std::str::from_utf8(bytes).ok()
-    } else {
-        None
-    }
+    if fits { std::str::from_utf8(bytes).ok() } else { None }
 }
 
 /// Why a delivery was not accepted. Holds no content: it is logged and counted.

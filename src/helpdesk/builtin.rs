@@ -53,7 +53,11 @@ impl Builtin {
 }
 
 fn for_deciding(ticket: DeskTicket) -> Ticket {
-    let message = |message: crate::store::StoredMessage| Message { author: message.author, visibility: message.visibility, body: message.body };
+    let message = |message: crate::store::StoredMessage| Message {
+        author: message.author,
+        visibility: message.visibility,
+        body: message.body,
+    };
     Ticket {
         id: ticket.id,
         subject: ticket.subject,

@@ -74,7 +74,15 @@ impl FrontDesk {
         metrics: Arc<Metrics>,
     ) -> Arc<FrontDesk> {
         let refusals = Arc::new(Refusals::new(store.clone(), Arc::clone(&metrics)));
-        Arc::new(FrontDesk { store, clock, projects, default_project: default_project.to_owned(), body_timeout, metrics, refusals })
+        Arc::new(FrontDesk {
+            store,
+            clock,
+            projects,
+            default_project: default_project.to_owned(),
+            body_timeout,
+            metrics,
+            refusals,
+        })
     }
 
     /// What was refused, for the task that writes it down.
@@ -103,7 +111,9 @@ async fn receive_named(State(desk): State<Arc<FrontDesk>>, Path(project): Path<S
 
 async fn receive(desk: &FrontDesk, name: &str, request: Request) -> Response {
     let started = Instant::now();
-    let Some(project) = desk.projects.get(name) else { return (StatusCode::NOT_FOUND, "no such project").into_response() };
+    let Some(project) = desk.projects.get(name) else {
+        return (StatusCode::NOT_FOUND, "no such project").into_response();
+    };
     let (head, body) = request.into_parts();
     let body = match read_body(body, desk.body_timeout).await {
         Ok(body) => body,
@@ -161,7 +171,9 @@ impl FrontDesk {
     fn refuse_body(&self, project: &str, problem: BodyProblem) -> Response {
         let now_ms = self.clock.now_ms();
         let (code, status, text) = match problem {
-            BodyProblem::TooLarge => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 256 KiB"),
+            BodyProblem::TooLarge => {
+                ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 256 KiB")
+            }
             BodyProblem::TooSlow => ("body_too_slow", StatusCode::REQUEST_TIMEOUT, "the body took too long"),
             BodyProblem::Broken => ("body_broken", StatusCode::BAD_REQUEST, "the body broke off"),
         };
@@ -173,7 +185,15 @@ impl FrontDesk {
     }
 
     /// The caller learns nothing but that it was refused; the operator learns why.
-    fn refuse(&self, name: &str, project: &Project, headers: &axum::http::HeaderMap, body: &[u8], now_ms: i64, refusal: &Refusal) -> Response {
+    fn refuse(
+        &self,
+        name: &str,
+        project: &Project,
+        headers: &axum::http::HeaderMap,
+        body: &[u8],
+        now_ms: i64,
+        refusal: &Refusal,
+    ) -> Response {
         let matched_before = project.matched_before.load(Ordering::Relaxed);
         self.refusals.explain(name, &project.verifier, headers, body, now_ms, refusal, matched_before);
         (StatusCode::BAD_REQUEST, "not verified").into_response()

@@ -55,11 +55,9 @@ pub fn explain(
             "The header {name} is empty, too long, or has characters that OpenAI never sends. A proxy in \
              front of Frontdesk probably rewrites it, or the delivery is forged."
         ),
-        Refusal::TimestampMalformed => {
-            "The header webhook-timestamp is not a plain number of seconds. \
+        Refusal::TimestampMalformed => "The header webhook-timestamp is not a plain number of seconds. \
              OpenAI never sends that: the delivery is probably made by hand or forged."
-                .to_owned()
-        }
+            .to_owned(),
         Refusal::TooOld { by_s } => format!(
             "The signature is good, but it was made {by_s} s before our clock, and {TOLERANCE_S} s are allowed. \
              Either our clock is ahead (check its synchronisation), or something held the delivery \
@@ -73,41 +71,26 @@ pub fn explain(
             return mismatch(verifier, headers, body, now_s, matched_before);
         }
     };
-    Explanation {
-        code: refusal.code(),
-        text,
-    }
+    Explanation { code: refusal.code(), text }
 }
 
-fn mismatch(
-    verifier: &Verifier,
-    headers: &HeaderMap,
-    body: &[u8],
-    now_s: i64,
-    matched_before: bool,
-) -> Explanation {
+fn mismatch(verifier: &Verifier, headers: &HeaderMap, body: &[u8], now_s: i64, matched_before: bool) -> Explanation {
     let secrets: Vec<&Secret> = verifier.secrets().iter().take(MAX_SECRETS).collect();
     let reading = match Envelope::read(headers) {
-        Ok(envelope) if body.len() <= MAX_REREAD_BYTES => secrets
-            .iter()
-            .find_map(|secret| Some((*secret, read_again(&envelope, secret, body)?))),
+        Ok(envelope) if body.len() <= MAX_REREAD_BYTES => {
+            secrets.iter().find_map(|secret| Some((*secret, read_again(&envelope, secret, body)?)))
+        }
         _ => None,
     };
     match reading {
-        Some((secret, Accident { code, text })) => Explanation {
-            code,
-            text: format!("{text} (secret {})", secret.hint()),
-        },
+        Some((secret, Accident { code, text })) => {
+            Explanation { code, text: format!("{text} (secret {})", secret.hint()) }
+        }
         None => no_match(verifier, headers, now_s, matched_before),
     }
 }
 
-fn no_match(
-    verifier: &Verifier,
-    headers: &HeaderMap,
-    now_s: i64,
-    matched_before: bool,
-) -> Explanation {
+fn no_match(verifier: &Verifier, headers: &HeaderMap, now_s: i64, matched_before: bool) -> Explanation {
     let hints: Vec<&str> = verifier.secrets().iter().map(Secret::hint).collect();
     let hints = match hints.len() {
         0 => "none is set".to_owned(),
@@ -131,10 +114,7 @@ fn no_match(
         Err(Refusal::TooNew { by_s }) => format!(" Its time is also {by_s} s after our clock."),
         _ => String::new(),
     };
-    Explanation {
-        code,
-        text: format!("No signature matches a secret of ours ({hints}). {likely}{age}"),
-    }
+    Explanation { code, text: format!("No signature matches a secret of ours ({hints}). {likely}{age}") }
 }
 
 /// Something that happens to honest deliveries.
@@ -185,9 +165,7 @@ fn read_again(envelope: &Envelope<'_>, secret: &Secret, body: &[u8]) -> Option<A
     let fits = |body: &[u8]| envelope.is_signed_by(&key, body);
     let fits_any = |bodies: &[Cow<'_, [u8]>]| bodies.iter().any(|body| fits(body));
 
-    if reread::keys_as_text(secret)
-        .iter()
-        .any(|text| keyed(text).is_some_and(|key| envelope.is_signed_by(&key, body)))
+    if reread::keys_as_text(secret).iter().any(|text| keyed(text).is_some_and(|key| envelope.is_signed_by(&key, body)))
     {
         return Some(TEXT_KEY);
     }
@@ -241,19 +219,14 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("webhook-id", HeaderValue::from_static("wh_1"));
         headers.insert("webhook-timestamp", HeaderValue::from(NOW_S));
-        headers.insert(
-            "webhook-signature",
-            HeaderValue::from_str(signature).unwrap(),
-        );
+        headers.insert("webhook-signature", HeaderValue::from_str(signature).unwrap());
         headers
     }
 
     /// Signed with `key` over `sent`, received as `came` at `now_s`.
     fn told(headers: &HeaderMap, came: &[u8], now_s: i64, matched_before: bool) -> Explanation {
         let verifier = verifier();
-        let refusal = verifier
-            .verify(headers, Bytes::copy_from_slice(came), now_s)
-            .unwrap_err();
+        let refusal = verifier.verify(headers, Bytes::copy_from_slice(came), now_s).unwrap_err();
         let told = explain(&verifier, headers, came, now_s, &refusal, matched_before);
         assert!(!told.text.contains("resp_secret"), "{}", told.text);
         assert!(!told.text.contains("00112233"), "{}", told.text);
@@ -306,23 +279,11 @@ mod tests {
         let escaped = BODY.replace('é', "\\u00e9");
         let sorted = r#"{"created_at":1750861210,"data":{"id":"resp_secret_é"},"id":"evt_1","object":"event","type":"response.completed"}"#;
         for came in [compact.as_str(), sorted] {
-            assert_eq!(
-                accident(&key(), sent, came.as_bytes()),
-                "body_written_again"
-            );
-            assert_eq!(
-                accident(&key(), escaped.as_bytes(), came.as_bytes()),
-                "body_written_again"
-            );
+            assert_eq!(accident(&key(), sent, came.as_bytes()), "body_written_again");
+            assert_eq!(accident(&key(), escaped.as_bytes(), came.as_bytes()), "body_written_again");
         }
-        assert_eq!(
-            accident(&key(), compact.as_bytes(), sent),
-            "body_written_again"
-        );
-        assert_eq!(
-            accident(&key(), escaped.as_bytes(), sent),
-            "body_written_again"
-        );
+        assert_eq!(accident(&key(), compact.as_bytes(), sent), "body_written_again");
+        assert_eq!(accident(&key(), escaped.as_bytes(), sent), "body_written_again");
     }
 
     #[test]
@@ -342,10 +303,7 @@ mod tests {
     fn a_secret_used_as_text_or_as_hexadecimal_is_recognised() {
         let body = BODY.as_bytes();
         assert_eq!(accident(SECRET.as_bytes(), body, body), "secret_as_text");
-        assert_eq!(
-            accident(&SECRET.as_bytes()[6..], body, body),
-            "secret_as_text"
-        );
+        assert_eq!(accident(&SECRET.as_bytes()[6..], body, body), "secret_as_text");
         let hex: Vec<u8> = (0..16).map(|n| n * 0x11).collect();
         assert_eq!(accident(&hex, body, body), "secret_as_hex");
     }
@@ -374,11 +332,7 @@ mod tests {
         assert_eq!(wrong.code, "wrong_secret");
         let hint = verifier().secrets()[0].hint().to_owned();
         assert!(changed.text.contains(&hint) && wrong.text.contains(&hint));
-        assert!(
-            wrong.text.contains("5000 s before our clock"),
-            "{}",
-            wrong.text
-        );
+        assert!(wrong.text.contains("5000 s before our clock"), "{}", wrong.text);
     }
 
     #[test]

@@ -103,7 +103,13 @@ impl Refusals {
             return;
         }
         for tally in &tallies {
-            tracing::warn!(project = tally.project, code = tally.code, count = tally.count, why = tally.explanation, "requests refused");
+            tracing::warn!(
+                project = tally.project,
+                code = tally.code,
+                count = tally.count,
+                why = tally.explanation,
+                "requests refused"
+            );
         }
         if let Err(error) = self.store.add_refusals(tallies).await {
             tracing::error!(%error, "refusals could not be written down; they are in the log and in the metrics");

@@ -21,10 +21,7 @@ const KEYS: [&str; 5] = ["id", "object", "created_at", "type", "data"];
 pub(super) fn keys_as_text(secret: &Secret) -> Vec<Vec<u8>> {
     let padded = STANDARD.encode(secret.key());
     let bare = padded.trim_end_matches('=').to_owned();
-    [padded, bare]
-        .into_iter()
-        .flat_map(|text| [format!("whsec_{text}").into_bytes(), text.into_bytes()])
-        .collect()
+    [padded, bare].into_iter().flat_map(|text| [format!("whsec_{text}").into_bytes(), text.into_bytes()]).collect()
 }
 
 /// The secret's text read as hexadecimal, if it happens to be that.
@@ -60,12 +57,7 @@ pub(super) fn signature<'a>(tag: &[u8], words: impl Iterator<Item = &'a str>) ->
     let url = URL_SAFE_NO_PAD.encode(tag);
     words
         .map(|word| {
-            word.split_once([',', '=']).map_or(
-                word,
-                |(version, rest)| {
-                    if version.len() <= 6 { rest } else { word }
-                },
-            )
+            word.split_once([',', '=']).map_or(word, |(version, rest)| if version.len() <= 6 { rest } else { word })
         })
         .find_map(|word| {
             let bare = word.trim_end_matches(['=', ',']);
@@ -91,11 +83,7 @@ pub(super) fn byte_order_mark(body: &[u8]) -> Vec<Cow<'_, [u8]>> {
 pub(super) fn white_space(body: &[u8]) -> Vec<Cow<'_, [u8]>> {
     let mut bodies: Vec<Cow<'_, [u8]>> = Vec::with_capacity(6);
     let end = body.trim_ascii_end();
-    for trimmed in [
-        end,
-        body.trim_ascii(),
-        body.strip_suffix(b"\n").unwrap_or(end),
-    ] {
+    for trimmed in [end, body.trim_ascii(), body.strip_suffix(b"\n").unwrap_or(end)] {
         if trimmed.len() != body.len() {
             bodies.push(Cow::Borrowed(trimmed));
         }
@@ -126,14 +114,10 @@ pub(super) fn written_again(body: &[u8]) -> Vec<Cow<'static, [u8]>> {
 
 fn in_usual_order(parts: &BTreeMap<Cow<'_, str>, &RawValue>) -> String {
     let usual = KEYS.iter().filter_map(|key| Some((*key, parts.get(*key)?)));
-    let others = parts
-        .iter()
-        .filter(|(key, _)| !KEYS.contains(&key.as_ref()))
-        .map(|(key, value)| (key.as_ref(), value));
-    let members: Vec<String> = usual
-        .chain(others)
-        .map(|(key, value)| format!("{}:{}", serde_json::Value::from(key), value.get()))
-        .collect();
+    let others =
+        parts.iter().filter(|(key, _)| !KEYS.contains(&key.as_ref())).map(|(key, value)| (key.as_ref(), value));
+    let members: Vec<String> =
+        usual.chain(others).map(|(key, value)| format!("{}:{}", serde_json::Value::from(key), value.get())).collect();
     format!("{{{}}}", members.join(","))
 }
 
@@ -189,10 +173,7 @@ mod tests {
     use super::*;
 
     fn texts(bodies: Vec<Cow<'_, [u8]>>) -> Vec<String> {
-        bodies
-            .into_iter()
-            .map(|body| String::from_utf8(body.into_owned()).unwrap())
-            .collect()
+        bodies.into_iter().map(|body| String::from_utf8(body.into_owned()).unwrap()).collect()
     }
 
     #[test]
@@ -205,8 +186,7 @@ mod tests {
     #[test]
     fn the_readings_of_a_body_are_few() {
         let body = br#"{"type":"x","id":"1","data":{"id":"2"}}"#;
-        let count =
-            byte_order_mark(body).len() + white_space(body).len() + written_again(body).len();
+        let count = byte_order_mark(body).len() + white_space(body).len() + written_again(body).len();
         assert!(count <= 16, "{count}");
     }
 

@@ -129,9 +129,7 @@ impl Client {
         }
         Ok(Client {
             http: builder.build().map_err(|_| {
-                OpenAiError::Settings(
-                    "the HTTP client cannot be built; are CA certificates installed?",
-                )
+                OpenAiError::Settings("the HTTP client cannot be built; are CA certificates installed?")
             })?,
             base_url: settings.base_url.trim().trim_end_matches('/').to_owned(),
             max_body_bytes: settings.max_body_bytes,
@@ -153,10 +151,7 @@ impl Client {
     /// As [`Client::response`].
     pub async fn batch(&self, id: &str) -> Result<Fetched, OpenAiError> {
         let request = self.by_id(Method::GET, "batches", id, "")?;
-        self.fetch(request, Some(id), |raw| {
-            read::batch(raw).map(Resource::Batch)
-        })
-        .await
+        self.fetch(request, Some(id), |raw| read::batch(raw).map(Resource::Batch)).await
     }
 
     /// Cancels a background response; cancelling again is harmless.
@@ -181,13 +176,7 @@ impl Client {
         Ok(self.fetch(request, None, read_response).await?)
     }
 
-    fn by_id(
-        &self,
-        method: Method,
-        kind: &str,
-        id: &str,
-        verb: &str,
-    ) -> Result<RequestBuilder, OpenAiError> {
+    fn by_id(&self, method: Method, kind: &str, id: &str, verb: &str) -> Result<RequestBuilder, OpenAiError> {
         if !valid_id(id) {
             return Err(OpenAiError::BadId);
         }
@@ -209,18 +198,12 @@ impl Client {
             return Err(refusal(answer, id.is_some()).await);
         }
         let bytes = body(answer, self.max_body_bytes).await?;
-        let raw =
-            String::from_utf8(bytes).map_err(|_| OpenAiError::Unreadable { line: 0, column: 0 })?;
+        let raw = String::from_utf8(bytes).map_err(|_| OpenAiError::Unreadable { line: 0, column: 0 })?;
         let resource = read(&raw)?;
         if id.is_some_and(|id| id != id_of(&resource)) {
             return Err(OpenAiError::OtherId);
         }
-        Ok(Fetched {
-            resource,
-            raw,
-            request_id,
-            poll_after_ms,
-        })
+        Ok(Fetched { resource, raw, request_id, poll_after_ms })
     }
 }
 
@@ -265,14 +248,7 @@ async fn refusal(answer: reqwest::Response, by_id: bool) -> OpenAiError {
     let code = serde_json::from_slice::<FaultJson<'_>>(&bytes)
         .ok()
         .and_then(|FaultJson { error }| error.0.code.get().or(error.0.kind.get()).map(read::code));
-    OpenAiError::Status(Box::new(Answer {
-        status,
-        code,
-        request_id,
-        retry_after_ms,
-        should_retry,
-        by_id,
-    }))
+    OpenAiError::Status(Box::new(Answer { status, code, request_id, retry_after_ms, should_retry, by_id }))
 }
 
 /// An error before the answer began. Only a failed connection is sure to have
@@ -291,37 +267,25 @@ fn unsent(error: &reqwest::Error) -> OpenAiError {
 
 /// An error in the middle of the answer.
 fn unread(error: &reqwest::Error) -> OpenAiError {
-    if error.is_timeout() {
-        OpenAiError::TimedOut
-    } else {
-        OpenAiError::Truncated
-    }
+    if error.is_timeout() { OpenAiError::TimedOut } else { OpenAiError::Truncated }
 }
 
 /// Whether the address is on this machine.
 fn check_base_url(base_url: &str) -> Result<bool, OpenAiError> {
-    let url = Url::parse(base_url.trim())
-        .map_err(|_| OpenAiError::Settings("the base URL is not a URL"))?;
+    let url = Url::parse(base_url.trim()).map_err(|_| OpenAiError::Settings("the base URL is not a URL"))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(OpenAiError::Settings(
-            "the base URL must not hold a password",
-        ));
+        return Err(OpenAiError::Settings("the base URL must not hold a password"));
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(OpenAiError::Settings("the base URL must end with its path"));
     }
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
-    let loopback = host == "localhost"
-        || address
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback());
+    let loopback = host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
     match url.scheme() {
         "https" => Ok(loopback),
         "http" if loopback => Ok(true),
-        _ => Err(OpenAiError::Settings(
-            "the base URL must begin with https:// (http:// is for this machine only)",
-        )),
+        _ => Err(OpenAiError::Settings("the base URL must begin with https:// (http:// is for this machine only)")),
     }
 }
 

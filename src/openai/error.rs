@@ -84,9 +84,7 @@ impl Answer {
     /// Whether OpenAI says that the account cannot pay for more: such a 429 does
     /// not pass by waiting a little.
     fn is_quota(&self) -> bool {
-        self.code
-            .as_deref()
-            .is_some_and(|code| code.contains("quota") || code.contains("billing"))
+        self.code.as_deref().is_some_and(|code| code.contains("quota") || code.contains("billing"))
     }
 
     /// The cause, and whether trying again can help when OpenAI does not say.
@@ -111,11 +109,7 @@ impl Answer {
         let (cause, passing) = self.sort();
         let passing = cause.pauses() || self.should_retry.unwrap_or(passing);
         if passing {
-            Failure::Retryable {
-                cause,
-                detail,
-                retry_after_ms: self.retry_after_ms,
-            }
+            Failure::Retryable { cause, detail, retry_after_ms: self.retry_after_ms }
         } else {
             Failure::last(cause, detail)
         }
@@ -161,9 +155,7 @@ impl CreateError {
     #[must_use]
     pub fn into_error(self) -> OpenAiError {
         match self {
-            CreateError::NotSent(error)
-            | CreateError::Refused(error)
-            | CreateError::Unknown(error) => error,
+            CreateError::NotSent(error) | CreateError::Refused(error) | CreateError::Unknown(error) => error,
         }
     }
 }
@@ -171,9 +163,7 @@ impl CreateError {
 impl From<OpenAiError> for CreateError {
     fn from(error: OpenAiError) -> CreateError {
         match &error {
-            OpenAiError::Settings(_) | OpenAiError::BadId | OpenAiError::NoConnection => {
-                CreateError::NotSent(error)
-            }
+            OpenAiError::Settings(_) | OpenAiError::BadId | OpenAiError::NoConnection => CreateError::NotSent(error),
             OpenAiError::Status(answer)
                 if matches!(answer.status, 300..=499) && !matches!(answer.status, 408 | 409) =>
             {
@@ -212,18 +202,8 @@ mod tests {
             (403, None, Cause::OpenAiAuth, true),
             (402, None, Cause::OpenAiQuota, true),
             (429, Some("insufficient_quota"), Cause::OpenAiQuota, true),
-            (
-                429,
-                Some("billing_hard_limit_reached"),
-                Cause::OpenAiQuota,
-                true,
-            ),
-            (
-                429,
-                Some("rate_limit_exceeded"),
-                Cause::OpenAiRateLimited,
-                true,
-            ),
+            (429, Some("billing_hard_limit_reached"), Cause::OpenAiQuota, true),
+            (429, Some("rate_limit_exceeded"), Cause::OpenAiRateLimited, true),
             (429, None, Cause::OpenAiRateLimited, true),
             (408, None, Cause::OpenAiServer, true),
             (409, None, Cause::OpenAiServer, true),
@@ -235,27 +215,15 @@ mod tests {
             (302, None, Cause::OpenAiUnreadable, true),
         ];
         for (status, code, cause, retryable) in table {
-            assert_eq!(
-                sorted(answer(status, code)),
-                (cause, retryable),
-                "{status} {code:?}"
-            );
+            assert_eq!(sorted(answer(status, code)), (cause, retryable), "{status} {code:?}");
         }
-        let creating = Answer {
-            by_id: false,
-            ..answer(404, Some("model_not_found"))
-        };
+        let creating = Answer { by_id: false, ..answer(404, Some("model_not_found")) };
         assert_eq!(sorted(creating), (Cause::OpenAiRefused, false));
     }
 
     #[test]
     fn what_openai_says_about_trying_again_wins_but_not_over_a_refusal_of_us() {
-        let said = |status, retry| {
-            sorted(Answer {
-                should_retry: Some(retry),
-                ..answer(status, None)
-            })
-        };
+        let said = |status, retry| sorted(Answer { should_retry: Some(retry), ..answer(status, None) });
         assert_eq!(said(400, true), (Cause::OpenAiRefused, true));
         assert_eq!(said(500, false), (Cause::OpenAiServer, false));
         assert_eq!(said(429, false), (Cause::OpenAiRateLimited, false));
@@ -280,51 +248,29 @@ mod tests {
             (OpenAiError::NoConnection, Cause::OpenAiUnreachable, true),
             (OpenAiError::TimedOut, Cause::OpenAiUnreachable, true),
             (OpenAiError::Broken, Cause::OpenAiUnreachable, true),
-            (
-                OpenAiError::TooLarge { limit_bytes: 1 },
-                Cause::OpenAiUnreadable,
-                true,
-            ),
+            (OpenAiError::TooLarge { limit_bytes: 1 }, Cause::OpenAiUnreadable, true),
             (OpenAiError::Truncated, Cause::OpenAiUnreadable, true),
             (OpenAiError::NoId, Cause::OpenAiUnreadable, true),
         ];
         for (error, cause, retryable) in table {
             let failure = Failure::from(error);
             assert_eq!(failure.cause(), cause);
-            assert_eq!(
-                matches!(failure, Failure::Retryable { .. }),
-                retryable,
-                "{failure}"
-            );
+            assert_eq!(matches!(failure, Failure::Retryable { .. }), retryable, "{failure}");
         }
     }
 
     #[test]
     fn creating_is_sorted_by_what_may_have_been_started() {
-        let status =
-            |status| CreateError::from(OpenAiError::Status(Box::new(answer(status, None))));
+        let status = |status| CreateError::from(OpenAiError::Status(Box::new(answer(status, None))));
         for refused in [302, 400, 401, 403, 404, 422, 429] {
-            assert!(
-                matches!(status(refused), CreateError::Refused(_)),
-                "{refused}"
-            );
+            assert!(matches!(status(refused), CreateError::Refused(_)), "{refused}");
         }
         for unknown in [408, 409, 500, 502, 503, 504] {
-            assert!(
-                matches!(status(unknown), CreateError::Unknown(_)),
-                "{unknown}"
-            );
+            assert!(matches!(status(unknown), CreateError::Unknown(_)), "{unknown}");
         }
         let sent = |error| CreateError::from(error);
-        assert!(matches!(
-            sent(OpenAiError::NoConnection),
-            CreateError::NotSent(_)
-        ));
-        for error in [
-            OpenAiError::TimedOut,
-            OpenAiError::Broken,
-            OpenAiError::Truncated,
-        ] {
+        assert!(matches!(sent(OpenAiError::NoConnection), CreateError::NotSent(_)));
+        for error in [OpenAiError::TimedOut, OpenAiError::Broken, OpenAiError::Truncated] {
             assert!(matches!(sent(error), CreateError::Unknown(_)));
         }
     }

@@ -52,9 +52,7 @@ fn milliseconds(number: &str, factor: f64) -> Option<i64> {
 /// From the answer's own `Date` to this date, so that our clock, which may be
 /// off, plays no part.
 fn until(headers: &HeaderMap, date: &str) -> Option<i64> {
-    let parse = |date: &str| -> Option<Timestamp> {
-        rfc2822::parse(date).ok().map(|zoned| zoned.timestamp())
-    };
+    let parse = |date: &str| -> Option<Timestamp> { rfc2822::parse(date).ok().map(|zoned| zoned.timestamp()) };
     let then = parse(date)?.as_millisecond();
     let now = parse(text(headers, DATE.as_str())?)?.as_millisecond();
     Some(then.saturating_sub(now).clamp(0, MAX_QUIET_MS))
@@ -67,42 +65,21 @@ mod tests {
     type Lines = &'static [(&'static str, &'static str)];
 
     fn headers(lines: Lines) -> HeaderMap {
-        lines
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-            .collect()
+        lines.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
     }
 
     #[test]
     fn quiet_is_read_in_milliseconds_seconds_and_dates() {
         const DATE: &str = "Wed, 21 Oct 2026 07:28:00 GMT";
         let table: [(Lines, Option<i64>); 9] = [
-            (
-                &[("retry-after-ms", "1500"), ("retry-after", "9")],
-                Some(1500),
-            ),
-            (
-                &[("retry-after-ms", "soon"), ("retry-after", "9")],
-                Some(9000),
-            ),
+            (&[("retry-after-ms", "1500"), ("retry-after", "9")], Some(1500)),
+            (&[("retry-after-ms", "soon"), ("retry-after", "9")], Some(9000)),
             (&[("retry-after", "0.25")], Some(250)),
             (&[("retry-after", "-1")], Some(0)),
             (&[("retry-after", "999999999999")], Some(3_600_000)),
             (&[("retry-after", "inf")], None),
-            (
-                &[
-                    ("date", DATE),
-                    ("retry-after", "Wed, 21 Oct 2026 07:28:42 GMT"),
-                ],
-                Some(42_000),
-            ),
-            (
-                &[
-                    ("date", DATE),
-                    ("retry-after", "Wed, 21 Oct 2026 07:27:00 GMT"),
-                ],
-                Some(0),
-            ),
+            (&[("date", DATE), ("retry-after", "Wed, 21 Oct 2026 07:28:42 GMT")], Some(42_000)),
+            (&[("date", DATE), ("retry-after", "Wed, 21 Oct 2026 07:27:00 GMT")], Some(0)),
             (&[("retry-after", "Wed, 21 Oct 2026 07:28:42 GMT")], None),
         ];
         for (lines, expected) in table {
@@ -112,11 +89,7 @@ mod tests {
 
     #[test]
     fn other_headers_are_taken_only_when_they_are_plain() {
-        let read = headers(&[
-            ("x-request-id", "req_1"),
-            ("x-should-retry", "false"),
-            ("openai-poll-after-ms", "2500"),
-        ]);
+        let read = headers(&[("x-request-id", "req_1"), ("x-should-retry", "false"), ("openai-poll-after-ms", "2500")]);
         assert_eq!(request_id(&read).as_deref(), Some("req_1"));
         assert_eq!(should_retry(&read), Some(false));
         assert_eq!(poll_after_ms(&read), Some(2500));

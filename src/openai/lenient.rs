@@ -251,19 +251,11 @@ impl<'de> Visitor<'de> for ErrorVisitor {
     nothing!(null);
 
     fn visit_bool<E>(self, truth: bool) -> Result<ErrorJson<'de>, E> {
-        Ok(if truth {
-            ErrorJson::Present(None)
-        } else {
-            ErrorJson::Absent
-        })
+        Ok(if truth { ErrorJson::Present(None) } else { ErrorJson::Absent })
     }
 
     fn visit_str<E>(self, text: &str) -> Result<ErrorJson<'de>, E> {
-        Ok(if text.is_empty() {
-            ErrorJson::Absent
-        } else {
-            ErrorJson::Present(None)
-        })
+        Ok(if text.is_empty() { ErrorJson::Absent } else { ErrorJson::Present(None) })
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<ErrorJson<'de>, E> {

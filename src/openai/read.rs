@@ -20,12 +20,8 @@ pub fn response(json: &str) -> Result<Response, OpenAiError> {
     let status = status(read.status.get());
     let items = read.output.0;
     let tools = tools::troubles(&items);
-    let unknown_items = items
-        .iter()
-        .filter_map(|item| item.kind.get())
-        .filter(|kind| !tools::is_known(kind))
-        .map(code)
-        .collect();
+    let unknown_items =
+        items.iter().filter_map(|item| item.kind.get()).filter(|kind| !tools::is_known(kind)).map(code).collect();
     let (texts, refusals) = words(items, status == Status::Completed);
     Ok(Response {
         id: read.id.into_string().ok_or(OpenAiError::NoId)?,
@@ -66,10 +62,7 @@ pub fn batch(json: &str) -> Result<Batch, OpenAiError> {
 }
 
 fn batch_error(error: &BatchErrorJson<'_>) -> BatchError {
-    BatchError {
-        code: error.code.get().map_or_else(|| "unknown".to_owned(), code),
-        line: error.line.0,
-    }
+    BatchError { code: error.code.get().map_or_else(|| "unknown".to_owned(), code), line: error.line.0 }
 }
 
 /// The texts and refusals of the model's messages. In a completed response a
@@ -78,8 +71,7 @@ fn batch_error(error: &BatchErrorJson<'_>) -> BatchError {
 fn words(items: Vec<ItemJson<'_>>, completed: bool) -> (Vec<Text>, Vec<String>) {
     let (mut texts, mut refusals) = (Vec::new(), Vec::new());
     for item in items {
-        let unfinished =
-            completed && matches!(item.status.get(), Some("incomplete" | "in_progress"));
+        let unfinished = completed && matches!(item.status.get(), Some("incomplete" | "in_progress"));
         let of_others = matches!(item.role.get(), Some("user" | "system" | "developer"));
         if !item.kind.is("message") || of_others {
             continue;
@@ -90,10 +82,7 @@ fn words(items: Vec<ItemJson<'_>>, completed: bool) -> (Vec<Text>, Vec<String>) 
                 refusals.push(part.refusal.into_string().unwrap_or_default());
             } else if part.kind.is("output_text") && !unfinished {
                 let body = part.text.into_string().unwrap_or_default();
-                texts.push(Text {
-                    phase: phase.clone(),
-                    body,
-                });
+                texts.push(Text { phase: phase.clone(), body });
             }
         }
     }
@@ -105,10 +94,7 @@ where
     A: Into<String>,
     B: Into<String>,
 {
-    pairs
-        .into_iter()
-        .map(|(key, value)| (key.into(), value.into()))
-        .collect()
+    pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
 }
 
 fn status(word: Option<&str>) -> Status {
@@ -141,8 +127,5 @@ fn unreadable(error: &serde_json::Error) -> OpenAiError {
     if error.is_eof() {
         return OpenAiError::Truncated;
     }
-    OpenAiError::Unreadable {
-        line: error.line(),
-        column: error.column(),
-    }
+    OpenAiError::Unreadable { line: error.line(), column: error.column() }
 }

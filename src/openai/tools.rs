@@ -52,20 +52,12 @@ pub(super) fn troubles(items: &[ItemJson<'_>]) -> Vec<ToolTrouble> {
             let tool = item.kind.get()?;
             let after = items.get(at.saturating_add(1)..).unwrap_or_default();
             let (kind, detail) = trouble(tool, item, after)?;
-            Some(ToolTrouble {
-                tool: code(tool),
-                kind,
-                detail,
-            })
+            Some(ToolTrouble { tool: code(tool), kind, detail })
         })
         .collect()
 }
 
-fn trouble(
-    tool: &str,
-    item: &ItemJson<'_>,
-    after: &[ItemJson<'_>],
-) -> Option<(ToolTroubleKind, String)> {
+fn trouble(tool: &str, item: &ItemJson<'_>, after: &[ItemJson<'_>]) -> Option<(ToolTroubleKind, String)> {
     if matches!(tool, "message" | "reasoning") {
         return None;
     }
@@ -74,32 +66,25 @@ fn trouble(
         return Some((ToolTroubleKind::Failed, kind));
     }
     if tool == "mcp_approval_request" {
-        let answered = after
-            .iter()
-            .any(|other| answers(item.id.get(), other.approval_request_id.get()));
+        let answered = after.iter().any(|other| answers(item.id.get(), other.approval_request_id.get()));
         return (!answered).then(|| (ToolTroubleKind::AwaitingApproval, "approval".to_owned()));
     }
     // On a call that waits for us, the status only says whether its arguments
     // are complete; whether somebody answered is what matters.
     if is_ours_to_answer(tool, item) && !is_answered(item, after) {
-        let status = item
-            .status
-            .get()
-            .map_or_else(|| "no status".to_owned(), code);
+        let status = item.status.get().map_or_else(|| "no status".to_owned(), code);
         return Some((ToolTroubleKind::Unanswered, status));
     }
     match item.status.get() {
-        Some(status @ ("failed" | "incomplete")) => {
-            Some((ToolTroubleKind::Failed, status.to_owned()))
-        }
+        Some(status @ ("failed" | "incomplete")) => Some((ToolTroubleKind::Failed, status.to_owned())),
         _ => None,
     }
 }
 
 fn is_ours_to_answer(tool: &str, item: &ItemJson<'_>) -> bool {
     match tool {
-        "function_call" | "custom_tool_call" | "computer_call" | "shell_call"
-        | "local_shell_call" | "apply_patch_call" => true,
+        "function_call" | "custom_tool_call" | "computer_call" | "shell_call" | "local_shell_call"
+        | "apply_patch_call" => true,
         "tool_search_call" => item.execution.is("client"),
         _ => false,
     }

@@ -28,7 +28,13 @@ impl Store {
     ///
     /// # Errors
     /// When the transaction could not be committed.
-    pub async fn raise_alert(&self, kind: &'static str, subject: String, detail: String, now_ms: i64) -> Result<bool, StoreError> {
+    pub async fn raise_alert(
+        &self,
+        kind: &'static str,
+        subject: String,
+        detail: String,
+        now_ms: i64,
+    ) -> Result<bool, StoreError> {
         self.write(move |connection| raise(connection, kind, &subject, &detail, now_ms)).await
     }
 
@@ -72,7 +78,13 @@ impl Store {
     }
 }
 
-pub(super) fn raise(connection: &Connection, kind: &str, subject: &str, detail: &str, now_ms: i64) -> Result<bool, StoreError> {
+pub(super) fn raise(
+    connection: &Connection,
+    kind: &str,
+    subject: &str,
+    detail: &str,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
     let times: i64 = connection
         .prepare_cached(
             "INSERT INTO alerts (kind, subject, detail, opened_at, last_at) VALUES (?1, ?2, ?3, ?4, ?4)

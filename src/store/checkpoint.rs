@@ -49,7 +49,9 @@ fn keep_short(connection: &Connection, log: &Path, shared: &Weak<Shared>) {
 fn run(connection: &Connection, mode: &str) {
     // A busy database is normal here; the next look tries again.
     let moved: Result<(i64, i64, i64), _> =
-        connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        });
     match moved {
         Ok((busy, pages, done)) => tracing::debug!(mode, busy, pages, done, "checkpoint"),
         Err(error) => tracing::warn!(mode, %error, "checkpoint failed; it will be tried again"),

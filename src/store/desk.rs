@@ -120,11 +120,14 @@ impl Store {
     /// When the database cannot be read.
     pub async fn tickets(&self, page: PageRequest) -> Result<Page<DeskTicket>, StoreError> {
         self.read(move |connection| {
-            let mut list = connection.prepare_cached("SELECT id, seq FROM tickets WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2")?;
-            let ids: Vec<(String, i64)> =
-                list.query_map((page.before(), page.limit_and_one()), |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+            let mut list =
+                connection.prepare_cached("SELECT id, seq FROM tickets WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2")?;
+            let ids: Vec<(String, i64)> = list
+                .query_map((page.before(), page.limit_and_one()), |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()?;
             let (ids, next) = page.cut(ids, |(_, seq)| *seq);
-            let items = ids.iter().filter_map(|(id, _)| ticket(connection, id).transpose()).collect::<Result<_, _>>()?;
+            let items =
+                ids.iter().filter_map(|(id, _)| ticket(connection, id).transpose()).collect::<Result<_, _>>()?;
             Ok(Page { items, next })
         })
         .await
@@ -160,9 +163,17 @@ impl Store {
     ///
     /// # Errors
     /// When the transaction could not be committed.
-    pub async fn add_message(&self, id: String, author: Author, visibility: Visibility, body: String, now_ms: i64) -> Result<bool, StoreError> {
+    pub async fn add_message(
+        &self,
+        id: String,
+        author: Author,
+        visibility: Visibility,
+        body: String,
+        now_ms: i64,
+    ) -> Result<bool, StoreError> {
         self.write(move |connection| {
-            let touched = connection.execute("UPDATE tickets SET revision = revision + 1, updated_at = ?2 WHERE id = ?1", (&id, now_ms))?;
+            let touched = connection
+                .execute("UPDATE tickets SET revision = revision + 1, updated_at = ?2 WHERE id = ?1", (&id, now_ms))?;
             if touched == 1 {
                 add_message(connection, &id, author, visibility, &body, now_ms)?;
             }
@@ -175,7 +186,13 @@ impl Store {
     ///
     /// # Errors
     /// When the transaction could not be committed.
-    pub async fn write_note(&self, id: String, text: String, reference: String, now_ms: i64) -> Result<Option<String>, StoreError> {
+    pub async fn write_note(
+        &self,
+        id: String,
+        text: String,
+        reference: String,
+        now_ms: i64,
+    ) -> Result<Option<String>, StoreError> {
         self.write(move |connection| {
             if !touch(connection, &id, now_ms)? {
                 return Ok(None);
@@ -195,7 +212,13 @@ impl Store {
     ///
     /// # Errors
     /// When the transaction could not be committed.
-    pub async fn write_draft(&self, id: String, text: String, reference: String, now_ms: i64) -> Result<Option<String>, StoreError> {
+    pub async fn write_draft(
+        &self,
+        id: String,
+        text: String,
+        reference: String,
+        now_ms: i64,
+    ) -> Result<Option<String>, StoreError> {
         self.write(move |connection| {
             if !touch(connection, &id, now_ms)? {
                 return Ok(None);
@@ -213,7 +236,13 @@ impl Store {
     ///
     /// # Errors
     /// When the transaction could not be committed.
-    pub async fn write_route(&self, id: String, route: Route, reference: String, now_ms: i64) -> Result<Option<String>, StoreError> {
+    pub async fn write_route(
+        &self,
+        id: String,
+        route: Route,
+        reference: String,
+        now_ms: i64,
+    ) -> Result<Option<String>, StoreError> {
         self.write(move |connection| write_route(connection, &id, &route, &reference, now_ms)).await
     }
 
@@ -259,9 +288,18 @@ fn free_id(connection: &Connection, seq: i64) -> Result<String, StoreError> {
     }
 }
 
-fn add_message(connection: &Connection, id: &str, author: Author, visibility: Visibility, body: &str, now_ms: i64) -> Result<(), StoreError> {
+fn add_message(
+    connection: &Connection,
+    id: &str,
+    author: Author,
+    visibility: Visibility,
+    body: &str,
+    now_ms: i64,
+) -> Result<(), StoreError> {
     connection
-        .prepare_cached("INSERT INTO messages (ticket_id, author, visibility, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .prepare_cached(
+            "INSERT INTO messages (ticket_id, author, visibility, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
         .execute((id, author.word(), visibility.word(), body, now_ms))?;
     Ok(())
 }
@@ -282,14 +320,22 @@ fn find(connection: &Connection, reference: &str) -> Result<Option<String>, Stor
         .optional()?)
 }
 
-fn write_route(connection: &Connection, id: &str, route: &Route, reference: &str, now_ms: i64) -> Result<Option<String>, StoreError> {
+fn write_route(
+    connection: &Connection,
+    id: &str,
+    route: &Route,
+    reference: &str,
+    now_ms: i64,
+) -> Result<Option<String>, StoreError> {
     if let Some(written) = find(connection, reference)? {
         return Ok(Some(written));
     }
     let Some(before) = fields_of(connection, id)? else { return Ok(None) };
     let after = before.with(route);
     connection
-        .prepare_cached("INSERT INTO desk_changes (ref, ticket_id, before, after, created_at) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .prepare_cached(
+            "INSERT INTO desk_changes (ref, ticket_id, before, after, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
         .execute((reference, id, to_json(&before)?, to_json(&after)?, now_ms))?;
     let changed = connection
         .prepare_cached("UPDATE tickets SET intent = ?2, priority = ?3, queue = ?4, tags = ?5, fields = ?6, updated_at = ?7 WHERE id = ?1")?
@@ -329,10 +375,18 @@ impl Fields {
 fn fields_of(connection: &Connection, id: &str) -> Result<Option<Fields>, StoreError> {
     let row = connection
         .prepare_cached("SELECT intent, priority, queue, tags, fields FROM tickets WHERE id = ?1")?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?, row.get::<_, String>(4)?)))
+        .query_row([id], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?, row.get::<_, String>(4)?))
+        })
         .optional()?;
     let Some((intent, priority, queue, tags, fields)) = row else { return Ok(None) };
-    Ok(Some(Fields { intent, priority, queue, tags: json(&tags, "tickets", "tags")?, fields: json(&fields, "tickets", "fields")? }))
+    Ok(Some(Fields {
+        intent,
+        priority,
+        queue,
+        tags: json(&tags, "tickets", "tags")?,
+        fields: json(&fields, "tickets", "fields")?,
+    }))
 }
 
 fn ticket(connection: &Connection, id: &str) -> Result<Option<DeskTicket>, StoreError> {
@@ -359,7 +413,9 @@ fn ticket(connection: &Connection, id: &str) -> Result<Option<DeskTicket>, Store
 }
 
 fn messages(connection: &Connection, id: &str) -> Result<Vec<StoredMessage>, StoreError> {
-    let mut list = connection.prepare_cached("SELECT author, visibility, body, created_at, ref FROM messages WHERE ticket_id = ?1 ORDER BY id")?;
+    let mut list = connection.prepare_cached(
+        "SELECT author, visibility, body, created_at, ref FROM messages WHERE ticket_id = ?1 ORDER BY id",
+    )?;
     let rows = list.query_map([id], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
     })?;
@@ -367,7 +423,8 @@ fn messages(connection: &Connection, id: &str) -> Result<Vec<StoredMessage>, Sto
         let (author, visibility, body, created_at_ms, reference) = row?;
         Ok(StoredMessage {
             author: Author::parse(&author).ok_or(StoreError::Corrupt { table: "messages", column: "author" })?,
-            visibility: Visibility::parse(&visibility).ok_or(StoreError::Corrupt { table: "messages", column: "visibility" })?,
+            visibility: Visibility::parse(&visibility)
+                .ok_or(StoreError::Corrupt { table: "messages", column: "visibility" })?,
             body,
             created_at_ms,
             reference,
@@ -377,7 +434,9 @@ fn messages(connection: &Connection, id: &str) -> Result<Vec<StoredMessage>, Sto
 }
 
 fn drafts(connection: &Connection, id: &str) -> Result<Vec<Draft>, StoreError> {
-    let mut list = connection.prepare_cached("SELECT id, body, state, ref FROM drafts WHERE ticket_id = ?1 ORDER BY id")?;
-    let read = |row: &Row<'_>| Ok(Draft { id: row.get(0)?, body: row.get(1)?, state: row.get(2)?, reference: row.get(3)? });
+    let mut list =
+        connection.prepare_cached("SELECT id, body, state, ref FROM drafts WHERE ticket_id = ?1 ORDER BY id")?;
+    let read =
+        |row: &Row<'_>| Ok(Draft { id: row.get(0)?, body: row.get(1)?, state: row.get(2)?, reference: row.get(3)? });
     Ok(list.query_map([id], read)?.collect::<Result<_, _>>()?)
 }

@@ -62,7 +62,13 @@ impl Store {
     ///
     /// # Errors
     /// When the transaction could not be committed.
-    pub async fn keep_result(&self, project: String, resource_id: String, raw: String, now_ms: i64) -> Result<(), StoreError> {
+    pub async fn keep_result(
+        &self,
+        project: String,
+        resource_id: String,
+        raw: String,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
         self.write(move |connection| {
             connection
                 .prepare_cached(
@@ -119,7 +125,9 @@ fn plan(connection: &Connection, intent: &Intent, now_ms: i64) -> Result<Planned
         (_, true) => Standing::InOtherHands,
         (_, false) => {
             // From here on it is this job's to finish.
-            connection.prepare_cached("UPDATE effects SET job_id = ?2 WHERE ref = ?1")?.execute((&reference, intent.job_id))?;
+            connection
+                .prepare_cached("UPDATE effects SET job_id = ?2 WHERE ref = ?1")?
+                .execute((&reference, intent.job_id))?;
             Standing::MayBeThere
         }
     };

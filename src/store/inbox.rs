@@ -61,7 +61,11 @@ fn record(connection: &Connection, delivery: &NewDelivery) -> Result<Receipt, St
     Ok(Receipt::KnownEvent)
 }
 
-fn insert_delivery(connection: &Connection, delivery: &NewDelivery, job: Option<&NewJob<'_>>) -> Result<bool, StoreError> {
+fn insert_delivery(
+    connection: &Connection,
+    delivery: &NewDelivery,
+    job: Option<&NewJob<'_>>,
+) -> Result<bool, StoreError> {
     let event = delivery.event();
     let inserted = connection
         .prepare_cached(
@@ -138,6 +142,13 @@ fn add_refusal(connection: &Connection, tally: &RefusalTally) -> Result<(), Stor
              ON CONFLICT (day, project, code) DO UPDATE
              SET count = count + excluded.count, last_at = excluded.last_at, explanation = excluded.explanation",
         )?
-        .execute((tally.last_at_ms / DAY_MS, &tally.project, tally.code, tally.count, tally.last_at_ms, &tally.explanation))?;
+        .execute((
+            tally.last_at_ms / DAY_MS,
+            &tally.project,
+            tally.code,
+            tally.count,
+            tally.last_at_ms,
+            &tally.explanation,
+        ))?;
     Ok(())
 }

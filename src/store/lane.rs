@@ -109,7 +109,10 @@ impl Lane {
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, StoreError> {
-    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| StoreError::Open(format!("cannot start a thread: {error}")))
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|error| StoreError::Open(format!("cannot start a thread: {error}")))
 }
 
 fn write_in_groups(connection: &Connection, mut waiting: mpsc::Receiver<Box<dyn Unit>>) {

@@ -72,7 +72,13 @@ impl Store {
     ///
     /// # Errors
     /// When the transaction could not be committed.
-    pub async fn submission_started(&self, project: String, id: String, resource_id: String, now_ms: i64) -> Result<(), StoreError> {
+    pub async fn submission_started(
+        &self,
+        project: String,
+        id: String,
+        resource_id: String,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
         self.write(move |connection| bind(connection, &project, &id, &resource_id, now_ms).map(drop)).await
     }
 
@@ -97,7 +103,13 @@ impl Store {
     ///
     /// # Errors
     /// When the transaction could not be committed.
-    pub async fn place_by_submission(&self, project: String, resource_id: String, submission_id: String, now_ms: i64) -> Result<Option<Placement>, StoreError> {
+    pub async fn place_by_submission(
+        &self,
+        project: String,
+        resource_id: String,
+        submission_id: String,
+        now_ms: i64,
+    ) -> Result<Option<Placement>, StoreError> {
         self.write(move |connection| {
             bind(connection, &project, &submission_id, &resource_id, now_ms)?;
             placement_of(connection, &project, &resource_id)
@@ -128,11 +140,22 @@ fn bind(connection: &Connection, project: &str, id: &str, resource_id: &str, now
 }
 
 /// Where a resource of ours belongs.
-pub(super) fn placement_of(connection: &Connection, project: &str, resource_id: &str) -> Result<Option<Placement>, StoreError> {
+pub(super) fn placement_of(
+    connection: &Connection,
+    project: &str,
+    resource_id: &str,
+) -> Result<Option<Placement>, StoreError> {
     Ok(connection
-        .prepare_cached("SELECT ticket_id, workflow, id, ticket_revision FROM submissions WHERE project = ?1 AND resource_id = ?2")?
+        .prepare_cached(
+            "SELECT ticket_id, workflow, id, ticket_revision FROM submissions WHERE project = ?1 AND resource_id = ?2",
+        )?
         .query_row((project, resource_id), |row| {
-            Ok(Placement { ticket_id: row.get(0)?, workflow: row.get(1)?, submission_id: row.get(2)?, ticket_revision: row.get(3)? })
+            Ok(Placement {
+                ticket_id: row.get(0)?,
+                workflow: row.get(1)?,
+                submission_id: row.get(2)?,
+                ticket_revision: row.get(3)?,
+            })
         })
         .optional()?)
 }

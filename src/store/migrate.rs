@@ -32,10 +32,15 @@ pub(super) fn up(connection: &mut Connection) -> Result<Migrated, StoreError> {
     for (number, name, sql) in MIGRATIONS {
         match applied(&tx, number)? {
             Some(hash) if hash == digest(sql) => {}
-            Some(_) => return Err(StoreError::Open(format!("migration {number} was changed after it had been applied"))),
+            Some(_) => {
+                return Err(StoreError::Open(format!("migration {number} was changed after it had been applied")));
+            }
             None => {
                 tx.execute_batch(sql)?;
-                tx.execute("INSERT INTO migrations (version, name, sha256) VALUES (?1, ?2, ?3)", (number, name, digest(sql)))?;
+                tx.execute(
+                    "INSERT INTO migrations (version, name, sha256) VALUES (?1, ?2, ?3)",
+                    (number, name, digest(sql)),
+                )?;
             }
         }
     }
@@ -46,7 +51,8 @@ pub(super) fn up(connection: &mut Connection) -> Result<Migrated, StoreError> {
 /// Refuses a database that is not exactly up to date.
 pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
     let there: bool =
-        connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'migrations')", [], |row| row.get(0))?;
+        connection
+            .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'migrations')", [], |row| row.get(0))?;
     let found = if there { version(connection)? } else { 0 };
     refuse_newer(found)?;
     if found < SCHEMA_VERSION {
@@ -71,7 +77,9 @@ fn version(connection: &Connection) -> Result<i64, StoreError> {
 }
 
 fn applied(connection: &Connection, number: i64) -> Result<Option<String>, StoreError> {
-    Ok(connection.query_row("SELECT sha256 FROM migrations WHERE version = ?1", [number], |row| row.get(0)).optional()?)
+    Ok(connection
+        .query_row("SELECT sha256 FROM migrations WHERE version = ?1", [number], |row| row.get(0))
+        .optional()?)
 }
 
 fn digest(sql: &str) -> String {

@@ -44,7 +44,6 @@ pub use records::{Counts, Delivery, DeliveryFilter, Job, Page, PageRequest, Stat
 pub use reviews::{NewReview, Proposed, Review};
 pub use tokens::{Role, Token};
 
-
 /// Oldest SQLite that may write: 3.51.3 carries the fix of a WAL-reset
 /// corruption that 3.7.0 to 3.51.2 have. Source: sqlite.org/wal.html.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -207,19 +206,21 @@ impl Store {
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let connection = Connection::open(path).map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
+    let connection =
+        Connection::open(path).map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
     // FULL: a commit is on the disk before it is answered. Checkpoints are made
     // by a thread of their own, away from the acknowledging path.
-    connection.execute_batch(
-        "PRAGMA busy_timeout = 5000;
+    connection
+        .execute_batch(
+            "PRAGMA busy_timeout = 5000;
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA wal_autocheckpoint = 0;
          PRAGMA foreign_keys = ON;
          PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -65536;",
-    )
-    .map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
+        )
+        .map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)
 }

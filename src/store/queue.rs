@@ -152,8 +152,9 @@ impl Store {
     /// When the transaction could not be committed.
     pub async fn heartbeat(&self, jobs: Vec<(i64, i64)>, until_ms: i64) -> Result<(), StoreError> {
         self.write(move |connection| {
-            let mut extend = connection
-                .prepare_cached("UPDATE jobs SET claimable_at = ?3 WHERE id = ?1 AND claims = ?2 AND state = 'processing'")?;
+            let mut extend = connection.prepare_cached(
+                "UPDATE jobs SET claimable_at = ?3 WHERE id = ?1 AND claims = ?2 AND state = 'processing'",
+            )?;
             for (id, claim) in &jobs {
                 extend.execute((id, claim, until_ms))?;
             }
@@ -167,7 +168,13 @@ impl Store {
     /// # Errors
     /// When the transaction could not be committed. The lease then runs out and
     /// the job is claimed again.
-    pub async fn settle(&self, job: ClaimedJob, placement: Option<Placement>, settlement: Settlement, now_ms: i64) -> Result<Settled, StoreError> {
+    pub async fn settle(
+        &self,
+        job: ClaimedJob,
+        placement: Option<Placement>,
+        settlement: Settlement,
+        now_ms: i64,
+    ) -> Result<Settled, StoreError> {
         self.write(move |connection| settle(connection, &job, placement.as_ref(), &settlement, now_ms)).await
     }
 
@@ -214,7 +221,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is no such job.
-    pub async fn discard_job(&self, id: i64, actor: String, reason: String, now_ms: i64) -> Result<Discarded, StoreError> {
+    pub async fn discard_job(
+        &self,
+        id: i64,
+        actor: String,
+        reason: String,
+        now_ms: i64,
+    ) -> Result<Discarded, StoreError> {
         self.write(move |connection| {
             let changed = connection.execute(
                 "UPDATE jobs SET state = 'failed_final', since = ?2, claimable_at = NULL, outcome = 'discarded', reason = ?3
@@ -229,7 +242,10 @@ impl Store {
 }
 
 fn must_exist(connection: &Connection, id: i64) -> Result<(), StoreError> {
-    connection.query_row("SELECT 1 FROM jobs WHERE id = ?1", [id], |_| Ok(())).optional()?.ok_or(StoreError::Missing("job"))
+    connection
+        .query_row("SELECT 1 FROM jobs WHERE id = ?1", [id], |_| Ok(()))
+        .optional()?
+        .ok_or(StoreError::Missing("job"))
 }
 
 fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError> {
@@ -294,7 +310,13 @@ fn claimed(row: &Row<'_>) -> rusqlite::Result<ClaimedJob> {
     })
 }
 
-fn settle(connection: &Connection, job: &ClaimedJob, placement: Option<&Placement>, settlement: &Settlement, now_ms: i64) -> Result<Settled, StoreError> {
+fn settle(
+    connection: &Connection,
+    job: &ClaimedJob,
+    placement: Option<&Placement>,
+    settlement: &Settlement,
+    now_ms: i64,
+) -> Result<Settled, StoreError> {
     if !leave_processing(connection, job, placement, settlement, now_ms)? {
         return Ok(Settled::Fenced);
     }
@@ -320,7 +342,13 @@ fn settle(connection: &Connection, job: &ClaimedJob, placement: Option<&Placemen
 }
 
 /// Moves the job, if the claim is still the newest one.
-fn leave_processing(connection: &Connection, job: &ClaimedJob, placement: Option<&Placement>, settlement: &Settlement, now_ms: i64) -> Result<bool, StoreError> {
+fn leave_processing(
+    connection: &Connection,
+    job: &ClaimedJob,
+    placement: Option<&Placement>,
+    settlement: &Settlement,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
     let to = Transition::of(settlement);
     let changed = connection
         .prepare_cached(
@@ -361,15 +389,26 @@ struct Transition<'a> {
 
 impl<'a> Transition<'a> {
     fn of(settlement: &'a Settlement) -> Transition<'a> {
-        let stay = Transition { state: "processed", claimable_at: None, outcome: None, reason: None, failure: None, uncounted: false };
+        let stay = Transition {
+            state: "processed",
+            claimable_at: None,
+            outcome: None,
+            reason: None,
+            failure: None,
+            uncounted: false,
+        };
         let ended = |outcome: Outcome, reason| Transition { outcome: Some(outcome.word()), reason, ..stay };
         match settlement {
             Settlement::Applied { .. } => ended(Outcome::Applied, None),
             Settlement::Held { review, .. } => ended(Outcome::Held, Some(review.reason.code())),
             Settlement::Ignored { reason } => ended(Outcome::Ignored, Some(reason)),
-            Settlement::Retry { failure, at_ms, counts } => {
-                Transition { state: "failed_retryable", claimable_at: Some(*at_ms), failure: Some(failure), uncounted: !counts, ..stay }
-            }
+            Settlement::Retry { failure, at_ms, counts } => Transition {
+                state: "failed_retryable",
+                claimable_at: Some(*at_ms),
+                failure: Some(failure),
+                uncounted: !counts,
+                ..stay
+            },
             Settlement::GaveUp { failure } => Transition { state: "failed_final", failure: Some(failure), ..stay },
         }
     }

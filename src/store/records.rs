@@ -172,7 +172,8 @@ pub struct Counts {
     pub least_forget_at_ms: Option<i64>,
 }
 
-const DELIVERY_COLUMNS: &str = "d.seq, d.delivery_id, d.event_id, d.event_type, d.resource_id, d.project, j.state, d.received_at,
+const DELIVERY_COLUMNS: &str =
+    "d.seq, d.delivery_id, d.event_id, d.event_type, d.resource_id, d.project, j.state, d.received_at,
     coalesce(j.attempts, 0), j.ticket_id, j.workflow, j.error_cause, j.error_detail, j.id, j.outcome, d.duplicate_of,
     d.copies, d.altered_copies, d.note";
 const DELIVERY_FROM: &str = "deliveries d LEFT JOIN jobs j ON j.key = d.job_key AND j.project = d.project";
@@ -206,7 +207,9 @@ impl Store {
     /// When the database cannot be read.
     pub async fn delivery(&self, id: String) -> Result<Option<Delivery>, StoreError> {
         self.read(move |connection| {
-            let sql = format!("SELECT {DELIVERY_COLUMNS} FROM {DELIVERY_FROM} WHERE d.delivery_id = ?1 ORDER BY d.seq LIMIT 1");
+            let sql = format!(
+                "SELECT {DELIVERY_COLUMNS} FROM {DELIVERY_FROM} WHERE d.delivery_id = ?1 ORDER BY d.seq LIMIT 1"
+            );
             Ok(connection.prepare_cached(&sql)?.query_row([&id], delivery).optional()?)
         })
         .await
@@ -218,8 +221,9 @@ impl Store {
     /// When the database cannot be read.
     pub async fn jobs(&self, status: Option<State>, page: PageRequest) -> Result<Page<Job>, StoreError> {
         self.read(move |connection| {
-            let mut list =
-                connection.prepare_cached("SELECT * FROM jobs WHERE id < ?1 AND (?2 IS NULL OR state = ?2) ORDER BY id DESC LIMIT ?3")?;
+            let mut list = connection.prepare_cached(
+                "SELECT * FROM jobs WHERE id < ?1 AND (?2 IS NULL OR state = ?2) ORDER BY id DESC LIMIT ?3",
+            )?;
             let rows = list.query_map((page.before(), status.map(State::word), page.limit_and_one()), job)?;
             let (items, next) = page.cut(rows.collect::<Result<_, _>>()?, |job| job.id);
             Ok(Page { items, next })
@@ -232,8 +236,10 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn job(&self, id: i64) -> Result<Option<Job>, StoreError> {
-        self.read(move |connection| Ok(connection.prepare_cached("SELECT * FROM jobs WHERE id = ?1")?.query_row([id], job).optional()?))
-            .await
+        self.read(move |connection| {
+            Ok(connection.prepare_cached("SELECT * FROM jobs WHERE id = ?1")?.query_row([id], job).optional()?)
+        })
+        .await
     }
 
     /// Everything that is counted.
@@ -248,13 +254,16 @@ impl Store {
 fn counts(connection: &Connection) -> Result<Counts, StoreError> {
     let mut states = Vec::with_capacity(State::ALL.len());
     for state in State::ALL {
-        let (count, oldest_ms) = connection.prepare_cached(count_of(state))?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (count, oldest_ms) =
+            connection.prepare_cached(count_of(state))?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         states.push(StateCount { state, count, oldest_ms });
     }
     Ok(Counts {
         states,
         outcomes: pairs(connection, "SELECT name, count FROM tallies ORDER BY name")?,
-        deliveries: connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM deliveries")?.query_row([], |row| row.get(0))?,
+        deliveries: connection
+            .prepare_cached("SELECT coalesce(max(seq), 0) FROM deliveries")?
+            .query_row([], |row| row.get(0))?,
         open_reviews: connection
             .prepare_cached("SELECT count(*), min(created_at) FROM reviews WHERE state IN ('open','claimed')")?
             .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?,
@@ -271,7 +280,9 @@ fn count_of(state: State) -> &'static str {
     match state {
         State::Received => "SELECT count(*), min(received_at) FROM deliveries WHERE job_key IS NULL",
         State::Queued => "SELECT count(*), min(since) FROM jobs WHERE state = 'queued'",
-        State::Processing => "SELECT count(*), min(since) FROM jobs WHERE state IN ('processing','failed_retryable') AND state = 'processing'",
+        State::Processing => {
+            "SELECT count(*), min(since) FROM jobs WHERE state IN ('processing','failed_retryable') AND state = 'processing'"
+        }
         State::FailedRetryable => {
             "SELECT count(*), min(since) FROM jobs WHERE state IN ('processing','failed_retryable') AND state = 'failed_retryable'"
         }
@@ -281,7 +292,10 @@ fn count_of(state: State) -> &'static str {
 }
 
 fn pairs(connection: &Connection, sql: &str) -> Result<Vec<(String, i64)>, StoreError> {
-    Ok(connection.prepare_cached(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
+    Ok(connection
+        .prepare_cached(sql)?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?)
 }
 
 /// The failure as people read it: its code, then the detail.

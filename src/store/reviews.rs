@@ -85,7 +85,8 @@ impl Store {
             let mut list = connection.prepare_cached(
                 "SELECT * FROM reviews WHERE seq < ?1 AND (?2 IS NULL OR state = ?2) ORDER BY seq DESC LIMIT ?3",
             )?;
-            let rows = list.query_map((page.before(), &state, page.limit_and_one()), read)?.collect::<Result<Vec<_>, _>>()?;
+            let rows =
+                list.query_map((page.before(), &state, page.limit_and_one()), read)?.collect::<Result<Vec<_>, _>>()?;
             let reviews = rows.into_iter().map(Raw::open).collect::<Result<Vec<_>, _>>()?;
             let (items, next) = page.cut(reviews, |review| review.seq);
             Ok(Page { items, next })
@@ -99,7 +100,12 @@ impl Store {
     /// When the database cannot be read.
     pub async fn review(&self, id: String) -> Result<Option<Review>, StoreError> {
         self.read(move |connection| {
-            connection.prepare_cached("SELECT * FROM reviews WHERE id = ?1")?.query_row([&id], read).optional()?.map(Raw::open).transpose()
+            connection
+                .prepare_cached("SELECT * FROM reviews WHERE id = ?1")?
+                .query_row([&id], read)
+                .optional()?
+                .map(Raw::open)
+                .transpose()
         })
         .await
     }
@@ -107,7 +113,13 @@ impl Store {
 
 /// Opens a review for a held job. One resource is reviewed once, however many
 /// events told of it.
-pub(super) fn open(connection: &Connection, job: &ClaimedJob, placement: Option<&Placement>, review: &NewReview, now_ms: i64) -> Result<(), StoreError> {
+pub(super) fn open(
+    connection: &Connection,
+    job: &ClaimedJob,
+    placement: Option<&Placement>,
+    review: &NewReview,
+    now_ms: i64,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO reviews (id, seq, reason, detail, topics, project, ticket_id, resource_id, workflow, job_id, proposed, output, created_at)
@@ -147,7 +159,11 @@ struct Raw {
 
 impl Raw {
     fn open(self) -> Result<Review, StoreError> {
-        Ok(Review { topics: json(&self.topics, "reviews", "topics")?, proposed: json(&self.proposed, "reviews", "proposed")?, ..self.review })
+        Ok(Review {
+            topics: json(&self.topics, "reviews", "topics")?,
+            proposed: json(&self.proposed, "reviews", "proposed")?,
+            ..self.review
+        })
     }
 }
 

@@ -6,13 +6,18 @@ use serde::de::DeserializeOwned;
 use super::StoreError;
 
 /// Reads a JSON column, or says which one cannot be read.
-pub(super) fn json<T: DeserializeOwned>(text: &str, table: &'static str, column: &'static str) -> Result<T, StoreError> {
+pub(super) fn json<T: DeserializeOwned>(
+    text: &str,
+    table: &'static str,
+    column: &'static str,
+) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|_| StoreError::Corrupt { table, column })
 }
 
 /// Writes a value as JSON text.
 pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|_| StoreError::Sqlite { code: -1, text: "a value could not be written as JSON".to_owned() })
+    serde_json::to_string(value)
+        .map_err(|_| StoreError::Sqlite { code: -1, text: "a value could not be written as JSON".to_owned() })
 }
 
 /// Runs an update that must hit exactly one row.

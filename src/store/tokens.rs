@@ -48,7 +48,13 @@ impl Store {
     ///
     /// # Errors
     /// When the transaction could not be committed.
-    pub async fn create_token(&self, name: String, role: Role, secret: String, now_ms: i64) -> Result<bool, StoreError> {
+    pub async fn create_token(
+        &self,
+        name: String,
+        role: Role,
+        secret: String,
+        now_ms: i64,
+    ) -> Result<bool, StoreError> {
         self.write(move |connection| {
             let made = connection.execute(
                 "INSERT INTO tokens (name, role, hash, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO NOTHING",
@@ -65,7 +71,9 @@ impl Store {
     /// When the transaction could not be committed.
     pub async fn revoke_token(&self, name: String, now_ms: i64) -> Result<bool, StoreError> {
         self.write(move |connection| {
-            Ok(connection.execute("UPDATE tokens SET revoked_at = ?2 WHERE name = ?1 AND revoked_at IS NULL", (&name, now_ms))? == 1)
+            Ok(connection
+                .execute("UPDATE tokens SET revoked_at = ?2 WHERE name = ?1 AND revoked_at IS NULL", (&name, now_ms))?
+                == 1)
         })
         .await
     }
@@ -76,8 +84,10 @@ impl Store {
     /// When the database cannot be read.
     pub async fn tokens(&self) -> Result<Vec<(Token, i64, Option<i64>)>, StoreError> {
         self.read(|connection| {
-            let mut list = connection.prepare_cached("SELECT name, role, created_at, revoked_at FROM tokens ORDER BY name")?;
-            let rows = list.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?)))?;
+            let mut list =
+                connection.prepare_cached("SELECT name, role, created_at, revoked_at FROM tokens ORDER BY name")?;
+            let rows =
+                list.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?)))?;
             rows.map(|row| {
                 let (name, role, created_at, revoked_at) = row?;
                 Ok((Token { name, role: role_of(&role)? }, created_at, revoked_at))

@@ -31,7 +31,11 @@ impl Store {
     }
 }
 
-fn one<T: rusqlite::types::FromSql>(connection: &Connection, sql: &str, params: impl Params) -> Result<Option<T>, StoreError> {
+fn one<T: rusqlite::types::FromSql>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+) -> Result<Option<T>, StoreError> {
     Ok(connection.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?)
 }
 
@@ -80,14 +84,24 @@ fn find_parked(connection: &Connection, id: &str) -> Result<Option<i64>, StoreEr
 
 /// The newest work on a ticket.
 fn find_ticket(connection: &Connection, id: &str) -> Result<Option<Found>, StoreError> {
-    let started = one::<String>(connection, "SELECT id FROM submissions WHERE ticket_id = ?1 ORDER BY created_at DESC, rowid DESC LIMIT 1", [id])?;
-    let job = one(connection, "SELECT id FROM jobs WHERE ticket_id = ?1 ORDER BY queued_at DESC, id DESC LIMIT 1", [id])?;
+    let started = one::<String>(
+        connection,
+        "SELECT id FROM submissions WHERE ticket_id = ?1 ORDER BY created_at DESC, rowid DESC LIMIT 1",
+        [id],
+    )?;
+    let job =
+        one(connection, "SELECT id FROM jobs WHERE ticket_id = ?1 ORDER BY queued_at DESC, id DESC LIMIT 1", [id])?;
     let ticket = Some(id.to_owned());
     if let Some(submission) = started {
         let own = find_job(connection, &submission)?;
         // Work that another program started may be newer than our own.
         let job = own.into_iter().chain(job).max();
-        return Ok(Some(Found { job: if own.is_none() { None } else { job }, submission: Some(submission), ticket, ..Found::default() }));
+        return Ok(Some(Found {
+            job: if own.is_none() { None } else { job },
+            submission: Some(submission),
+            ticket,
+            ..Found::default()
+        }));
     }
     if job.is_some() {
         return Ok(Some(Found { job, ticket, ..Found::default() }));
@@ -175,7 +189,9 @@ fn deliveries(connection: &Connection, sql: &str, id: i64) -> Result<Vec<Deliver
 }
 
 fn add_submission(connection: &Connection, id: &str, trail: &mut Trail) -> Result<(), StoreError> {
-    let Some(submission) = ledger::one(connection, "SELECT * FROM submissions WHERE id = ?1", id)? else { return Ok(()) };
+    let Some(submission) = ledger::one(connection, "SELECT * FROM submissions WHERE id = ?1", id)? else {
+        return Ok(());
+    };
     trail.ticket_id = Some(submission.ticket_id);
     trail.workflow = Some(submission.workflow);
     trail.resource_id = trail.resource_id.take().or(submission.resource_id);
@@ -191,13 +207,20 @@ fn add_submission(connection: &Connection, id: &str, trail: &mut Trail) -> Resul
 
 fn add_results(connection: &Connection, resource: &str, trail: &mut Trail) -> Result<(), StoreError> {
     trail.fetched_at_ms = one(connection, "SELECT fetched_at FROM results WHERE resource_id = ?1", [resource])?;
-    let mut list = connection.prepare_cached("SELECT slot, ref, applied_at FROM effects WHERE resource_id = ?1 ORDER BY id")?;
+    let mut list =
+        connection.prepare_cached("SELECT slot, ref, applied_at FROM effects WHERE resource_id = ?1 ORDER BY id")?;
     trail.effects = list
-        .query_map([resource], |row| Ok(EffectFacts { slot: row.get(0)?, reference: row.get(1)?, applied_at_ms: row.get(2)? }))?
+        .query_map([resource], |row| {
+            Ok(EffectFacts { slot: row.get(0)?, reference: row.get(1)?, applied_at_ms: row.get(2)? })
+        })?
         .collect::<Result<_, _>>()?;
     let review = reviews::of(connection, "SELECT * FROM reviews WHERE resource_id = ?1", resource)?.into_iter().next();
-    trail.review =
-        review.map(|review| ReviewFacts { id: review.id, state: review.state, reason: review.reason, created_at_ms: review.created_at_ms });
+    trail.review = review.map(|review| ReviewFacts {
+        id: review.id,
+        state: review.state,
+        reason: review.reason,
+        created_at_ms: review.created_at_ms,
+    });
     Ok(())
 }
 

@@ -12,7 +12,12 @@ use crate::store::{Applied, ClaimedJob, Intent, NewReview, Planned, Proposed, Se
 
 impl Worker {
     /// Changes the ticket.
-    pub(super) async fn apply(&self, job: &ClaimedJob, placement: Option<&Placement>, effects: Vec<Effect>) -> Result<Settlement, Halt> {
+    pub(super) async fn apply(
+        &self,
+        job: &ClaimedJob,
+        placement: Option<&Placement>,
+        effects: Vec<Effect>,
+    ) -> Result<Settlement, Halt> {
         if effects.is_empty() {
             return Ok(Settlement::Ignored { reason: "the workflow proposes nothing".to_owned() });
         }
@@ -26,7 +31,12 @@ impl Worker {
     }
 
     /// Sets the result aside, and puts on the ticket what may be there meanwhile.
-    pub(super) async fn hold(&self, job: &ClaimedJob, placement: Option<&Placement>, hold: Hold) -> Result<Settlement, Halt> {
+    pub(super) async fn hold(
+        &self,
+        job: &ClaimedJob,
+        placement: Option<&Placement>,
+        hold: Hold,
+    ) -> Result<Settlement, Halt> {
         let Hold { reason, detail, topics, proposed, output, meanwhile } = hold;
         let (receipts, _) = self.carry_out(job, placement, meanwhile).await?;
         self.after(Step::Applied)?;
@@ -36,7 +46,12 @@ impl Worker {
     }
 
     /// Returns the receipts, and whether anything was this job's to do.
-    async fn carry_out(&self, job: &ClaimedJob, placement: Option<&Placement>, effects: Vec<Effect>) -> Result<(Vec<Applied>, bool), Halt> {
+    async fn carry_out(
+        &self,
+        job: &ClaimedJob,
+        placement: Option<&Placement>,
+        effects: Vec<Effect>,
+    ) -> Result<(Vec<Applied>, bool), Halt> {
         if effects.is_empty() {
             return Ok((Vec::new(), false));
         }

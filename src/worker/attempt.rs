@@ -29,8 +29,16 @@ pub enum Step {
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Step; 8] =
-        [Step::Claimed, Step::Retrieved, Step::Kept, Step::Placed, Step::Decided, Step::Planned, Step::Written, Step::Applied];
+    pub const ALL: [Step; 8] = [
+        Step::Claimed,
+        Step::Retrieved,
+        Step::Kept,
+        Step::Placed,
+        Step::Decided,
+        Step::Planned,
+        Step::Written,
+        Step::Applied,
+    ];
 }
 
 /// Why an attempt ended before its settlement.

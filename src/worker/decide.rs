@@ -23,17 +23,24 @@ impl Worker {
     }
 
     fn decide_response(&self, response: &Response, placed: &Placed) -> Decision {
-        let output = || Some(response.texts.iter().map(|text| text.body.as_str()).collect::<Vec<_>>().join("\n\n")).filter(|text| !text.is_empty());
+        let output = || {
+            Some(response.texts.iter().map(|text| text.body.as_str()).collect::<Vec<_>>().join("\n\n"))
+                .filter(|text| !text.is_empty())
+        };
         let (ticket, workflow) = match &placed.target {
             Ok(target) => target,
-            Err(why) => return Decision::Hold(Hold { output: output(), ..Hold::because(HoldReason::Unplaced, why.clone()) }),
+            Err(why) => {
+                return Decision::Hold(Hold { output: output(), ..Hold::because(HoldReason::Unplaced, why.clone()) });
+            }
         };
         match workflow.read(response, &self.workflows) {
             Reading::Clean(proposal) => {
                 let seen = placed.placement.as_ref().and_then(|placement| placement.ticket_revision);
                 self.policy.decide(proposal, ticket, seen)
             }
-            Reading::Unclean { reason, detail } => Decision::Hold(Hold { output: output(), ..Hold::because(reason, detail) }),
+            Reading::Unclean { reason, detail } => {
+                Decision::Hold(Hold { output: output(), ..Hold::because(reason, detail) })
+            }
         }
     }
 }
@@ -51,14 +58,26 @@ fn must_be_usable(response: &Response) -> Result<(), Failure> {
 
 fn decide_batch(batch: &Batch) -> Result<Decision, Failure> {
     let counts = batch.counts;
-    let said = format!("{} lines, {} completed, {} failed by OpenAI's count", counts.total, counts.completed, counts.failed);
+    let said =
+        format!("{} lines, {} completed, {} failed by OpenAI's count", counts.total, counts.completed, counts.failed);
     match &batch.status {
         Status::Failed => {
-            let errors: Vec<String> = batch.errors.iter().take(10).map(|error| match error.line {
-                Some(line) => format!("{} in line {line}", code_only(&error.code)),
-                None => code_only(&error.code),
-            }).collect();
-            Err(Failure::last(Cause::ResourceFailed, format!("OpenAI refused the batch: {}", if errors.is_empty() { "no reason given".to_owned() } else { errors.join(", ") })))
+            let errors: Vec<String> = batch
+                .errors
+                .iter()
+                .take(10)
+                .map(|error| match error.line {
+                    Some(line) => format!("{} in line {line}", code_only(&error.code)),
+                    None => code_only(&error.code),
+                })
+                .collect();
+            Err(Failure::last(
+                Cause::ResourceFailed,
+                format!(
+                    "OpenAI refused the batch: {}",
+                    if errors.is_empty() { "no reason given".to_owned() } else { errors.join(", ") }
+                ),
+            ))
         }
         Status::Expired => Ok(hold_batch(format!("expired: {said}; what was done can be read"))),
         Status::Cancelled => Ok(hold_batch(format!("cancelled: {said}; what was done can be read"))),

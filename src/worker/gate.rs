@@ -21,9 +21,14 @@ pub(super) enum Allowance {
 enum State {
     Open,
     /// OpenAI asked for quiet until then; jobs go on afterwards.
-    Quiet { until_ms: i64 },
+    Quiet {
+        until_ms: i64,
+    },
     /// OpenAI refuses us.
-    Refused { probe_at_ms: i64, wait_ms: i64 },
+    Refused {
+        probe_at_ms: i64,
+        wait_ms: i64,
+    },
 }
 
 /// The gate of one project.

@@ -22,7 +22,12 @@ pub(super) struct Placed {
 impl Worker {
     /// Our own submission first, then the metadata that its starter attached.
     /// What cannot be placed is parked for a person, never dropped.
-    pub(super) async fn place(&self, job: &ClaimedJob, resource: &Resource, known: Option<Placement>) -> Result<Placed, Halt> {
+    pub(super) async fn place(
+        &self,
+        job: &ClaimedJob,
+        resource: &Resource,
+        known: Option<Placement>,
+    ) -> Result<Placed, Halt> {
         let metadata = match resource {
             Resource::Response(response) => &response.metadata,
             Resource::Batch(batch) => &batch.metadata,
@@ -46,21 +51,35 @@ impl Worker {
         Ok(Placed { placement: Some(placement), target })
     }
 
-    async fn place_by_metadata(&self, job: &ClaimedJob, metadata: &BTreeMap<String, String>) -> Result<Option<Placement>, Halt> {
+    async fn place_by_metadata(
+        &self,
+        job: &ClaimedJob,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<Option<Placement>, Halt> {
         if let Some(submission_id) = metadata.get(SUBMISSION_KEY) {
             // The webhook overtook the answer to our own call.
             let (project, resource_id) = (job.project.clone(), job.resource_id.clone());
-            let ours = self.store.place_by_submission(project, resource_id, submission_id.clone(), self.clock.now_ms()).await?;
+            let ours = self
+                .store
+                .place_by_submission(project, resource_id, submission_id.clone(), self.clock.now_ms())
+                .await?;
             if ours.is_some() {
                 return Ok(ours);
             }
         }
         let keys = &self.settings.metadata_keys;
-        let (Some(ticket_id), Some(workflow)) = (metadata.get(&keys.ticket), metadata.get(&keys.workflow)) else { return Ok(None) };
+        let (Some(ticket_id), Some(workflow)) = (metadata.get(&keys.ticket), metadata.get(&keys.workflow)) else {
+            return Ok(None);
+        };
         if !valid_ticket_id(ticket_id) {
             return Ok(None);
         }
-        Ok(Some(Placement { ticket_id: ticket_id.clone(), workflow: workflow.clone(), submission_id: None, ticket_revision: None }))
+        Ok(Some(Placement {
+            ticket_id: ticket_id.clone(),
+            workflow: workflow.clone(),
+            submission_id: None,
+            ticket_revision: None,
+        }))
     }
 
     fn why_unplaced(&self, metadata: &BTreeMap<String, String>) -> String {

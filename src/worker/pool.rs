@@ -89,7 +89,11 @@ impl Pool {
         // its lease runs out, and on the last attempt it goes to a person.
         let worker = Arc::clone(&self.worker);
         if let Err(error) = tokio::spawn(async move { worker.attempt(job).await }).await {
-            tracing::error!(job = id, panicked = error.is_panic(), "an attempt broke off; it will be made again after the lease");
+            tracing::error!(
+                job = id,
+                panicked = error.is_panic(),
+                "an attempt broke off; it will be made again after the lease"
+            );
         }
         let left = {
             let mut running = self.running();

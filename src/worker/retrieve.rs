@@ -12,7 +12,11 @@ impl Worker {
     /// the event's type may be late, repeated or out of order.
     pub(super) async fn retrieve(&self, job: &ClaimedJob) -> Result<Resource, Halt> {
         if let Some(raw) = &job.kept {
-            return Ok(if of_batch(job) { Resource::Batch(openai::read::batch(raw)?) } else { Resource::Response(openai::read::response(raw)?) });
+            return Ok(if of_batch(job) {
+                Resource::Batch(openai::read::batch(raw)?)
+            } else {
+                Resource::Response(openai::read::response(raw)?)
+            });
         }
         let fetched = self.fetch(job).await?;
         self.after(Step::Retrieved)?;
@@ -48,7 +52,9 @@ impl Worker {
                     self.alert(failure.cause(), name, &failure.to_string()).await;
                 }
             }
-            Some(Failure::Retryable { cause: Cause::OpenAiRateLimited, retry_after_ms: Some(wait), .. }) => project.gate.quiet(now_ms + wait),
+            Some(Failure::Retryable { cause: Cause::OpenAiRateLimited, retry_after_ms: Some(wait), .. }) => {
+                project.gate.quiet(now_ms + wait)
+            }
             // Any other answer shows that OpenAI accepts the key; no answer shows nothing.
             Some(failure) if failure.cause() == Cause::OpenAiUnreachable => {}
             _ => {

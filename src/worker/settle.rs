@@ -26,11 +26,20 @@ impl Worker {
         let cause = cause_of(&settlement);
         match self.store.settle(job, placement, settlement, now_ms).await {
             Ok(Settled::Done { new_alert: true }) => {
-                tracing::error!(alert = cause, project, job = id, "alert: jobs fail for good; `frontdesk jobs list --status failed_final` shows them");
+                tracing::error!(
+                    alert = cause,
+                    project,
+                    job = id,
+                    "alert: jobs fail for good; `frontdesk jobs list --status failed_final` shows them"
+                );
             }
             Ok(Settled::Done { .. }) => {}
-            Ok(Settled::Fenced) => tracing::warn!(job = id, "the lease was lost; another worker has this job, nothing was changed"),
-            Err(error) => tracing::error!(job = id, %error, "the end of an attempt could not be written; it will be made again after the lease"),
+            Ok(Settled::Fenced) => {
+                tracing::warn!(job = id, "the lease was lost; another worker has this job, nothing was changed")
+            }
+            Err(error) => {
+                tracing::error!(job = id, %error, "the end of an attempt could not be written; it will be made again after the lease")
+            }
         }
     }
 
@@ -54,7 +63,14 @@ impl Worker {
             Settlement::GaveUp { failure } => {
                 tracing::warn!(job = job.id(), resource = job.resource_id, attempt = job.attempt, end, %failure, "attempt ended");
             }
-            _ => tracing::debug!(job = job.id(), resource = job.resource_id, attempt = job.attempt, end, reason, "attempt ended"),
+            _ => tracing::debug!(
+                job = job.id(),
+                resource = job.resource_id,
+                attempt = job.attempt,
+                end,
+                reason,
+                "attempt ended"
+            ),
         }
     }
 
@@ -63,7 +79,9 @@ impl Worker {
         match self.store.raise_alert(cause.code(), subject.to_owned(), detail.to_owned(), self.clock.now_ms()).await {
             Ok(true) => tracing::error!(alert = cause.code(), subject, detail, "alert"),
             Ok(false) => {}
-            Err(error) => tracing::error!(alert = cause.code(), subject, detail, %error, "alert, and it could not be stored"),
+            Err(error) => {
+                tracing::error!(alert = cause.code(), subject, detail, %error, "alert, and it could not be stored")
+            }
         }
     }
 

@@ -27,13 +27,20 @@ impl Worker {
     async fn look_at_age(&self) {
         let now_ms = self.clock.now_ms();
         let Ok(counts) = self.store.counts().await else { return };
-        let oldest = counts.states.iter().filter(|count| count.state == State::Queued).find_map(|count| count.oldest_ms);
+        let oldest =
+            counts.states.iter().filter(|count| count.state == State::Queued).find_map(|count| count.oldest_ms);
         let late_ms = oldest.map_or(0, |since| now_ms - since);
         let told = if late_ms > self.settings.overdue_ms {
             let detail = format!("the oldest queued job has waited {} s", late_ms / 1000);
-            self.store.raise_alert(KIND, SUBJECT.to_owned(), detail, now_ms).await.map(|new| new.then_some("alert: queued work is overdue"))
+            self.store
+                .raise_alert(KIND, SUBJECT.to_owned(), detail, now_ms)
+                .await
+                .map(|new| new.then_some("alert: queued work is overdue"))
         } else {
-            self.store.close_alert(KIND, SUBJECT.to_owned(), now_ms).await.map(|was_open| was_open.then_some("recovered: queued work is on time"))
+            self.store
+                .close_alert(KIND, SUBJECT.to_owned(), now_ms)
+                .await
+                .map(|was_open| was_open.then_some("recovered: queued work is on time"))
         };
         match told {
             Ok(Some(news)) => tracing::error!(alert = KIND, late_s = late_ms / 1000, "{news}"),

@@ -49,7 +49,8 @@ fn schema() -> Value {
 }
 
 fn read(response: &Response, settings: &Settings) -> Reading<Proposal> {
-    output::read(response, |text| Ok((checked(text)?, text.to_owned()))).map(|(output, text)| propose(output, text, settings))
+    output::read(response, |text| Ok((checked(text)?, text.to_owned())))
+        .map(|(output, text)| propose(output, text, settings))
 }
 
 fn checked(text: &str) -> Result<Route, String> {
@@ -61,7 +62,13 @@ fn checked(text: &str) -> Result<Route, String> {
     if topics.len() > 20 || !topics.iter().chain([&output.intent]).all(|word| is_label(word)) {
         return Err("intent or topics are not short labels".to_owned());
     }
-    Ok(Route { intent: Some(output.intent), priority: Some(output.priority), queue: None, tags: topics, confidence: Some(output.confidence) })
+    Ok(Route {
+        intent: Some(output.intent),
+        priority: Some(output.priority),
+        queue: None,
+        tags: topics,
+        confidence: Some(output.confidence),
+    })
 }
 
 /// A label is shown, filtered by and routed on: short, on one line, printable.

@@ -69,4 +69,3 @@ fn checked(text: &str) -> Result<Proposal, String> {
         output: reply,
     })
 }
-

@@ -67,7 +67,8 @@ impl Workflow {
             "metadata": metadata,
         });
         if let Some(schema) = (self.schema)() {
-            body["text"] = json!({"format": {"type": "json_schema", "name": self.name, "strict": true, "schema": schema}});
+            body["text"] =
+                json!({"format": {"type": "json_schema", "name": self.name, "strict": true, "schema": schema}});
         }
         body
     }

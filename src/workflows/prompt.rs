@@ -41,7 +41,11 @@ mod tests {
     use crate::domain::ticket::{Author, Visibility};
 
     fn ticket(bodies: &[&str]) -> Ticket {
-        let message = |body: &&str| Message { author: Author::Customer, visibility: Visibility::Public, body: (*body).to_owned() };
+        let message = |body: &&str| Message {
+            author: Author::Customer,
+            visibility: Visibility::Public,
+            body: (*body).to_owned(),
+        };
         Ticket {
             id: "T-1".into(),
             subject: "S".into(),

@@ -55,10 +55,7 @@ fn a_completed_response_is_read_whole() {
     assert_eq!(response.model.as_deref(), Some("gpt-5.6-2026-08-01"));
     assert_eq!(response.created_at_s, Some(1_750_287_018));
     assert_eq!(response.metadata["fd_kind"], "summary");
-    let text = Text {
-        phase: Some("final_answer".to_owned()),
-        body: "{\"summary\":\"…\"}".to_owned(),
-    };
+    let text = Text { phase: Some("final_answer".to_owned()), body: "{\"summary\":\"…\"}".to_owned() };
     assert_eq!(response.texts, vec![text]);
     assert!(response.tools.is_empty() && response.refusals.is_empty());
     assert!(response.unknown_items.is_empty());
@@ -71,10 +68,7 @@ fn failed_and_incomplete_responses_keep_their_codes() {
     body["output"] = json!([]);
     body["error"] = json!({"code": "server_error", "message": "An error occurred…", "param": null});
     let failed = response(&body);
-    assert_eq!(
-        (failed.status, failed.error_code.as_deref()),
-        (Status::Failed, Some("server_error"))
-    );
+    assert_eq!((failed.status, failed.error_code.as_deref()), (Status::Failed, Some("server_error")));
 
     let mut body = completed();
     body["status"] = json!("incomplete");
@@ -82,15 +76,8 @@ fn failed_and_incomplete_responses_keep_their_codes() {
     body["output"][1]["status"] = json!("incomplete");
     let incomplete = response(&body);
     assert_eq!(incomplete.status, Status::Incomplete);
-    assert_eq!(
-        incomplete.incomplete_reason.as_deref(),
-        Some("max_output_tokens")
-    );
-    assert_eq!(
-        incomplete.texts.len(),
-        1,
-        "half a text is kept for a person"
-    );
+    assert_eq!(incomplete.incomplete_reason.as_deref(), Some("max_output_tokens"));
+    assert_eq!(incomplete.texts.len(), 1, "half a text is kept for a person");
 }
 
 #[test]
@@ -98,11 +85,7 @@ fn an_unfinished_message_of_a_completed_response_is_no_answer() {
     let mut half = message("{\"summ");
     half["status"] = json!("incomplete");
     let response = with_output(&[half, message("whole")]);
-    let bodies: Vec<&str> = response
-        .texts
-        .iter()
-        .map(|text| text.body.as_str())
-        .collect();
+    let bodies: Vec<&str> = response.texts.iter().map(|text| text.body.as_str()).collect();
     assert_eq!(bodies, ["whole"]);
 }
 
@@ -114,66 +97,29 @@ fn every_text_stays_on_its_own_and_refusals_go_apart() {
     let mut echo = message("the customer's words");
     echo["role"] = json!("user");
     let response = with_output(&[message("first"), echo, refusal]);
-    let bodies: Vec<&str> = response
-        .texts
-        .iter()
-        .map(|text| text.body.as_str())
-        .collect();
+    let bodies: Vec<&str> = response.texts.iter().map(|text| text.body.as_str()).collect();
     assert_eq!(bodies, ["first", "a", "b"]);
     assert_eq!(response.refusals, ["I cannot help with that."]);
 }
 
 /// Items of failed tools, and the detail that is told of them.
 const FAILED: [(&str, &str); 14] = [
-    (
-        r#"{"type":"mcp_call","error":{"type":"http_error","code":502,"message":"x"},"status":"failed"}"#,
-        "http_error",
-    ),
+    (r#"{"type":"mcp_call","error":{"type":"http_error","code":502,"message":"x"},"status":"failed"}"#, "http_error"),
     (
         r#"{"type":"mcp_call","error":{"type":"mcp_tool_execution_error","content":[]},"status":"completed"}"#,
         "mcp_tool_execution_error",
     ),
-    (
-        r#"{"type":"mcp_call","error":"the server said no","status":"completed"}"#,
-        "error",
-    ),
-    (
-        r#"{"type":"mcp_call","error":{"type":"free text about a customer"}}"#,
-        "not_a_code",
-    ),
-    (
-        r#"{"type":"mcp_call","error":null,"status":"incomplete"}"#,
-        "incomplete",
-    ),
-    (
-        r#"{"type":"mcp_list_tools","error":"could not connect","tools":[]}"#,
-        "error",
-    ),
-    (
-        r#"{"type":"file_search_call","status":"failed","results":null}"#,
-        "failed",
-    ),
+    (r#"{"type":"mcp_call","error":"the server said no","status":"completed"}"#, "error"),
+    (r#"{"type":"mcp_call","error":{"type":"free text about a customer"}}"#, "not_a_code"),
+    (r#"{"type":"mcp_call","error":null,"status":"incomplete"}"#, "incomplete"),
+    (r#"{"type":"mcp_list_tools","error":"could not connect","tools":[]}"#, "error"),
+    (r#"{"type":"file_search_call","status":"failed","results":null}"#, "failed"),
     (r#"{"type":"web_search_call","status":"failed"}"#, "failed"),
-    (
-        r#"{"type":"code_interpreter_call","status":"incomplete"}"#,
-        "incomplete",
-    ),
-    (
-        r#"{"type":"image_generation_call","status":"failed"}"#,
-        "failed",
-    ),
-    (
-        r#"{"type":"program_output","status":"incomplete"}"#,
-        "incomplete",
-    ),
-    (
-        r#"{"type":"apply_patch_call_output","call_id":"c","status":"failed"}"#,
-        "failed",
-    ),
-    (
-        r#"{"type":"shell_call_output","call_id":"c","status":"incomplete"}"#,
-        "incomplete",
-    ),
+    (r#"{"type":"code_interpreter_call","status":"incomplete"}"#, "incomplete"),
+    (r#"{"type":"image_generation_call","status":"failed"}"#, "failed"),
+    (r#"{"type":"program_output","status":"incomplete"}"#, "incomplete"),
+    (r#"{"type":"apply_patch_call_output","call_id":"c","status":"failed"}"#, "failed"),
+    (r#"{"type":"shell_call_output","call_id":"c","status":"incomplete"}"#, "incomplete"),
     (r#"{"type":"some_new_call","status":"failed"}"#, "failed"),
 ];
 
@@ -219,8 +165,7 @@ fn a_call_without_a_message_after_it_is_unanswered() {
         "computer_call",
         "tool_search_call",
     ] {
-        let call =
-            json!({"type": kind, "call_id": "c1", "status": "completed", "execution": "client"});
+        let call = json!({"type": kind, "call_id": "c1", "status": "completed", "execution": "client"});
         let asked = with_output(&[message("let me look"), call.clone()]).tools;
         assert_eq!(asked.len(), 1, "{kind}");
         assert_eq!(asked[0].kind, ToolTroubleKind::Unanswered, "{kind}");
@@ -273,8 +218,7 @@ impl Mutation {
 
 #[test]
 fn whatever_the_future_sends_the_text_is_still_read() {
-    let mutations: Vec<Mutation> =
-        serde_json::from_str(include_str!("data/future-responses.json")).unwrap();
+    let mutations: Vec<Mutation> = serde_json::from_str(include_str!("data/future-responses.json")).unwrap();
     assert!(mutations.len() >= 23);
     for mutation in mutations {
         let name = &mutation.name;
@@ -301,10 +245,7 @@ fn what_is_not_a_response_is_an_error_that_quotes_nothing() {
     let table = [
         (&truncated[..truncated.len() / 2], OpenAiError::Truncated),
         ("", OpenAiError::Truncated),
-        (
-            "<html>secret</html>",
-            OpenAiError::Unreadable { line: 1, column: 1 },
-        ),
+        ("<html>secret</html>", OpenAiError::Unreadable { line: 1, column: 1 }),
         ("{}", OpenAiError::NoId),
         ("{\"id\":\"\"}", OpenAiError::NoId),
         ("{\"error\":{\"message\":\"secret\"}}", OpenAiError::NoId),
@@ -314,10 +255,7 @@ fn what_is_not_a_response_is_an_error_that_quotes_nothing() {
         assert!(!format!("{got} {got:?}").contains("secret"));
         assert_eq!(got, error, "{json}");
     }
-    assert!(matches!(
-        read::response("\"secret\""),
-        Err(OpenAiError::Unreadable { .. })
-    ));
+    assert!(matches!(read::response("\"secret\""), Err(OpenAiError::Unreadable { .. })));
 }
 
 #[test]
@@ -329,18 +267,11 @@ fn a_batch_is_read_and_empty_ids_are_none() {
         "request_counts": {"total": 3, "completed": 2, "failed": 1}, "usage": {"total_tokens": 1}
     });
     let batch = read::batch(&body.to_string()).unwrap();
-    assert_eq!(
-        (batch.id.as_str(), &batch.status),
-        ("batch_1", &Status::Completed)
-    );
+    assert_eq!((batch.id.as_str(), &batch.status), ("batch_1", &Status::Completed));
     assert_eq!(batch.output_file_id.as_deref(), Some("file_1"));
     assert_eq!(batch.error_file_id, None);
     assert_eq!(batch.metadata["fd_job"], "job_1");
-    let counts = (
-        batch.counts.total,
-        batch.counts.completed,
-        batch.counts.failed,
-    );
+    let counts = (batch.counts.total, batch.counts.completed, batch.counts.failed);
     assert_eq!(counts, (3, 2, 1));
 }
 
@@ -351,38 +282,18 @@ fn a_failed_batch_keeps_the_codes_and_lines_of_its_errors() {
         {"code": null, "line": null}, "odd"]}, "metadata": null});
     let batch = read::batch(&body.to_string()).unwrap();
     assert_eq!(batch.status, Status::Failed);
-    let errors: Vec<(&str, Option<i64>)> = batch
-        .errors
-        .iter()
-        .map(|e| (e.code.as_str(), e.line))
-        .collect();
-    assert_eq!(
-        errors,
-        [
-            ("duplicate_custom_id", Some(7)),
-            ("unknown", None),
-            ("unknown", None)
-        ]
-    );
+    let errors: Vec<(&str, Option<i64>)> = batch.errors.iter().map(|e| (e.code.as_str(), e.line)).collect();
+    assert_eq!(errors, [("duplicate_custom_id", Some(7)), ("unknown", None), ("unknown", None)]);
     assert!(!format!("{batch:?}").contains("secret"));
 }
 
 #[test]
 fn every_status_has_its_place() {
-    for word in [
-        "queued",
-        "in_progress",
-        "validating",
-        "finalizing",
-        "cancelling",
-    ] {
+    for word in ["queued", "in_progress", "validating", "finalizing", "cancelling"] {
         let batch = read::batch(&json!({"id": "b", "status": word}).to_string()).unwrap();
         assert_eq!(batch.status, Status::Moving(word.to_owned()));
     }
-    for (word, status) in [
-        ("cancelled", Status::Cancelled),
-        ("expired", Status::Expired),
-    ] {
+    for (word, status) in [("cancelled", Status::Cancelled), ("expired", Status::Expired)] {
         let batch = read::batch(&json!({"id": "b", "status": word}).to_string()).unwrap();
         assert_eq!(batch.status, status);
     }

@@ -108,10 +108,7 @@ fn vectors() -> Vec<Vector> {
 }
 
 fn vector(number: &str) -> Vector {
-    vectors()
-        .into_iter()
-        .find(|v| v.number() == number)
-        .unwrap()
+    vectors().into_iter().find(|v| v.number() == number).unwrap()
 }
 
 #[test]
@@ -132,41 +129,16 @@ fn a_refusal_says_what_is_wrong_with_the_vector() {
         ("03", Refusal::TooOld { by_s: 301 }),
         ("05", Refusal::TooNew { by_s: 301 }),
         ("07", Refusal::SignatureMismatch),
-        (
-            "19",
-            Refusal::HeaderMalformed {
-                name: "webhook-signature",
-            },
-        ),
-        (
-            "23",
-            Refusal::HeaderMalformed {
-                name: "webhook-signature",
-            },
-        ),
+        ("19", Refusal::HeaderMalformed { name: "webhook-signature" }),
+        ("23", Refusal::HeaderMalformed { name: "webhook-signature" }),
         ("24", Refusal::HeaderMissing { name: "webhook-id" }),
-        (
-            "25",
-            Refusal::HeaderMissing {
-                name: "webhook-timestamp",
-            },
-        ),
-        (
-            "26",
-            Refusal::HeaderMissing {
-                name: "webhook-signature",
-            },
-        ),
+        ("25", Refusal::HeaderMissing { name: "webhook-timestamp" }),
+        ("26", Refusal::HeaderMissing { name: "webhook-signature" }),
         ("27", Refusal::HeaderMalformed { name: "webhook-id" }),
         ("30", Refusal::TimestampMalformed),
         ("31", Refusal::TimestampMalformed),
         ("32", Refusal::TimestampMalformed),
-        (
-            "36",
-            Refusal::TooNew {
-                by_s: 1_749_110_348_790,
-            },
-        ),
+        ("36", Refusal::TooNew { by_s: 1_749_110_348_790 }),
         ("37", Refusal::TimestampMalformed),
         ("38", Refusal::TimestampMalformed),
         ("39", Refusal::TimestampMalformed),
@@ -197,9 +169,7 @@ fn a_header_sent_twice_is_refused_even_when_both_are_good() {
 fn a_forged_and_late_delivery_is_called_forged() {
     let v = vector("48");
     let verifier = Verifier::new(vec![Secret::parse(OTHER_SECRET).unwrap()]);
-    let got = verifier
-        .verify(&v.headers(), v.body(), v.now + 9999)
-        .unwrap_err();
+    let got = verifier.verify(&v.headers(), v.body(), v.now + 9999).unwrap_err();
     assert_eq!(got, Refusal::SignatureMismatch);
 }
 
@@ -212,10 +182,7 @@ fn during_a_rotation_either_secret_is_accepted_and_named() {
         let v = vector(number);
         let verified = verifier.verify(&v.headers(), v.body(), v.now).unwrap();
         assert_eq!(verified.secret_hint(), hint);
-        assert_eq!(
-            verified.delivery_id(),
-            "wh_685c059ae39c8190af8c71ed1022a24d"
-        );
+        assert_eq!(verified.delivery_id(), "wh_685c059ae39c8190af8c71ed1022a24d");
         assert_eq!(verified.signed_at_s(), v.now);
         assert_eq!(verified.into_body(), v.body());
     }
@@ -225,32 +192,18 @@ fn during_a_rotation_either_secret_is_accepted_and_named() {
 fn long_headers_are_refused_at_their_limits() {
     let verifier = Verifier::new(vec![Secret::parse(SECRET).unwrap()]);
     let refusal = |id: &str, signature: &str| {
-        let lines = [
-            ("webhook-id", id),
-            ("webhook-timestamp", "1750861210"),
-            ("webhook-signature", signature),
-        ];
+        let lines = [("webhook-id", id), ("webhook-timestamp", "1750861210"), ("webhook-signature", signature)];
         let headers = headers(lines.into_iter());
-        verifier
-            .verify(&headers, Bytes::new(), 1_750_861_210)
-            .unwrap_err()
+        verifier.verify(&headers, Bytes::new(), 1_750_861_210).unwrap_err()
     };
     let id = Refusal::HeaderMalformed { name: "webhook-id" };
-    let signature = Refusal::HeaderMalformed {
-        name: "webhook-signature",
-    };
-    assert_eq!(
-        refusal(&"a".repeat(256), "v1,x"),
-        Refusal::SignatureMismatch
-    );
+    let signature = Refusal::HeaderMalformed { name: "webhook-signature" };
+    assert_eq!(refusal(&"a".repeat(256), "v1,x"), Refusal::SignatureMismatch);
     assert_eq!(refusal(&"a".repeat(257), "v1,x"), id);
     assert_eq!(refusal("a b", "v1,x"), id);
     assert_eq!(refusal("a", &"x".repeat(4096)), Refusal::SignatureMismatch);
     assert_eq!(refusal("a", &"x".repeat(4097)), signature);
-    assert_eq!(
-        refusal("a", &"v1,x ".repeat(16)),
-        Refusal::SignatureMismatch
-    );
+    assert_eq!(refusal("a", &"v1,x ".repeat(16)), Refusal::SignatureMismatch);
     assert_eq!(refusal("a", &"v1,x ".repeat(17)), signature);
 }
 
@@ -260,10 +213,7 @@ fn debug_output_of_what_was_verified_has_no_body() {
     let verifier = Verifier::new(vec![Secret::parse(SECRET).unwrap()]);
     let verified = verifier.verify(&v.headers(), v.body(), v.now).unwrap();
     let debug = format!("{verifier:?} {verified:?}");
-    assert!(
-        !debug.contains("resp_123") && !debug.contains("RdvaYFYU"),
-        "{debug}"
-    );
+    assert!(!debug.contains("resp_123") && !debug.contains("RdvaYFYU"), "{debug}");
 }
 
 #[test]
@@ -282,11 +232,7 @@ fn system_now_s() -> i64 {
 
 fn signed(id: &str, timestamp: i64, signature: &str) -> HeaderMap {
     let timestamp = timestamp.to_string();
-    let lines = [
-        ("webhook-id", id),
-        ("webhook-timestamp", timestamp.as_str()),
-        ("webhook-signature", signature),
-    ];
+    let lines = [("webhook-id", id), ("webhook-timestamp", timestamp.as_str()), ("webhook-signature", signature)];
     headers(lines.into_iter())
 }
 
@@ -296,10 +242,7 @@ fn both(key: &[u8], headers: &HeaderMap, body: &str, now_s: i64) -> (bool, bool)
     let ours = Verifier::new(vec![Secret::parse(&secret).unwrap()]);
     let theirs = standardwebhooks::Webhook::new(&secret).unwrap();
     let body_bytes = Bytes::copy_from_slice(body.as_bytes());
-    (
-        ours.verify(headers, body_bytes, now_s).is_ok(),
-        theirs.verify(body.as_bytes(), headers).is_ok(),
-    )
+    (ours.verify(headers, body_bytes, now_s).is_ok(), theirs.verify(body.as_bytes(), headers).is_ok())
 }
 
 proptest! {
