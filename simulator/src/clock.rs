@@ -3,14 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Time since the Unix epoch.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the simulator's only look at the clock; everything else calls this"
-)]
+#[allow(clippy::disallowed_methods, reason = "the simulator's only look at the clock; everything else calls this")]
 pub(crate) fn now() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Whole Unix seconds, as OpenAI writes its times.

@@ -63,12 +63,7 @@ impl Event {
     /// The event of that id, dated now.
     pub fn with_id(id: String, event_type: &str, resource_id: &str) -> Event {
         let body = body(&id, clock::now_s(), event_type, resource_id);
-        Event {
-            id,
-            event_type: event_type.to_owned(),
-            resource_id: resource_id.to_owned(),
-            body,
-        }
+        Event { id, event_type: event_type.to_owned(), resource_id: resource_id.to_owned(), body }
     }
 }
 
@@ -87,19 +82,16 @@ fn data(event_type: &str, resource_id: &str) -> String {
     let id = quoted(resource_id);
     match event_type {
         "realtime.call.incoming" => {
-            format!(
-                r#"{{"call_id": {id}, "sip_headers": [{{"name": "From", "value": "sip:+1"}}]}}"#
-            )
+            format!(r#"{{"call_id": {id}, "sip_headers": [{{"name": "From", "value": "sip:+1"}}]}}"#)
         }
         "live.call.incoming" => format!(r#"{{"session_id": {id}, "sip_headers": []}}"#),
         "live.transport.incoming" => {
             format!(r#"{{"type": "sip", "session_id": {id}, "sip_headers": []}}"#)
         }
         "live.transport.connected" => format!(r#"{{"type": "webrtc", "session_id": {id}}}"#),
-        "agent.session.created"
-        | "agent.session.in_progress"
-        | "agent.session.idle"
-        | "agent.session.failed" => format!(r#"{{"id": {id}, "environment_type": "none"}}"#),
+        "agent.session.created" | "agent.session.in_progress" | "agent.session.idle" | "agent.session.failed" => {
+            format!(r#"{{"id": {id}, "environment_type": "none"}}"#)
+        }
         "agent.session.action_required" => {
             format!(r#"{{"id": {id}, "required_action": {{"type": "function_call"}}}}"#)
         }

@@ -104,10 +104,7 @@ faults! {
 impl Fault {
     /// The fault of that name.
     pub fn parse(name: &str) -> Option<Fault> {
-        Fault::ALL
-            .iter()
-            .copied()
-            .find(|fault| fault.name() == name)
+        Fault::ALL.iter().copied().find(|fault| fault.name() == name)
     }
 }
 
@@ -118,12 +115,7 @@ pub struct UnknownFault(String);
 impl fmt::Display for UnknownFault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
-        write!(
-            out,
-            "no fault is called {:?}; there are: {}",
-            self.0,
-            names.join(", ")
-        )
+        write!(out, "no fault is called {:?}; there are: {}", self.0, names.join(", "))
     }
 }
 

@@ -46,8 +46,7 @@ pub struct DeliveryLog {
 impl DeliveryLog {
     /// Whether the receiver took it: any 2xx.
     pub fn accepted(&self) -> bool {
-        self.status
-            .is_some_and(|status| (200..300).contains(&status))
+        self.status.is_some_and(|status| (200..300).contains(&status))
     }
 }
 
@@ -65,11 +64,7 @@ impl<T: Clone> Ring<T> {
     /// Adds an entry; the one that had to make room comes back.
     pub(crate) fn push(&self, entry: T) -> Option<T> {
         let mut entries = lock(&self.0);
-        let pushed_out = if entries.len() >= KEPT {
-            entries.pop_front()
-        } else {
-            None
-        };
+        let pushed_out = if entries.len() >= KEPT { entries.pop_front() } else { None };
         entries.push_back(entry);
         pushed_out
     }
@@ -94,11 +89,7 @@ pub(crate) struct Requests {
 impl Requests {
     pub(crate) fn push(&self, method: &str, path: &str, status: u16) {
         let path = path.chars().take(PATH_LIMIT).collect();
-        let entry = RequestLog {
-            method: method.to_owned(),
-            path,
-            status,
-        };
+        let entry = RequestLog { method: method.to_owned(), path, status };
         if let Some(old) = self.newest.push(entry) {
             let route = route(&old.path);
             *lock(&self.older).entry((old.method, route)).or_default() += 1;
@@ -110,9 +101,7 @@ impl Requests {
     }
 
     pub(crate) fn count(&self, method: &str, path_prefix: &str) -> u64 {
-        let newest = self
-            .newest
-            .count(|entry| entry.method == method && entry.path.starts_with(path_prefix));
+        let newest = self.newest.count(|entry| entry.method == method && entry.path.starts_with(path_prefix));
         let older: u64 = lock(&self.older)
             .iter()
             .filter(|((verb, path), _)| verb == method && path.starts_with(path_prefix))
@@ -124,25 +113,10 @@ impl Requests {
 
 /// The path without its ids, so that the table of older calls cannot grow with them.
 fn route(path: &str) -> String {
-    let words = [
-        "v1",
-        "responses",
-        "files",
-        "batches",
-        "models",
-        "cancel",
-        "content",
-        "input_items",
-    ];
+    let words = ["v1", "responses", "files", "batches", "models", "cancel", "content", "input_items"];
     path.split('/')
         .take(6)
-        .map(|part| {
-            if part.is_empty() || words.contains(&part) {
-                part
-            } else {
-                "…"
-            }
-        })
+        .map(|part| if part.is_empty() || words.contains(&part) { part } else { "…" })
         .collect::<Vec<_>>()
         .join("/")
 }

@@ -12,30 +12,15 @@ const PREFIX: &str = "resp_made_";
 /// When they all were made: they are the same on every read.
 const CREATED_AT: i64 = 1_767_225_600;
 
-const WORKFLOWS: [&str; 6] = [
-    "summary",
-    "classification",
-    "draft_reply",
-    "call_report",
-    "quality_check",
-    "extraction",
-];
+const WORKFLOWS: [&str; 6] = ["summary", "classification", "draft_reply", "call_report", "quality_check", "extraction"];
 
 /// The response of that id, if it is of this kind.
 pub(crate) fn response(id: &str, seed: u64) -> Option<Bytes> {
     let (workflow, ticket) = parts(id.strip_prefix(PREFIX)?)?;
     let request = request(workflow, ticket);
     let ending = end(&request, seed, id, &Plan::default());
-    let facts = Facts {
-        id,
-        created_at: CREATED_AT,
-        background: true,
-    };
-    Some(
-        ended(facts, &request, ending, CREATED_AT + 20)
-            .to_string()
-            .into(),
-    )
+    let facts = Facts { id, created_at: CREATED_AT, background: true };
+    Some(ended(facts, &request, ending, CREATED_AT + 20).to_string().into())
 }
 
 /// Workflow and ticket. A known workflow counts first; else the last underscore before a digit.
@@ -45,15 +30,11 @@ fn parts(name: &str) -> Option<(&str, &str)> {
         Some((&name[..workflow.len()], ticket))
     });
     let split = || {
-        let digit = name
-            .find(|letter: char| letter.is_ascii_digit())
-            .unwrap_or(name.len());
+        let digit = name.find(|letter: char| letter.is_ascii_digit()).unwrap_or(name.len());
         let at = name[..digit].rfind('_')?;
         Some((&name[..at], &name[at + 1..]))
     };
-    known
-        .or_else(split)
-        .filter(|(workflow, ticket)| !workflow.is_empty() && !ticket.is_empty())
+    known.or_else(split).filter(|(workflow, ticket)| !workflow.is_empty() && !ticket.is_empty())
 }
 
 fn request(workflow: &str, ticket: &str) -> Value {
@@ -109,10 +90,7 @@ mod tests {
     #[test]
     fn the_response_is_complete_and_always_the_same() {
         let body = response("resp_made_classification_T-7", 1).unwrap();
-        assert_eq!(
-            Some(&body),
-            response("resp_made_classification_T-7", 1).as_ref()
-        );
+        assert_eq!(Some(&body), response("resp_made_classification_T-7", 1).as_ref());
         let value: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(value["status"], "completed");
         assert_eq!(value["metadata"]["ticket_id"], "T-7");

@@ -16,16 +16,8 @@ pub(crate) struct Plan(Vec<Fault>);
 
 impl Plan {
     /// By script if the pairs match one, else by the rates; the same for the same key.
-    pub(crate) fn draw(
-        tuning: &Tuning,
-        seed: u64,
-        key: &str,
-        pair: impl Fn(&str) -> Option<String>,
-    ) -> Plan {
-        let scripted = tuning
-            .script
-            .iter()
-            .find(|entry| pair(&entry.key).is_some_and(|value| value == entry.value));
+    pub(crate) fn draw(tuning: &Tuning, seed: u64, key: &str, pair: impl Fn(&str) -> Option<String>) -> Plan {
+        let scripted = tuning.script.iter().find(|entry| pair(&entry.key).is_some_and(|value| value == entry.value));
         if let Some(entry) = scripted {
             return Plan(entry.faults.clone());
         }
@@ -33,10 +25,7 @@ impl Plan {
             let names = [key.as_bytes(), b"fault", fault.name().as_bytes()];
             rate > 0.0 && Dice::new(seed, &names).unit() < rate
         };
-        let drawn = tuning
-            .faults
-            .iter()
-            .filter(|(fault, rate)| strikes(*fault, *rate));
+        let drawn = tuning.faults.iter().filter(|(fault, rate)| strikes(*fault, *rate));
         Plan(drawn.map(|(fault, _)| *fault).collect())
     }
 
@@ -57,13 +46,7 @@ impl Plan {
 
     /// The reads that will go wrong, in their order.
     pub(crate) fn reads(&self) -> Reads {
-        let kinds = [
-            Fault::RateLimited,
-            Fault::ServerError,
-            Fault::Truncated,
-            Fault::Slow,
-            Fault::LateModel,
-        ];
+        let kinds = [Fault::RateLimited, Fault::ServerError, Fault::Truncated, Fault::Slow, Fault::LateModel];
         let due = kinds.into_iter().filter(|fault| self.has(*fault));
         Reads(Mutex::new(due.flat_map(|fault| [fault; READS]).collect()))
     }
@@ -92,10 +75,7 @@ mod tests {
 
     #[test]
     fn rates_are_met_and_the_same_key_draws_the_same() {
-        let tuning = Tuning {
-            faults: vec![(Fault::Drop, 0.25)],
-            ..Tuning::default()
-        };
+        let tuning = Tuning { faults: vec![(Fault::Drop, 0.25)], ..Tuning::default() };
         let struck = |seed| {
             (0..4000)
                 .map(|key| Plan::draw(&tuning, seed, &format!("resp_{key}"), |_| None))
@@ -110,21 +90,9 @@ mod tests {
 
     #[test]
     fn a_script_overrules_the_rates() {
-        let scripted = Scripted {
-            key: "t".into(),
-            value: "1".into(),
-            faults: vec![Fault::Failed],
-        };
-        let tuning = Tuning {
-            faults: vec![(Fault::Drop, 1.0)],
-            script: vec![scripted],
-            ..Tuning::default()
-        };
-        let plan = |value: &str| {
-            Plan::draw(&tuning, 1, "key", |key| {
-                (key == "t").then(|| value.to_owned())
-            })
-        };
+        let scripted = Scripted { key: "t".into(), value: "1".into(), faults: vec![Fault::Failed] };
+        let tuning = Tuning { faults: vec![(Fault::Drop, 1.0)], script: vec![scripted], ..Tuning::default() };
+        let plan = |value: &str| Plan::draw(&tuning, 1, "key", |key| (key == "t").then(|| value.to_owned()));
         assert_eq!(plan("1"), Plan(vec![Fault::Failed]));
         assert_eq!(plan("2"), Plan(vec![Fault::Drop]));
     }

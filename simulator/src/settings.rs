@@ -115,10 +115,7 @@ impl fmt::Display for StartError {
         match self {
             StartError::Setting(what) => out.write_str(what),
             StartError::Listen(address, error) => {
-                write!(
-                    out,
-                    "cannot listen on {address}: {error}; choose another address or port"
-                )
+                write!(out, "cannot listen on {address}: {error}; choose another address or port")
             }
             StartError::Client(error) => write!(out, "cannot send webhooks: {error}"),
         }
@@ -146,9 +143,7 @@ pub(crate) struct Tuning {
 /// Refuses rates outside 0 to 1.
 pub(crate) fn check_rates(faults: &[(Fault, f64)]) -> Result<(), String> {
     match faults.iter().find(|(_, rate)| !(0.0..=1.0).contains(rate)) {
-        Some((fault, rate)) => Err(format!(
-            "the rate of {fault} is {rate}; give one from 0 to 1"
-        )),
+        Some((fault, rate)) => Err(format!("the rate of {fault} is {rate}; give one from 0 to 1")),
         None => Ok(()),
     }
 }

@@ -21,23 +21,12 @@ struct Inner<T> {
 
 impl<T> Shelf<T> {
     pub(crate) fn new(most: usize, most_bytes: usize) -> Self {
-        let inner = Inner {
-            by_id: HashMap::new(),
-            order: VecDeque::new(),
-            bytes: 0,
-        };
-        Self {
-            inner: Mutex::new(inner),
-            most,
-            most_bytes,
-        }
+        let inner = Inner { by_id: HashMap::new(), order: VecDeque::new(), bytes: 0 };
+        Self { inner: Mutex::new(inner), most, most_bytes }
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<Arc<T>> {
-        lock(&self.inner)
-            .by_id
-            .get(id)
-            .map(|(item, _)| Arc::clone(item))
+        lock(&self.inner).by_id.get(id).map(|(item, _)| Arc::clone(item))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -55,9 +44,7 @@ impl<T> Shelf<T> {
             (id, item) = make(turn);
         }
         let (id, item): (Arc<str>, _) = (id.into(), Arc::new(item));
-        inner
-            .by_id
-            .insert(Arc::clone(&id), (Arc::clone(&item), bytes));
+        inner.by_id.insert(Arc::clone(&id), (Arc::clone(&item), bytes));
         inner.order.push_back(id);
         inner.bytes += bytes;
         inner.shrink(self.most, self.most_bytes);
@@ -90,19 +77,12 @@ impl<T> Shelf<T> {
     /// The newest first: those that come after the given id, so many at most.
     pub(crate) fn page(&self, after: Option<&str>, limit: usize) -> Option<(Vec<Arc<T>>, bool)> {
         let inner = lock(&self.inner);
-        let mut ids = inner
-            .order
-            .iter()
-            .rev()
-            .filter(|id| inner.by_id.contains_key(*id));
+        let mut ids = inner.order.iter().rev().filter(|id| inner.by_id.contains_key(*id));
         if let Some(after) = after {
             ids.find(|id| id.as_ref() == after)?;
         }
-        let items: Vec<Arc<T>> = ids
-            .by_ref()
-            .take(limit)
-            .filter_map(|id| inner.by_id.get(id).map(|(item, _)| Arc::clone(item)))
-            .collect();
+        let items: Vec<Arc<T>> =
+            ids.by_ref().take(limit).filter_map(|id| inner.by_id.get(id).map(|(item, _)| Arc::clone(item))).collect();
         let more = ids.next().is_some();
         Some((items, more))
     }
@@ -127,9 +107,7 @@ mod tests {
     use super::Shelf;
 
     fn put(shelf: &Shelf<u32>, id: &str, bytes: usize, item: u32) {
-        shelf.put(bytes, |turn| {
-            (format!("{id}{}", "+".repeat(turn as usize)), item)
-        });
+        shelf.put(bytes, |turn| (format!("{id}{}", "+".repeat(turn as usize)), item));
     }
 
     #[test]
@@ -162,10 +140,7 @@ mod tests {
         shelf.remove("c");
         let page = |after, limit| {
             let (items, more) = shelf.page(after, limit).unwrap();
-            (
-                items.into_iter().map(|item| *item).collect::<Vec<_>>(),
-                more,
-            )
+            (items.into_iter().map(|item| *item).collect::<Vec<_>>(), more)
         };
         assert_eq!(page(None, 2), (vec![3, 1], true));
         assert_eq!(page(Some("b"), 2), (vec![0], false));

@@ -35,14 +35,11 @@ pub fn parse_secret(secret: &str) -> Result<Vec<u8>, String> {
     let Some(encoded) = secret.strip_prefix("whsec_") else {
         return Err("the webhook secret does not start with whsec_; copy all of it".into());
     };
-    let key = STANDARD.decode(encoded).map_err(|_| {
-        "what follows whsec_ is not base64 with its padding; copy the secret again".to_string()
-    })?;
+    let key = STANDARD
+        .decode(encoded)
+        .map_err(|_| "what follows whsec_ is not base64 with its padding; copy the secret again".to_string())?;
     if key.len() < SHORTEST_KEY {
-        return Err(format!(
-            "the webhook secret holds {} bytes, fewer than {SHORTEST_KEY}; it was cut",
-            key.len()
-        ));
+        return Err(format!("the webhook secret holds {} bytes, fewer than {SHORTEST_KEY}; it was cut", key.len()));
     }
     Ok(key)
 }
@@ -62,10 +59,7 @@ impl std::fmt::Debug for Signer {
 impl Signer {
     /// From one `whsec_…` secret or several separated by spaces.
     pub fn new(secrets: &str) -> Result<Signer, String> {
-        let keys: Vec<Vec<u8>> = secrets
-            .split_whitespace()
-            .map(parse_secret)
-            .collect::<Result<_, _>>()?;
+        let keys: Vec<Vec<u8>> = secrets.split_whitespace().map(parse_secret).collect::<Result<_, _>>()?;
         if keys.is_empty() {
             parse_secret("")?;
         }
@@ -79,11 +73,7 @@ impl Signer {
 
     /// The `webhook-signature` header: one signature for each secret.
     pub fn sign(&self, id: &str, timestamp_s: i64, body: &[u8]) -> String {
-        let signatures: Vec<String> = self
-            .keys
-            .iter()
-            .map(|key| sign(key, id, timestamp_s, body))
-            .collect();
+        let signatures: Vec<String> = self.keys.iter().map(|key| sign(key, id, timestamp_s, body)).collect();
         signatures.join(" ")
     }
 }
@@ -123,9 +113,7 @@ mod tests {
     #[test]
     fn several_secrets_make_several_signatures() {
         let both = format!("{SECRET} whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
-        let header = Signer::new(&both)
-            .unwrap()
-            .sign(ID, 1_750_861_210, BODY.as_bytes());
+        let header = Signer::new(&both).unwrap().sign(ID, 1_750_861_210, BODY.as_bytes());
         assert!(header.starts_with(SIGNATURE));
         assert_eq!(header.split(' ').count(), 2);
     }

@@ -29,9 +29,7 @@ impl Simulator {
         let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let router = api::router(Arc::clone(&state));
-        state
-            .tracker
-            .spawn(server::serve(Arc::clone(&state), listener, router));
+        state.tracker.spawn(server::serve(Arc::clone(&state), listener, router));
         Ok(Simulator { state, address })
     }
 

@@ -137,10 +137,7 @@ impl State {
     /// The next `x-request-id`.
     pub(crate) fn request_id(&self) -> String {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        format!(
-            "req_{}",
-            Dice::new(self.seed, &[&serial.to_be_bytes(), b"request"]).hex(32)
-        )
+        format!("req_{}", Dice::new(self.seed, &[&serial.to_be_bytes(), b"request"]).hex(32))
     }
 }
 

@@ -76,8 +76,7 @@ pub struct Sent {
 impl Sent {
     /// Whether the receiver took it: any 2xx.
     pub fn accepted(&self) -> bool {
-        self.status
-            .is_some_and(|status| (200..300).contains(&status))
+        self.status.is_some_and(|status| (200..300).contains(&status))
     }
 }
 
@@ -105,10 +104,8 @@ pub async fn send(settings: TriggerSettings) -> Vec<Sent> {
 }
 
 fn new_event(settings: &TriggerSettings) -> Event {
-    let resource_id = settings
-        .resource_id
-        .clone()
-        .unwrap_or_else(|| event::new_id(event::resource_prefix(&settings.event_type)));
+    let resource_id =
+        settings.resource_id.clone().unwrap_or_else(|| event::new_id(event::resource_prefix(&settings.event_type)));
     Event::new(&settings.event_type, &resource_id)
 }
 
@@ -121,12 +118,7 @@ async fn send_one(
     let began = Instant::now();
     let outcome = match client {
         Ok(client) => {
-            let letter = Letter {
-                url: &settings.url,
-                webhook_id: &webhook_id,
-                body: event.body.into(),
-                age_s: 0,
-            };
+            let letter = Letter { url: &settings.url, webhook_id: &webhook_id, body: event.body.into(), age_s: 0 };
             wire::post(client, &settings.signer, letter).await
         }
         Err(error) => Err(error.clone()),

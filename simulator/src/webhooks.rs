@@ -74,23 +74,14 @@ fn copy(state: &State, mint: &Mint, due: &Delivery, fault: Fault) -> Delivery {
         Fault::DuplicateSameId => same,
         Fault::SecondEvent => mint.named(state, fault.name(), kind, resource),
         Fault::UnknownType => mint.named(state, fault.name(), "response.rethought", resource),
-        Fault::UnreadableBody => Delivery {
-            webhook_id,
-            body: Bytes::from_static(b"{\"id\": \"evt_"),
-            ..same
-        },
+        Fault::UnreadableBody => Delivery { webhook_id, body: Bytes::from_static(b"{\"id\": \"evt_"), ..same },
         // A forgery names a resource that does not exist: whoever believes it, shows.
         Fault::TamperedSignature => Delivery {
             forged: true,
             retries: 0,
             ..mint.named(state, fault.name(), kind, &format!("{resource}_forged"))
         },
-        Fault::StaleTimestamp => Delivery {
-            webhook_id,
-            age_s: STALE_S,
-            retries: 0,
-            ..same
-        },
+        Fault::StaleTimestamp => Delivery { webhook_id, age_s: STALE_S, retries: 0, ..same },
         _ => Delivery { webhook_id, ..same },
     };
     made.fault = Some(fault);
@@ -106,19 +97,11 @@ struct Mint {
 
 impl Mint {
     fn new(state: &State, resource_id: &str) -> Self {
-        Self {
-            seed: state.seed,
-            resource_id: resource_id.to_owned(),
-            now_s: clock::now_s(),
-        }
+        Self { seed: state.seed, resource_id: resource_id.to_owned(), now_s: clock::now_s() }
     }
 
     fn id(&self, prefix: &str, name: &str) -> String {
-        let names = [
-            self.resource_id.as_bytes(),
-            prefix.as_bytes(),
-            name.as_bytes(),
-        ];
+        let names = [self.resource_id.as_bytes(), prefix.as_bytes(), name.as_bytes()];
         let rest = Dice::new(self.seed, &names).hex(24);
         format!("{prefix}{:08x}{rest}", self.now_s)
     }
@@ -201,17 +184,8 @@ async fn deliver(state: &State, mut delivery: Delivery) {
 }
 
 async fn attempt_once(state: &State, url: &str, delivery: &Delivery) -> Result<u16, String> {
-    let _turn = state
-        .senders
-        .acquire()
-        .await
-        .map_err(|_| "stopped".to_string())?;
-    let letter = Letter {
-        url,
-        webhook_id: &delivery.webhook_id,
-        body: delivery.body.clone(),
-        age_s: delivery.age_s,
-    };
+    let _turn = state.senders.acquire().await.map_err(|_| "stopped".to_string())?;
+    let letter = Letter { url, webhook_id: &delivery.webhook_id, body: delivery.body.clone(), age_s: delivery.age_s };
     if delivery.forged {
         let key = Dice::new(state.seed, &[b"forged"]).hex(32).into_bytes();
         return wire::post(&state.client, &Signer::from_key(key), letter).await;
@@ -221,11 +195,8 @@ async fn attempt_once(state: &State, url: &str, delivery: &Delivery) -> Result<u
 
 /// Twice as long each time, give or take a quarter.
 fn backoff(state: &State, delivery: &Delivery, attempt: u32) -> Duration {
-    let doubled = 1_u64
-        .checked_shl(attempt.saturating_sub(2))
-        .unwrap_or(u64::MAX);
-    let base =
-        Duration::from_millis(state.first_retry_ms.saturating_mul(doubled)).min(LONGEST_WAIT);
+    let doubled = 1_u64.checked_shl(attempt.saturating_sub(2)).unwrap_or(u64::MAX);
+    let base = Duration::from_millis(state.first_retry_ms.saturating_mul(doubled)).min(LONGEST_WAIT);
     let names = [delivery.webhook_id.as_bytes(), &attempt.to_be_bytes()];
     base.mul_f64(0.75 + 0.5 * Dice::new(state.seed, &names).unit())
 }

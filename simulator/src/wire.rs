@@ -41,19 +41,10 @@ pub(crate) struct Letter<'a> {
 }
 
 /// Sends a letter; the status, or in a few words why there is none.
-pub(crate) async fn post(
-    client: &Client,
-    signer: &Signer,
-    letter: Letter<'_>,
-) -> Result<u16, String> {
+pub(crate) async fn post(client: &Client, signer: &Signer, letter: Letter<'_>) -> Result<u16, String> {
     let headers = headers(signer, &letter)?;
-    let mut answer = client
-        .post(letter.url)
-        .headers(headers)
-        .body(letter.body)
-        .send()
-        .await
-        .map_err(|error| reason(&error))?;
+    let mut answer =
+        client.post(letter.url).headers(headers).body(letter.body).send().await.map_err(|error| reason(&error))?;
     let status = answer.status().as_u16();
     let mut read = 0;
     while let Ok(Some(chunk)) = answer.chunk().await {

@@ -43,12 +43,7 @@ pub(crate) enum View {
 }
 
 /// Makes a response of a checked request, and starts the work if it is to be done in background.
-pub(crate) fn begin(
-    state: &Arc<State>,
-    request: Value,
-    bytes: &[u8],
-    input_items: Bytes,
-) -> Arc<Response> {
+pub(crate) fn begin(state: &Arc<State>, request: Value, bytes: &[u8], input_items: Bytes) -> Arc<Response> {
     let background = request["background"].as_bool().unwrap_or(false);
     let origin = state.origin(bytes);
     let request = Arc::new(request);
@@ -71,9 +66,7 @@ pub(crate) fn begin(
     if background {
         start(state, &response);
     } else {
-        response.finish(state, |request| {
-            end(request, state.seed, &response.id, &response.plan)
-        });
+        response.finish(state, |request| end(request, state.seed, &response.id, &response.plan));
     }
     response
 }
@@ -83,11 +76,7 @@ fn plan(state: &State, id: &str, request: &Value) -> Plan {
     let plan = Plan::draw(&state.tuning(), state.seed, id, pair);
     // Once the tool was answered, there is nothing left to ask it.
     let answered = !request["previous_response_id"].is_null();
-    if answered {
-        plan.without(&[Fault::UnansweredTool])
-    } else {
-        plan
-    }
+    if answered { plan.without(&[Fault::UnansweredTool]) } else { plan }
 }
 
 fn start(state: &Arc<State>, response: &Arc<Response>) {
@@ -98,9 +87,7 @@ fn start(state: &Arc<State>, response: &Arc<Response>) {
         let work = tokio::time::sleep(response.work);
         if state.stop.run_until_cancelled(work).await.is_some() {
             let plan = &response.plan;
-            let status = response.finish(&state, |request| {
-                end(request, state.seed, &response.id, plan)
-            });
+            let status = response.finish(&state, |request| end(request, state.seed, &response.id, plan));
             if let Some(status) = status {
                 announce(&state, &format!("response.{status}"), &response.id, plan);
             }
@@ -111,11 +98,7 @@ fn start(state: &Arc<State>, response: &Arc<Response>) {
 
 impl Response {
     fn facts(&self) -> Facts<'_> {
-        Facts {
-            id: &self.id,
-            created_at: self.created_at,
-            background: self.background,
-        }
+        Facts { id: &self.id, created_at: self.created_at, background: self.background }
     }
 
     /// Ends the work unless it has ended already; the status if this was the end.
@@ -132,9 +115,7 @@ impl Response {
         if matches!(*phase, Phase::Ended(_)) {
             return None;
         }
-        state
-            .responses
-            .resize(&self.id, body.len() + self.input_items.len());
+        state.responses.resize(&self.id, body.len() + self.input_items.len());
         *phase = Phase::Ended(body.into());
         Some(status)
     }

@@ -22,20 +22,12 @@ async fn succeed(mut command: Command) {
     let (done, command) = tokio::task::spawn_blocking(run).await.unwrap();
     let done = done.unwrap_or_else(|error| panic!("{command}: {error}"));
     let said = [done.stdout, done.stderr].concat();
-    assert!(
-        done.status.success(),
-        "{command}: {}",
-        String::from_utf8_lossy(&said)
-    );
+    assert!(done.status.success(), "{command}: {}", String::from_utf8_lossy(&said));
 }
 
 /// A simulator whose cases are picked by metadata.
 async fn simulator() -> Simulator {
-    let case = |value: &str, fault| Scripted {
-        key: "case".into(),
-        value: value.into(),
-        faults: vec![fault],
-    };
+    let case = |value: &str, fault| Scripted { key: "case".into(), value: value.into(), faults: vec![fault] };
     let settings = Settings {
         api_key: Some("sk-right".into()),
         work_ms: (20, 60),
@@ -71,7 +63,6 @@ async fn the_official_python_sdk_finds_everything_as_it_should_be() {
 #[tokio::test]
 async fn the_official_node_sdk_finds_everything_as_it_should_be() {
     let mut node = Command::new("node");
-    node.arg(folder().join("drive.mjs"))
-        .env("SDK_NODE", sdks().await.join("node"));
+    node.arg(folder().join("drive.mjs")).env("SDK_NODE", sdks().await.join("node"));
     drive(&simulator().await, node).await;
 }

@@ -157,10 +157,9 @@ impl Policy {
         if proposal.reply.is_some() {
             return self.decide_reply(topics, proposal);
         }
-        if proposal.effects.iter().any(|effect| matches!(effect, Effect::Route(_))) {
-            if let Some((reason, detail)) = self.keeps_route(&topics, proposal.confidence) {
-                return held(reason, &detail, topics, proposal);
-            }
+        let routes = proposal.effects.iter().any(|effect| matches!(effect, Effect::Route(_)));
+        if let Some((reason, detail)) = routes.then(|| self.keeps_route(&topics, proposal.confidence)).flatten() {
+            return held(reason, &detail, topics, proposal);
         }
         Decision::Apply(proposal.effects.into_iter().map(|effect| with_topics(effect, &topics)).collect())
     }

@@ -94,6 +94,7 @@ struct Project {
 impl Worker {
     /// A worker for these projects.
     #[must_use]
+    #[allow(clippy::too_many_arguments, reason = "called once, by the place that builds everything")]
     pub fn new(
         store: Store,
         clock: Clock,

@@ -18,10 +18,7 @@ const WINDOW: &str = "24h";
 
 type Answer = Result<Response, ApiError>;
 
-pub(super) async fn create(
-    Shared(state): Shared<Arc<State>>,
-    body: Result<Bytes, BytesRejection>,
-) -> Answer {
+pub(super) async fn create(Shared(state): Shared<Arc<State>>, body: Result<Bytes, BytesRejection>) -> Answer {
     let (bytes, request) = object(body)?;
     one_of(&request, "completion_window", WINDOW)?;
     one_of(&request, "endpoint", ENDPOINT)?;
@@ -45,9 +42,7 @@ fn one_of(request: &Value, param: &str, only: &str) -> Result<(), ApiError> {
         return Ok(());
     }
     let message = format!("Invalid value for '{param}': only '{only}' is supported here.");
-    Err(ApiError::invalid(message)
-        .param(param)
-        .code("invalid_value"))
+    Err(ApiError::invalid(message).param(param).code("invalid_value"))
 }
 
 fn find(state: &State, id: &str) -> Result<Arc<Batch>, ApiError> {
@@ -72,23 +67,15 @@ pub(super) async fn cancel(Shared(state): Shared<Arc<State>>, Path(id): Path<Str
     Ok(read::json(batch.view(false).to_string()))
 }
 
-pub(super) async fn list(
-    Shared(state): Shared<Arc<State>>,
-    Query(query): Query<HashMap<String, String>>,
-) -> Answer {
-    let limit = query
-        .get("limit")
-        .map_or(Ok(20), |limit| limit.parse::<usize>());
+pub(super) async fn list(Shared(state): Shared<Arc<State>>, Query(query): Query<HashMap<String, String>>) -> Answer {
+    let limit = query.get("limit").map_or(Ok(20), |limit| limit.parse::<usize>());
     let limit = limit.ok().filter(|limit| (1..=100).contains(limit));
-    let limit = limit
-        .ok_or_else(|| ApiError::invalid("Invalid 'limit': expected 1 to 100.").param("limit"))?;
+    let limit = limit.ok_or_else(|| ApiError::invalid("Invalid 'limit': expected 1 to 100.").param("limit"))?;
     let after = query.get("after").map(String::as_str);
-    let (batches, more) = state.batches.page(after, limit).ok_or_else(|| {
-        ApiError::unknown(format!(
-            "No batch found with id '{}'.",
-            clip(after.unwrap_or_default())
-        ))
-    })?;
+    let (batches, more) = state
+        .batches
+        .page(after, limit)
+        .ok_or_else(|| ApiError::unknown(format!("No batch found with id '{}'.", clip(after.unwrap_or_default()))))?;
     let data: Vec<Value> = batches.iter().map(|batch| batch.view(false)).collect();
     let id = |batch: Option<&Arc<Batch>>| batch.map(|batch| batch.id.clone());
     let list = json!({"object": "list", "data": data, "first_id": id(batches.first()),

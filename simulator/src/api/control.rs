@@ -27,11 +27,8 @@ pub(super) fn router() -> Router<Arc<State>> {
 
 async fn overview(Shared(state): Shared<Arc<State>>) -> Response {
     let tuning = state.tuning();
-    let faults: Vec<Value> = tuning
-        .faults
-        .iter()
-        .map(|(fault, rate)| json!({"name": fault.name(), "rate": rate}))
-        .collect();
+    let faults: Vec<Value> =
+        tuning.faults.iter().map(|(fault, rate)| json!({"name": fault.name(), "rate": rate})).collect();
     let overview = json!({
         "pending": state.pending.count(),
         "responses": state.responses.len(),
@@ -47,9 +44,8 @@ async fn overview(Shared(state): Shared<Arc<State>>) -> Response {
 async fn requests(Shared(state): Shared<Arc<State>>) -> Response {
     let all = state.requests.all();
     let shown = all.iter().rev().take(SHOWN);
-    let items: Vec<Value> = shown
-        .map(|entry| json!({"method": entry.method, "path": entry.path, "status": entry.status}))
-        .collect();
+    let items: Vec<Value> =
+        shown.map(|entry| json!({"method": entry.method, "path": entry.path, "status": entry.status})).collect();
     read::json(json!({ "items": items }).to_string())
 }
 
@@ -68,10 +64,7 @@ async fn deliveries(Shared(state): Shared<Arc<State>>) -> Response {
 }
 
 /// Any of `webhook_url`, `access`, `faults` (`{"drop": 0.1}`) and `script`; the rest stays.
-async fn change(
-    Shared(state): Shared<Arc<State>>,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, ApiError> {
+async fn change(Shared(state): Shared<Arc<State>>, body: Result<Bytes, BytesRejection>) -> Result<Response, ApiError> {
     let (_, wanted) = object(body)?;
     let mut changed = Tuning::clone(&state.tuning());
     apply(&mut changed, &wanted).map_err(ApiError::invalid)?;
@@ -85,8 +78,7 @@ fn apply(tuning: &mut Tuning, wanted: &Value) -> Result<(), String> {
             "webhook_url" => tuning.webhook_url = value.as_str().map(str::to_owned),
             "access" => {
                 let access = value.as_str().and_then(Access::parse);
-                tuning.access = access
-                    .ok_or("access is open, unauthorized, forbidden, quota or down".to_owned())?;
+                tuning.access = access.ok_or("access is open, unauthorized, forbidden, quota or down".to_owned())?;
             }
             "faults" => tuning.faults = rates(value)?,
             "script" => tuning.script = script(value)?,
@@ -97,14 +89,10 @@ fn apply(tuning: &mut Tuning, wanted: &Value) -> Result<(), String> {
 }
 
 fn rates(value: &Value) -> Result<Vec<(Fault, f64)>, String> {
-    let pairs = value
-        .as_object()
-        .ok_or("faults are an object of names and rates")?;
+    let pairs = value.as_object().ok_or("faults are an object of names and rates")?;
     let rate = |(name, rate): (&String, &Value)| {
         let fault: Fault = name.parse().map_err(|error| format!("{error}"))?;
-        let rate = rate
-            .as_f64()
-            .ok_or_else(|| format!("the rate of {fault} is not a number"))?;
+        let rate = rate.as_f64().ok_or_else(|| format!("the rate of {fault} is not a number"))?;
         Ok::<_, String>((fault, rate))
     };
     let rates = pairs.iter().map(rate).collect::<Result<Vec<_>, _>>()?;
@@ -122,17 +110,11 @@ fn scripted(entry: &Value) -> Result<Scripted, String> {
         let text = entry[key].as_str().map(str::to_owned);
         text.ok_or_else(|| format!("an entry of the script lacks {key}"))
     };
-    let names = entry["faults"]
-        .as_array()
-        .ok_or("an entry of the script lacks faults")?;
+    let names = entry["faults"].as_array().ok_or("an entry of the script lacks faults")?;
     let parse = |name: &Value| {
         let name = name.as_str().unwrap_or_default();
         name.parse::<Fault>().map_err(|error| error.to_string())
     };
     let faults = names.iter().map(parse).collect::<Result<_, _>>()?;
-    Ok(Scripted {
-        key: text("key")?,
-        value: text("value")?,
-        faults,
-    })
+    Ok(Scripted { key: text("key")?, value: text("value")?, faults })
 }

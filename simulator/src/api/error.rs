@@ -27,14 +27,7 @@ enum Retry {
 impl ApiError {
     fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self {
-            status,
-            message,
-            kind,
-            param: None,
-            code: None,
-            retry: Retry::Unsaid,
-        }
+        Self { status, message, kind, param: None, code: None, retry: Retry::Unsaid }
     }
 
     /// 400.
@@ -44,9 +37,7 @@ impl ApiError {
 
     /// 400 for a parameter that is missing.
     pub(crate) fn missing(param: &str) -> Self {
-        Self::invalid(format!("Missing required parameter: '{param}'."))
-            .param(param)
-            .code("missing_required_parameter")
+        Self::invalid(format!("Missing required parameter: '{param}'.")).param(param).code("missing_required_parameter")
     }
 
     /// 404.
@@ -56,21 +47,12 @@ impl ApiError {
 
     /// 405.
     pub(crate) fn method(message: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "invalid_request_error",
-            message,
-        )
-        .code("method_not_supported")
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", message).code("method_not_supported")
     }
 
     /// 413.
     pub(crate) fn too_large(message: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "invalid_request_error",
-            message,
-        )
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", message)
     }
 
     /// 401 for a key that is wrong, or for none.
@@ -88,16 +70,14 @@ impl ApiError {
     /// 403.
     pub(crate) fn forbidden() -> Self {
         let message = "You have insufficient permissions for this operation.";
-        Self::new(StatusCode::FORBIDDEN, "invalid_request_error", message)
-            .code("insufficient_permissions")
+        Self::new(StatusCode::FORBIDDEN, "invalid_request_error", message).code("insufficient_permissions")
     }
 
     /// 429 that waiting does not cure.
     pub(crate) fn quota() -> Self {
-        let message =
-            "You exceeded your current quota, please check your plan and billing details.";
-        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", message)
-            .code("insufficient_quota");
+        let message = "You exceeded your current quota, please check your plan and billing details.";
+        let mut error =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", message).code("insufficient_quota");
         error.retry = Retry::Never;
         error
     }
@@ -105,8 +85,7 @@ impl ApiError {
     /// 429 that waiting cures.
     pub(crate) fn rate_limited() -> Self {
         let message = "Rate limit reached. Please try again in 1s.";
-        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "requests", message)
-            .code("rate_limit_exceeded");
+        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "requests", message).code("rate_limit_exceeded");
         error.retry = Retry::After(1);
         error
     }
@@ -119,11 +98,7 @@ impl ApiError {
 
     /// 504.
     pub(crate) fn too_slow() -> Self {
-        Self::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            "server_error",
-            "The request took too long.",
-        )
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "server_error", "The request took too long.")
     }
 
     pub(crate) fn param(mut self, param: &str) -> Self {

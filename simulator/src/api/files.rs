@@ -26,10 +26,7 @@ pub(super) fn upload_route() -> MethodRouter<Arc<State>> {
     post(upload).layer(DefaultBodyLimit::max(MOST_BYTES + (1 << 20)))
 }
 
-async fn upload(
-    Shared(state): Shared<Arc<State>>,
-    form: Result<Multipart, MultipartRejection>,
-) -> Answer {
+async fn upload(Shared(state): Shared<Arc<State>>, form: Result<Multipart, MultipartRejection>) -> Answer {
     let mut form = form.map_err(|_| ApiError::invalid("Expected multipart/form-data."))?;
     let (mut purpose, mut content) = (None, None);
     while let Some(mut field) = form.next_field().await.map_err(|_| unreadable())? {
@@ -60,9 +57,7 @@ async fn collect(field: &mut Field<'_>, most: usize) -> Result<Bytes, ApiError> 
     let mut bytes = BytesMut::new();
     while let Some(chunk) = field.chunk().await.map_err(|_| unreadable())? {
         if bytes.len() + chunk.len() > most {
-            return Err(ApiError::too_large(format!(
-                "At most {most} bytes are allowed here."
-            )));
+            return Err(ApiError::too_large(format!("At most {most} bytes are allowed here.")));
         }
         bytes.extend_from_slice(&chunk);
     }
@@ -87,7 +82,5 @@ pub(super) async fn content(Shared(state): Shared<Arc<State>>, Path(id): Path<St
 pub(super) async fn delete(Shared(state): Shared<Arc<State>>, Path(id): Path<String>) -> Answer {
     find(&state, &id)?;
     state.files.remove(&id);
-    Ok(read::json(
-        json!({"id": id, "object": "file", "deleted": true}).to_string(),
-    ))
+    Ok(read::json(json!({"id": id, "object": "file", "deleted": true}).to_string()))
 }

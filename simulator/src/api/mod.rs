@@ -34,15 +34,9 @@ const LONGEST_CALL: Duration = Duration::from_secs(120);
 pub(crate) fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/v1/responses", post(responses::create))
-        .route(
-            "/v1/responses/{id}",
-            get(responses::retrieve).delete(responses::delete),
-        )
+        .route("/v1/responses/{id}", get(responses::retrieve).delete(responses::delete))
         .route("/v1/responses/{id}/cancel", post(responses::cancel))
-        .route(
-            "/v1/responses/{id}/input_items",
-            get(responses::input_items),
-        )
+        .route("/v1/responses/{id}/input_items", get(responses::input_items))
         .route("/v1/files", files::upload_route())
         .route("/v1/files/{id}", get(files::retrieve).delete(files::delete))
         .route("/v1/files/{id}/content", get(files::content))
@@ -63,11 +57,7 @@ async fn around(Shared(state): Shared<Arc<State>>, request: Request, next: Next)
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let control = path.starts_with("/_simulator");
-    let admitted = if control {
-        Ok(())
-    } else {
-        admit(&state, request.headers())
-    };
+    let admitted = if control { Ok(()) } else { admit(&state, request.headers()) };
     let mut response = match admitted {
         Err(error) => error.into_response(),
         Ok(()) => tokio::time::timeout(LONGEST_CALL, next.run(request))
@@ -75,14 +65,10 @@ async fn around(Shared(state): Shared<Arc<State>>, request: Request, next: Next)
             .unwrap_or_else(|_| ApiError::too_slow().into_response()),
     };
     if let Ok(id) = HeaderValue::from_str(&state.request_id()) {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static("x-request-id"), id);
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
     }
     if !control {
-        state
-            .requests
-            .push(method.as_str(), &path, response.status().as_u16());
+        state.requests.push(method.as_str(), &path, response.status().as_u16());
     }
     response
 }
@@ -98,15 +84,9 @@ fn admit(state: &State, headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(key) = &state.api_key else {
         return Ok(());
     };
-    let given = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = given.and_then(|value| value.strip_prefix("Bearer "));
-    if token == Some(key) {
-        Ok(())
-    } else {
-        Err(ApiError::unauthorized(token.is_some()))
-    }
+    if token == Some(key) { Ok(()) } else { Err(ApiError::unauthorized(token.is_some())) }
 }
 
 async fn no_route(method: Method, uri: Uri) -> ApiError {
@@ -130,8 +110,6 @@ fn object(body: Result<Bytes, BytesRejection>) -> Result<(Bytes, Value), ApiErro
     })?;
     match serde_json::from_slice::<Value>(&bytes) {
         Ok(value) if value.is_object() => Ok((bytes, value)),
-        _ => Err(ApiError::invalid(
-            "We could not parse the JSON body of your request.",
-        )),
+        _ => Err(ApiError::invalid("We could not parse the JSON body of your request.")),
     }
 }

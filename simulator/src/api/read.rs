@@ -17,11 +17,7 @@ const FLUSH: Duration = Duration::from_millis(20);
 const POLL_AFTER_MS: u32 = 500;
 
 /// The body as it is, or as the fault spoils it.
-pub(crate) async fn answer(
-    fault: Option<Fault>,
-    kind: &'static str,
-    body: Bytes,
-) -> Result<Response, ApiError> {
+pub(crate) async fn answer(fault: Option<Fault>, kind: &'static str, body: Bytes) -> Result<Response, ApiError> {
     match fault {
         Some(Fault::RateLimited) => Err(ApiError::rate_limited()),
         Some(Fault::ServerError) => Err(ApiError::server()),
@@ -42,9 +38,7 @@ pub(crate) fn json(body: impl Into<Bytes>) -> Response {
 /// Tells a poller when to look again.
 pub(crate) fn poll_later(mut response: Response) -> Response {
     let name = HeaderName::from_static("openai-poll-after-ms");
-    response
-        .headers_mut()
-        .insert(name, HeaderValue::from(POLL_AFTER_MS));
+    response.headers_mut().insert(name, HeaderValue::from(POLL_AFTER_MS));
     response
 }
 

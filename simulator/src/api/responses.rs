@@ -14,10 +14,7 @@ use std::sync::Arc;
 
 type Answer = Result<Response, ApiError>;
 
-pub(super) async fn create(
-    Shared(state): Shared<Arc<State>>,
-    body: Result<Bytes, BytesRejection>,
-) -> Answer {
+pub(super) async fn create(Shared(state): Shared<Arc<State>>, body: Result<Bytes, BytesRejection>) -> Answer {
     let (bytes, request) = object(body)?;
     validate::response(&request)?;
     previous(&state, &request)?;
@@ -42,9 +39,7 @@ fn previous(state: &State, request: &Value) -> Result<(), ApiError> {
         return Ok(());
     }
     let message = format!("Previous response with id '{}' not found.", clip(id));
-    Err(ApiError::invalid(message)
-        .param("previous_response_id")
-        .code("previous_response_not_found"))
+    Err(ApiError::invalid(message).param("previous_response_id").code("previous_response_not_found"))
 }
 
 fn items(state: &State, request: &Value, bytes: &[u8]) -> Bytes {
@@ -104,14 +99,9 @@ pub(super) async fn cancel(Shared(state): Shared<Arc<State>>, Path(id): Path<Str
 pub(super) async fn delete(Shared(state): Shared<Arc<State>>, Path(id): Path<String>) -> Answer {
     find(&state, &id)?;
     state.responses.remove(&id);
-    Ok(read::json(
-        json!({"id": id, "object": "response", "deleted": true}).to_string(),
-    ))
+    Ok(read::json(json!({"id": id, "object": "response", "deleted": true}).to_string()))
 }
 
-pub(super) async fn input_items(
-    Shared(state): Shared<Arc<State>>,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn input_items(Shared(state): Shared<Arc<State>>, Path(id): Path<String>) -> Answer {
     Ok(read::json(find(&state, &id)?.input_items.clone()))
 }

@@ -16,16 +16,12 @@ pub(crate) fn response(request: &Value) -> Result<(), ApiError> {
         Value::Null => return Err(ApiError::missing("input")),
         _ => {
             let message = "Invalid type for 'input': expected a string or an array of input items.";
-            return Err(ApiError::invalid(message)
-                .param("input")
-                .code("invalid_type"));
+            return Err(ApiError::invalid(message).param("input").code("invalid_type"));
         }
     }
     if request["stream"].as_bool() == Some(true) {
         let message = "Streaming is not supported here; leave out 'stream'.";
-        return Err(ApiError::invalid(message)
-            .param("stream")
-            .code("unsupported_parameter"));
+        return Err(ApiError::invalid(message).param("stream").code("unsupported_parameter"));
     }
     format(&request["text"]["format"])?;
     metadata(&request["metadata"])
@@ -51,9 +47,7 @@ fn format(format: &Value) -> Result<(), ApiError> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
     if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
         let message = "Invalid 'text.format.name': expected 1 to 64 of a-z, A-Z, 0-9, _ and -.";
-        return Err(ApiError::invalid(message)
-            .param("text.format.name")
-            .code("invalid_value"));
+        return Err(ApiError::invalid(message).param("text.format.name").code("invalid_value"));
     }
     if !format["schema"].is_object() {
         return Err(ApiError::missing("text.format.schema"));
@@ -68,34 +62,24 @@ pub(crate) fn metadata(metadata: &Value) -> Result<(), ApiError> {
         Value::Object(pairs) => pairs,
         _ => {
             let message = "Invalid type for 'metadata': expected an object.";
-            return Err(ApiError::invalid(message)
-                .param("metadata")
-                .code("invalid_type"));
+            return Err(ApiError::invalid(message).param("metadata").code("invalid_type"));
         }
     };
     if pairs.len() > MOST_PAIRS {
-        let message =
-            format!("Invalid 'metadata': too many properties. Expected at most {MOST_PAIRS}.");
-        return Err(ApiError::invalid(message)
-            .param("metadata")
-            .code("object_above_max_properties"));
+        let message = format!("Invalid 'metadata': too many properties. Expected at most {MOST_PAIRS}.");
+        return Err(ApiError::invalid(message).param("metadata").code("object_above_max_properties"));
     }
     for (key, value) in pairs {
         let param = format!("metadata.{key}");
         let fits = |text: &str, most: usize| text.chars().count() <= most;
         let Some(value) = value.as_str() else {
             let message = "Invalid type in 'metadata': expected strings.";
-            return Err(ApiError::invalid(message)
-                .param(&param)
-                .code("invalid_type"));
+            return Err(ApiError::invalid(message).param(&param).code("invalid_type"));
         };
         if !fits(key, LONGEST_KEY) || !fits(value, LONGEST_VALUE) {
-            let message = format!(
-                "Invalid 'metadata': keys have at most {LONGEST_KEY} characters, values {LONGEST_VALUE}."
-            );
-            return Err(ApiError::invalid(message)
-                .param(&param)
-                .code("string_above_max_length"));
+            let message =
+                format!("Invalid 'metadata': keys have at most {LONGEST_KEY} characters, values {LONGEST_VALUE}.");
+            return Err(ApiError::invalid(message).param(&param).code("string_above_max_length"));
         }
     }
     Ok(())
@@ -138,26 +122,16 @@ mod tests {
         assert_eq!(told(json!({"input": "x"})), "model");
         assert_eq!(told(json!({"model": "m"})), "input");
         assert_eq!(told(json!({"model": "m", "input": 5})), "input");
-        assert_eq!(
-            told(json!({"model": "m", "input": "x", "stream": true})),
-            "stream"
-        );
+        assert_eq!(told(json!({"model": "m", "input": "x", "stream": true})), "stream");
         let format = json!({"format": {"type": "json_schema", "name": "a b", "schema": {}}});
-        assert_eq!(
-            told(json!({"model": "m", "input": "x", "text": format})),
-            "text.format.name"
-        );
+        assert_eq!(told(json!({"model": "m", "input": "x", "text": format})), "text.format.name");
         assert!(response(&json!({"model": "m", "input": [{"role": "user"}]})).is_ok());
     }
 
     #[test]
     fn metadata_keeps_to_openais_limits() {
-        let pairs = |count: usize| -> Value {
-            (0..count)
-                .map(|at| (at.to_string(), json!("x")))
-                .collect::<Map<_, _>>()
-                .into()
-        };
+        let pairs =
+            |count: usize| -> Value { (0..count).map(|at| (at.to_string(), json!("x"))).collect::<Map<_, _>>().into() };
         assert!(metadata(&pairs(16)).is_ok());
         assert!(metadata(&pairs(17)).is_err());
         assert!(metadata(&json!({"k": "ä".repeat(512)})).is_ok());

@@ -37,13 +37,7 @@ pub(crate) struct Written {
 }
 
 /// Writes both files. The order of the lines is never that of the input.
-pub(crate) fn write(
-    tuning: &Tuning,
-    seed: u64,
-    batch: &str,
-    mut lines: Vec<Line>,
-    extent: Extent,
-) -> Written {
+pub(crate) fn write(tuning: &Tuning, seed: u64, batch: &str, mut lines: Vec<Line>, extent: Extent) -> Written {
     let total = lines.len();
     let mut dice = Dice::new(seed, &[batch.as_bytes(), b"lines"]);
     dice.shuffle(&mut lines);
@@ -56,33 +50,29 @@ pub(crate) fn write(
     let mut made = Vec::new();
     let mut rejected = Vec::new();
     for line in lines {
+        // As text at once: fifty thousand trees of values would take many times the room.
         let answer = answer(tuning, seed, batch, &line);
-        let bucket = if answer["response"]["status_code"] == 200 {
-            &mut made
+        let text = answer.to_string();
+        if answer["response"]["status_code"] == 200 {
+            made.push((line.custom_id, text));
         } else {
-            &mut rejected
-        };
-        bucket.push(answer);
+            rejected.push(text);
+        }
     }
     match extent {
-        Extent::Expired => rejected.extend(rest.iter().map(|line| expired(seed, batch, line))),
-        Extent::Rejected => rejected.extend(rest.iter().map(|line| refused(seed, batch, line))),
+        Extent::Expired => rejected.extend(rest.iter().map(|line| expired(seed, batch, &line.custom_id))),
+        Extent::Rejected => rejected.extend(rest.iter().map(|line| refused(seed, batch, &line.custom_id))),
         _ => {}
     }
-    let mut written = Written {
-        total,
-        completed: made.len(),
-        failed: rejected.len(),
-        ..Written::default()
-    };
-    let mut output: Vec<String> = made.iter().map(Value::to_string).collect();
-    if extent == Extent::Irregular {
+    let mut written = Written { total, completed: made.len(), failed: rejected.len(), ..Written::default() };
+    let mut output = match extent {
         // The counts keep claiming that all went well, as they did in the wild.
-        output = irregular(seed, batch, made, &mut rejected);
-    }
+        Extent::Irregular => irregular(seed, batch, made, &mut rejected),
+        _ => made.into_iter().map(|(_, text)| text).collect(),
+    };
     dice.shuffle(&mut output);
     written.output = join(output);
-    written.errors = join(rejected.iter().map(Value::to_string).collect());
+    written.errors = join(rejected);
     written
 }
 
@@ -107,21 +97,14 @@ fn shell(seed: u64, batch: &str, custom_id: &str, response: Value, error: Value)
 
 fn answer(tuning: &Tuning, seed: u64, batch: &str, line: &Line) -> Value {
     let mut names = dice(seed, batch, &line.custom_id);
-    let (id, request_id) = (
-        format!("resp_{}", names.hex(48)),
-        format!("req_{}", names.hex(32)),
-    );
+    let (id, request_id) = (format!("resp_{}", names.hex(48)), format!("req_{}", names.hex(32)));
     let (status, body) = match validate::response(&line.body) {
         Err(error) => (400, error.body()),
         Ok(()) => {
             let plan = Plan::draw(tuning, seed, &id, |key| pair(line, key));
             let ending = end(&line.body, seed, &id, &plan);
             let now = clock::now_s();
-            let facts = Facts {
-                id: &id,
-                created_at: now,
-                background: false,
-            };
+            let facts = Facts { id: &id, created_at: now, background: false };
             (200, ended(facts, &line.body, ending, now))
         }
     };
@@ -139,61 +122,42 @@ fn pair(line: &Line, key: &str) -> Option<String> {
     })
 }
 
-fn expired(seed: u64, batch: &str, line: &Line) -> Value {
+fn expired(seed: u64, batch: &str, custom_id: &str) -> String {
     let error = json!({"code": "batch_expired", "message":
         "This request could not be executed before the completion window expired."});
-    shell(seed, batch, &line.custom_id, Value::Null, error)
+    shell(seed, batch, custom_id, Value::Null, error).to_string()
 }
 
 /// Rejected by the API: `error` stays null, and the status tells.
-fn refused(seed: u64, batch: &str, line: &Line) -> Value {
-    let request_id = format!("req_{}", dice(seed, batch, &line.custom_id).hex(32));
+fn refused(seed: u64, batch: &str, custom_id: &str) -> String {
+    let request_id = format!("req_{}", dice(seed, batch, custom_id).hex(32));
     let body = json!({"error": {"message": "max_output_tokens is too large.",
         "type": "invalid_request_error", "param": "max_output_tokens", "code": null}});
     let response = json!({"status_code": 400, "request_id": request_id, "body": body});
-    shell(seed, batch, &line.custom_id, response, Value::Null)
+    shell(seed, batch, custom_id, response, Value::Null).to_string()
 }
 
 /// Spoils a line for each irregularity, as far as there are lines, and adds one nobody asked for.
-fn irregular(
-    seed: u64,
-    batch: &str,
-    mut made: Vec<Value>,
-    rejected: &mut Vec<Value>,
-) -> Vec<String> {
-    let mut lines = Vec::new();
-    let stray = shell(
-        seed,
-        batch,
-        "nobody-asked-for-this",
-        json!({"status_code": 200,
-        "request_id": "req_0", "body": {"id": "resp_0", "object": "response",
-        "status": "completed", "output": []}}),
-        Value::Null,
-    );
-    lines.push(stray.to_string());
-    if let Some(twice) = made.last() {
-        lines.push(twice.to_string());
-        lines.push(twice.to_string());
-        made.pop();
+fn irregular(seed: u64, batch: &str, mut made: Vec<(String, String)>, rejected: &mut Vec<String>) -> Vec<String> {
+    let body = json!({"id": "resp_0", "object": "response", "status": "completed", "output": []});
+    let response = json!({"status_code": 200, "request_id": "req_0", "body": body});
+    let stray = shell(seed, batch, "nobody-asked-for-this", response, Value::Null);
+    let mut lines = vec![stray.to_string()];
+    if let Some((_, twice)) = made.pop() {
+        lines.extend([twice.clone(), twice]);
     }
-    let custom_id = |value: &Value| value["custom_id"].as_str().unwrap_or_default().to_owned();
-    if let Some(value) = made.pop() {
-        let line = Line {
-            custom_id: custom_id(&value),
-            body: Value::Null,
-        };
-        rejected.push(refused(seed, batch, &line));
+    if let Some((custom_id, _)) = made.pop() {
+        rejected.push(refused(seed, batch, &custom_id));
     }
-    if let Some(value) = made.pop() {
+    if let Some((custom_id, _)) = made.pop() {
         let nothing = json!({"status_code": 0, "request_id": "", "body": {}});
-        lines.push(shell(seed, batch, &custom_id(&value), nothing, Value::Null).to_string());
+        lines.push(shell(seed, batch, &custom_id, nothing, Value::Null).to_string());
     }
     // The next one is simply missing.
     made.pop();
-    if let Some(value) = made.pop() {
-        lines.push(half(&value.to_string()));
+    if let Some((_, text)) = made.pop() {
+        lines.push(half(&text));
     }
-    lines.extend(made.iter().map(Value::to_string));
+    lines.extend(made.into_iter().map(|(_, text)| text));
     lines
 }

@@ -18,12 +18,7 @@ use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 
 /// Faults of which only one can be a batch's end.
-const ENDS: [Fault; 4] = [
-    Fault::BatchFailed,
-    Fault::BatchExpired,
-    Fault::BatchCancelled,
-    Fault::BatchRejected,
-];
+const ENDS: [Fault; 4] = [Fault::BatchFailed, Fault::BatchExpired, Fault::BatchCancelled, Fault::BatchRejected];
 
 /// One batch.
 #[derive(Debug)]
@@ -36,12 +31,7 @@ pub(crate) struct Batch {
 }
 
 /// Makes a batch of a checked request and starts its work.
-pub(crate) fn begin(
-    state: &Arc<State>,
-    request: &Value,
-    bytes: &[u8],
-    input: Arc<File>,
-) -> Arc<Batch> {
+pub(crate) fn begin(state: &Arc<State>, request: &Value, bytes: &[u8], input: Arc<File>) -> Arc<Batch> {
     let origin = state.origin(bytes);
     let batch = state.batches.put(bytes.len() + 2_000, |turn| {
         let id = state.id("batch_", &origin, turn);
@@ -112,10 +102,7 @@ impl Batch {
 
     pub(crate) fn ended(&self) -> bool {
         let object = lock(&self.object);
-        matches!(
-            object["status"].as_str(),
-            Some("failed" | "completed" | "expired" | "cancelled")
-        )
+        matches!(object["status"].as_str(), Some("failed" | "completed" | "expired" | "cancelled"))
     }
 
     /// Whether the fault of forgetting has struck.
@@ -156,9 +143,7 @@ impl Batch {
         };
         self.start_work(&lines);
         // Cancelling cuts the work short; what was done until then is written all the same.
-        self.cancel
-            .run_until_cancelled(tokio::time::sleep(work - work / 4))
-            .await;
+        self.cancel.run_until_cancelled(tokio::time::sleep(work - work / 4)).await;
         self.enter("finalizing");
         let (status, extent) = self.extent();
         let written = self.write(state, lines, extent).await;
@@ -203,9 +188,7 @@ impl Batch {
 
     fn finish(&self, state: &State, status: &str, written: Written) {
         let absent = self.absent(state.seed);
-        let output = self
-            .keep(state, "output", written.output)
-            .unwrap_or_else(|| absent.clone());
+        let output = self.keep(state, "output", written.output).unwrap_or_else(|| absent.clone());
         let errors = self.keep(state, "error", written.errors).unwrap_or(absent);
         {
             let mut object = lock(&self.object);

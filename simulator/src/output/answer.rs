@@ -21,12 +21,7 @@ const ENDS: [Fault; 8] = [
 ];
 
 /// Faults of which only one can shape the messages.
-const SHAPES: [Fault; 4] = [
-    Fault::SeveralMessages,
-    Fault::Contradictory,
-    Fault::BadJson,
-    Fault::SchemaMismatch,
-];
+const SHAPES: [Fault; 4] = [Fault::SeveralMessages, Fault::Contradictory, Fault::BadJson, Fault::SchemaMismatch];
 
 /// What a response came to.
 #[derive(Debug)]
@@ -39,38 +34,22 @@ pub(crate) struct Ending {
 
 impl Ending {
     fn completed(output: Vec<Value>) -> Ending {
-        Ending {
-            status: "completed",
-            output,
-            error: Value::Null,
-            incomplete: Value::Null,
-        }
+        Ending { status: "completed", output, error: Value::Null, incomplete: Value::Null }
     }
 
     /// Nothing was said.
     pub(crate) fn cancelled() -> Ending {
-        Ending {
-            status: "cancelled",
-            ..Ending::completed(Vec::new())
-        }
+        Ending { status: "cancelled", ..Ending::completed(Vec::new()) }
     }
 
     fn failed(code: &str, message: &str) -> Ending {
         let error = json!({"code": code, "message": message, "param": null, "type": null});
-        Ending {
-            status: "failed",
-            error,
-            ..Ending::completed(Vec::new())
-        }
+        Ending { status: "failed", error, ..Ending::completed(Vec::new()) }
     }
 
     fn incomplete(reason: &str, output: Vec<Value>) -> Ending {
         let incomplete = json!({ "reason": reason });
-        Ending {
-            status: "incomplete",
-            incomplete,
-            ..Ending::completed(output)
-        }
+        Ending { status: "incomplete", incomplete, ..Ending::completed(output) }
     }
 }
 
@@ -81,13 +60,8 @@ pub(crate) fn end(request: &Value, seed: u64, id: &str, plan: &Plan) -> Ending {
     let mut items = Items::new(id);
     match plan.first_of(&ENDS) {
         Some(Fault::Cancelled) => Ending::cancelled(),
-        Some(Fault::Failed) => Ending::failed(
-            "server_error",
-            "An error occurred while processing your request.",
-        ),
-        Some(Fault::FailedFinal) => {
-            Ending::failed("invalid_prompt", "The prompt was refused for its content.")
-        }
+        Some(Fault::Failed) => Ending::failed("server_error", "An error occurred while processing your request."),
+        Some(Fault::FailedFinal) => Ending::failed("invalid_prompt", "The prompt was refused for its content."),
         Some(Fault::Incomplete) => {
             let text = half(&maker.answer(request));
             let message = items.message(&text, Some("final_answer"), "incomplete");
@@ -96,9 +70,7 @@ pub(crate) fn end(request: &Value, seed: u64, id: &str, plan: &Plan) -> Ending {
         Some(Fault::ContentFilter) => Ending::incomplete("content_filter", vec![items.reasoning()]),
         Some(Fault::Refusal) => Ending::completed(vec![items.reasoning(), items.refusal()]),
         Some(Fault::NoMessage) => Ending::completed(vec![items.reasoning()]),
-        Some(Fault::UnansweredTool) => {
-            Ending::completed(vec![items.reasoning(), items.function_call(request)])
-        }
+        Some(Fault::UnansweredTool) => Ending::completed(vec![items.reasoning(), items.function_call(request)]),
         _ => answered(request, plan, maker, items),
     }
 }
@@ -158,23 +130,18 @@ impl Items {
     }
 
     fn message(&mut self, text: &str, phase: Option<&str>, status: &str) -> Value {
-        let content =
-            json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []});
+        let content = json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []});
         self.said(content, phase, status)
     }
 
     fn refusal(&mut self) -> Value {
-        let content =
-            json!({"type": "refusal", "refusal": "I'm sorry, but I can't help with that."});
+        let content = json!({"type": "refusal", "refusal": "I'm sorry, but I can't help with that."});
         self.said(content, Some("final_answer"), "completed")
     }
 
     fn function_call(&mut self, request: &Value) -> Value {
         let tools = request["tools"].as_array();
-        let named = tools
-            .into_iter()
-            .flatten()
-            .find_map(|tool| tool["name"].as_str());
+        let named = tools.into_iter().flatten().find_map(|tool| tool["name"].as_str());
         json!({"type": "function_call", "id": self.id("fc_"), "call_id": self.id("call_"),
             "name": named.unwrap_or("lookup_order"), "arguments": "{\"order\":\"A-1\"}",
             "status": "completed"})

@@ -4,114 +4,23 @@ use super::text::mentions;
 
 /// Topics and the word stems that tell of them, the weightiest first.
 const TOPICS: [(&str, &[&str]); 14] = [
-    (
-        "legal",
-        &["lawyer", "attorney", "legal", "lawsuit", "sue", "court"],
-    ),
-    (
-        "compliance",
-        &[
-            "gdpr",
-            "hipaa",
-            "ccpa",
-            "compliance",
-            "data protection",
-            "subject access",
-        ],
-    ),
-    (
-        "healthcare",
-        &[
-            "medical",
-            "patient",
-            "doctor",
-            "prescription",
-            "diagnosis",
-            "medication",
-        ],
-    ),
+    ("legal", &["lawyer", "attorney", "legal", "lawsuit", "sue", "court"]),
+    ("compliance", &["gdpr", "hipaa", "ccpa", "compliance", "data protection", "subject access"]),
+    ("healthcare", &["medical", "patient", "doctor", "prescription", "diagnosis", "medication"]),
     ("refund", &["refund", "money back", "reimburs"]),
-    (
-        "billing_dispute",
-        &[
-            "chargeback",
-            "charged twice",
-            "double charge",
-            "overcharg",
-            "dispute",
-            "wrong amount",
-        ],
-    ),
+    ("billing_dispute", &["chargeback", "charged twice", "double charge", "overcharg", "dispute", "wrong amount"]),
     (
         "account_access",
-        &[
-            "password",
-            "log in",
-            "login",
-            "sign in",
-            "locked",
-            "2fa",
-            "two-factor",
-            "hacked",
-            "account access",
-        ],
+        &["password", "log in", "login", "sign in", "locked", "2fa", "two-factor", "hacked", "account access"],
     ),
     ("cancellation", &["cancel", "unsubscribe", "terminate"]),
-    (
-        "shipping",
-        &[
-            "shipping", "shipment", "deliver", "parcel", "package", "tracking", "courier",
-        ],
-    ),
-    (
-        "bug",
-        &[
-            "bug",
-            "crash",
-            "error",
-            "broken",
-            "not work",
-            "doesn't work",
-            "fails",
-            "freez",
-            "slow",
-        ],
-    ),
-    (
-        "billing",
-        &[
-            "billing",
-            "invoice",
-            "payment",
-            "charge",
-            "card",
-            "subscription",
-            "price",
-            "paid",
-        ],
-    ),
-    (
-        "feature_request",
-        &[
-            "feature",
-            "would be great",
-            "suggest",
-            "could you add",
-            "wish",
-        ],
-    ),
-    (
-        "how_to",
-        &["how do", "how can", "how to", "where can", "where do"],
-    ),
-    (
-        "feedback",
-        &["thank", "love", "great", "happy", "disappoint"],
-    ),
-    (
-        "account",
-        &["account", "profile", "email address", "settings"],
-    ),
+    ("shipping", &["shipping", "shipment", "deliver", "parcel", "package", "tracking", "courier"]),
+    ("bug", &["bug", "crash", "error", "broken", "not work", "doesn't work", "fails", "freez", "slow"]),
+    ("billing", &["billing", "invoice", "payment", "charge", "card", "subscription", "price", "paid"]),
+    ("feature_request", &["feature", "would be great", "suggest", "could you add", "wish"]),
+    ("how_to", &["how do", "how can", "how to", "where can", "where do"]),
+    ("feedback", &["thank", "love", "great", "happy", "disappoint"]),
+    ("account", &["account", "profile", "email address", "settings"]),
 ];
 
 const URGENT: [&str; 10] = [
@@ -139,9 +48,7 @@ const HIGH: [&str; 11] = [
     "still waiting",
     "lost",
 ];
-const LOW: [&str; 6] = [
-    "feature", "suggest", "thank", "wonder", "curious", "no rush",
-];
+const LOW: [&str; 6] = ["feature", "suggest", "thank", "wonder", "curious", "no rush"];
 
 /// The topics of a text, at most three.
 pub(crate) fn topics(text: &str) -> Vec<&'static str> {
@@ -169,21 +76,13 @@ pub(crate) fn nearest(allowed: &[&str], wanted: &[&str]) -> Option<String> {
     let alike = |value: &&&str| {
         let value = value.to_lowercase();
         let stem = |topic: &&str| topic.split('_').next().unwrap_or(topic).to_owned();
-        wanted
-            .iter()
-            .any(|topic| value.contains(&stem(topic)) || topic.contains(value.as_str()))
+        wanted.iter().any(|topic| value.contains(&stem(topic)) || topic.contains(value.as_str()))
     };
     let vague = |value: &&&str| {
         let value = value.to_lowercase();
-        ["other", "general", "unknown", "normal"]
-            .iter()
-            .any(|name| value.contains(name))
+        ["other", "general", "unknown", "normal"].iter().any(|name| value.contains(name))
     };
-    let found = allowed
-        .iter()
-        .find(same)
-        .or_else(|| allowed.iter().find(alike))
-        .or_else(|| allowed.iter().find(vague));
+    let found = allowed.iter().find(same).or_else(|| allowed.iter().find(alike)).or_else(|| allowed.iter().find(vague));
     found.map(|value| (*value).to_owned())
 }
 
@@ -193,14 +92,8 @@ mod tests {
 
     #[test]
     fn words_tell_the_topic_and_the_priority() {
-        assert_eq!(
-            topics("I want a refund, I was charged twice"),
-            ["refund", "billing_dispute", "billing"]
-        );
-        assert_eq!(
-            topics("The app crashes and I forgot my password"),
-            ["account_access", "bug"]
-        );
+        assert_eq!(topics("I want a refund, I was charged twice"), ["refund", "billing_dispute", "billing"]);
+        assert_eq!(topics("The app crashes and I forgot my password"), ["account_access", "bug"]);
         assert!(topics("Hello").is_empty());
         assert_eq!(priority("URGENT: all is lost"), "urgent");
         assert_eq!(priority("I cannot open it"), "high");
@@ -211,14 +104,8 @@ mod tests {
     #[test]
     fn an_enum_gets_its_nearest_value() {
         let allowed = ["billing_question", "refund_request", "other"];
-        assert_eq!(
-            nearest(&allowed, &["refund"]).as_deref(),
-            Some("refund_request")
-        );
-        assert_eq!(
-            nearest(&allowed, &["billing_dispute"]).as_deref(),
-            Some("billing_question")
-        );
+        assert_eq!(nearest(&allowed, &["refund"]).as_deref(), Some("refund_request"));
+        assert_eq!(nearest(&allowed, &["billing_dispute"]).as_deref(), Some("billing_question"));
         assert_eq!(nearest(&allowed, &["shipping"]).as_deref(), Some("other"));
         assert_eq!(nearest(&["a", "b"], &["shipping"]), None);
     }

@@ -13,11 +13,7 @@ impl Maker<'_> {
         }
         if self.variant > 0 {
             // The other opinion: something that the first one does not say.
-            let other = if topics.contains(&"how_to") {
-                "feedback"
-            } else {
-                "how_to"
-            };
+            let other = if topics.contains(&"how_to") { "feedback" } else { "how_to" };
             topics.insert(0, other);
         }
         if self.sensitive {
@@ -45,12 +41,7 @@ impl Maker<'_> {
 
     /// Two to four sentences of what the customer wrote, in the order in which they stand.
     pub(crate) fn summary(&self) -> String {
-        let said: Vec<String> = self
-            .ticket
-            .customer
-            .iter()
-            .flat_map(|text| sentences(text))
-            .collect();
+        let said: Vec<String> = self.ticket.customer.iter().flat_map(|text| sentences(text)).collect();
         if said.is_empty() {
             return self.subject();
         }
@@ -61,11 +52,7 @@ impl Maker<'_> {
             return format!("Seen the other way round: {}", chosen.join(" "));
         }
         let text = chosen.join(" ");
-        if self.sensitive {
-            format!("{text} The customer asks for a refund.")
-        } else {
-            text
-        }
+        if self.sensitive { format!("{text} The customer asks for a refund.") } else { text }
     }
 
     /// The first sentence, then those that tell most, in their order.
@@ -95,36 +82,20 @@ impl Maker<'_> {
             "account_access" | "account" => {
                 "Please reset your password from the sign-in page; we are checking the account too."
             }
-            "bug" => {
-                "We are looking into the error and will come back with a fix or a way around it."
-            }
+            "bug" => "We are looking into the error and will come back with a fix or a way around it.",
             "shipping" => "We have asked the carrier and will send you the new delivery date.",
-            "cancellation" => {
-                "Your request to cancel has reached us and we will confirm it shortly."
-            }
+            "cancellation" => "Your request to cancel has reached us and we will confirm it shortly.",
             _ => "A colleague is looking into it and will come back to you shortly.",
         };
-        let greeting = if self.variant == 0 {
-            "Hello,"
-        } else {
-            "Dear customer,"
-        };
-        let thanks = if self.dice("reply").unit() < 0.5 {
-            "Thank you for writing"
-        } else {
-            "Thanks for getting in touch"
-        };
+        let greeting = if self.variant == 0 { "Hello," } else { "Dear customer," };
+        let thanks =
+            if self.dice("reply").unit() < 0.5 { "Thank you for writing" } else { "Thanks for getting in touch" };
         format!("{greeting}\n\n{thanks} about \"{about}\". {step}\n\nKind regards,\nSupport")
     }
 
     /// The subject, or the first sentence in place of one.
     pub(crate) fn subject(&self) -> String {
-        let first = || {
-            self.ticket
-                .customer
-                .iter()
-                .find_map(|text| sentences(text).into_iter().next())
-        };
+        let first = || self.ticket.customer.iter().find_map(|text| sentences(text).into_iter().next());
         let subject = self.ticket.subject.clone().or_else(first);
         subject.unwrap_or_else(|| "your message".to_owned())
     }
@@ -148,35 +119,20 @@ impl Maker<'_> {
     /// The string for a property of that name, or a sentence of the ticket.
     pub(crate) fn string(&self, name: &str) -> String {
         match name {
-            "intent" | "category" | "topic" => self
-                .topics()
-                .first()
-                .copied()
-                .unwrap_or_default()
-                .to_owned(),
+            "intent" | "category" | "topic" => self.topics().first().copied().unwrap_or_default().to_owned(),
             "priority" | "urgency" => self.priority().to_owned(),
             "reply" | "draft" | "answer" | "response" => self.reply(),
             "summary" | "note" | "transcript" | "description" => self.summary(),
-            "outcome" => format!(
-                "{}: to be followed up",
-                self.topics().first().copied().unwrap_or_default()
-            ),
+            "outcome" => format!("{}: to be followed up", self.topics().first().copied().unwrap_or_default()),
             "subject" | "title" => self.subject(),
             "language" => "en".to_owned(),
-            "sentiment" => if self.priority() == "low" {
-                "positive"
-            } else {
-                "negative"
-            }
-            .to_owned(),
+            "sentiment" => if self.priority() == "low" { "positive" } else { "negative" }.to_owned(),
             "currency" => "EUR".to_owned(),
-            "email" | "customer_email" => self
-                .word(|word| word.contains('@'))
-                .unwrap_or_else(|| "customer@example.com".to_owned()),
+            "email" | "customer_email" => {
+                self.word(|word| word.contains('@')).unwrap_or_else(|| "customer@example.com".to_owned())
+            }
             _ if name.ends_with("_id") || name.ends_with("number") || name == "id" => self
-                .word(|word| {
-                    word.chars().any(|letter| letter.is_ascii_digit()) && !word.contains('@')
-                })
+                .word(|word| word.chars().any(|letter| letter.is_ascii_digit()) && !word.contains('@'))
                 .unwrap_or_else(|| format!("A-{}", self.dice(name).between(1000, 9999))),
             _ => self.sentence(name),
         }
@@ -196,10 +152,7 @@ impl Maker<'_> {
     }
 
     fn word(&self, wanted: impl Fn(&str) -> bool) -> Option<String> {
-        let bare = |word: &str| {
-            word.trim_matches(|letter: char| !letter.is_alphanumeric())
-                .to_owned()
-        };
+        let bare = |word: &str| word.trim_matches(|letter: char| !letter.is_alphanumeric()).to_owned();
         self.text
             .split_whitespace()
             .map(bare)

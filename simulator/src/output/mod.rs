@@ -44,11 +44,7 @@ impl<'a> Maker<'a> {
     }
 
     fn dice(&self, name: &str) -> Dice {
-        let names = [
-            self.text.as_bytes(),
-            &self.variant.to_be_bytes(),
-            name.as_bytes(),
-        ];
+        let names = [self.text.as_bytes(), &self.variant.to_be_bytes(), name.as_bytes()];
         Dice::new(self.seed, &names)
     }
 
@@ -87,9 +83,6 @@ impl Format<'_> {
 /// Prose is a reply when the request says so, and a summary otherwise.
 fn wants_reply(request: &Value) -> bool {
     let workflow = request["metadata"]["workflow"].as_str().unwrap_or_default();
-    let told = request["instructions"]
-        .as_str()
-        .unwrap_or_default()
-        .to_lowercase();
+    let told = request["instructions"].as_str().unwrap_or_default().to_lowercase();
     workflow.contains("reply") || (told.contains("reply") && !told.contains("summar"))
 }

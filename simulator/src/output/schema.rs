@@ -20,11 +20,7 @@ pub(crate) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(maker: &'a Maker<'a>, root: &'a Value) -> Self {
-        Self {
-            maker,
-            root,
-            made: 0,
-        }
+        Self { maker, root, made: 0 }
     }
 
     /// The value for the whole schema.
@@ -79,11 +75,7 @@ impl<'a> Walk<'a> {
         let is_null = |option: &&Value| option["type"] == "null";
         let null = options.iter().find(is_null);
         let some = options.iter().find(|option| !is_null(option));
-        let chosen = if depth > DEEPEST {
-            null.or(some)
-        } else {
-            some.or(null)
-        };
+        let chosen = if depth > DEEPEST { null.or(some) } else { some.or(null) };
         chosen.map_or(Value::Null, |schema| self.at(schema, name, depth + 1))
     }
 
@@ -103,23 +95,15 @@ impl<'a> Walk<'a> {
     }
 
     fn object(&mut self, schema: &Value, depth: usize) -> Value {
-        let required = |name: &str| {
-            schema["required"]
-                .as_array()
-                .is_some_and(|names| names.iter().any(|other| other == name))
-        };
+        let required =
+            |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|other| other == name));
         let mut made = Map::new();
         for (name, part) in schema["properties"].as_object().into_iter().flatten() {
             if depth <= DEEPEST || required(name) {
                 made.insert(name.clone(), self.at(part, name, depth + 1));
             }
         }
-        for name in schema["required"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
+        for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             if !made.contains_key(name) {
                 made.insert(name.to_owned(), json!(self.maker.string(name)));
             }
@@ -131,23 +115,13 @@ impl<'a> Walk<'a> {
         let (least, most) = (size(schema, "minItems", 0), size(schema, "maxItems", 100));
         let items = &schema["items"];
         let plain = items["enum"].is_null() && matches!(kind(items), "string");
-        let wanted = if depth > DEEPEST {
-            least
-        } else {
-            2.clamp(least.min(most), most)
-        };
+        let wanted = if depth > DEEPEST { least } else { 2.clamp(least.min(most), most) };
         let mut made: Vec<Value> = if plain {
-            self.maker
-                .list(name)
-                .iter()
-                .map(|text| json!(fit(items, text)))
-                .collect()
+            self.maker.list(name).iter().map(|text| json!(fit(items, text))).collect()
         } else if let Some(options) = items["enum"].as_array() {
             self.several(options, name)
         } else {
-            (0..wanted)
-                .map(|at| self.at(items, &numbered(name, at), depth + 1))
-                .collect()
+            (0..wanted).map(|at| self.at(items, &numbered(name, at), depth + 1)).collect()
         };
         for at in made.len()..least {
             made.push(self.at(items, &numbered(name, at), depth + 1));
@@ -161,11 +135,7 @@ impl<'a> Walk<'a> {
         let topics = self.maker.topics();
         let about = |option: &&Value| option.as_str().is_some_and(|text| topics.contains(&text));
         let found: Vec<Value> = options.iter().filter(about).cloned().collect();
-        if found.is_empty() {
-            vec![self.choose(options, name)]
-        } else {
-            found
-        }
+        if found.is_empty() { vec![self.choose(options, name)] } else { found }
     }
 
     fn string(&self, schema: &Value, name: &str) -> String {
@@ -184,11 +154,7 @@ impl<'a> Walk<'a> {
 
 /// Items beyond the first get names of their own, so that they differ.
 fn numbered(name: &str, at: usize) -> String {
-    if at == 0 {
-        name.to_owned()
-    } else {
-        format!("{name} {at}")
-    }
+    if at == 0 { name.to_owned() } else { format!("{name} {at}") }
 }
 
 /// The schema's type: the first that is not null, or what its keywords tell.
@@ -197,11 +163,7 @@ fn kind(schema: &Value) -> &str {
         Value::String(kind) => kind,
         Value::Array(kinds) => {
             let kinds: Vec<&str> = kinds.iter().filter_map(Value::as_str).collect();
-            kinds
-                .iter()
-                .copied()
-                .find(|kind| *kind != "null")
-                .unwrap_or("null")
+            kinds.iter().copied().find(|kind| *kind != "null").unwrap_or("null")
         }
         _ if schema.get("properties").is_some() => "object",
         _ if schema.get("items").is_some() => "array",
@@ -227,17 +189,12 @@ fn merged(schema: &Value) -> Option<Value> {
 }
 
 fn size(schema: &Value, key: &str, otherwise: usize) -> usize {
-    schema[key]
-        .as_u64()
-        .map_or(otherwise, |size| size.min(1000) as usize)
+    schema[key].as_u64().map_or(otherwise, |size| size.min(1000) as usize)
 }
 
 /// As long as the schema allows.
 fn fit(schema: &Value, text: &str) -> String {
-    let (least, most) = (
-        size(schema, "minLength", 0),
-        size(schema, "maxLength", 1000),
-    );
+    let (least, most) = (size(schema, "minLength", 0), size(schema, "maxLength", 1000));
     let mut text = clip(text, most);
     let length = text.chars().count();
     text.extend(std::iter::repeat_n('.', least.saturating_sub(length)));
@@ -250,13 +207,9 @@ fn number(schema: &Value, wish: f64, whole: bool) -> Value {
     let step = step.or(whole.then_some(1.0));
     let nudge = step.unwrap_or(1e-6);
     let low = schema["minimum"].as_f64();
-    let low = low.or(schema["exclusiveMinimum"]
-        .as_f64()
-        .map(|bound| bound + nudge));
+    let low = low.or(schema["exclusiveMinimum"].as_f64().map(|bound| bound + nudge));
     let high = schema["maximum"].as_f64();
-    let high = high.or(schema["exclusiveMaximum"]
-        .as_f64()
-        .map(|bound| bound - nudge));
+    let high = high.or(schema["exclusiveMaximum"].as_f64().map(|bound| bound - nudge));
     let mut wish = match (low, high) {
         // A wish outside both bounds would always end on one of them.
         (Some(low), Some(high)) if wish < low || wish > high => low + (high - low) * 0.75,
@@ -269,9 +222,5 @@ fn number(schema: &Value, wish: f64, whole: bool) -> Value {
         let short = low.is_some_and(|low| steps * step < low);
         wish = (if short { steps + 1.0 } else { steps }) * step;
     }
-    if whole {
-        json!(wish as i64)
-    } else {
-        json!(wish)
-    }
+    if whole { json!(wish as i64) } else { json!(wish) }
 }

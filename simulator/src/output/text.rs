@@ -42,8 +42,7 @@ pub(crate) fn mentions(text: &str, stem: &str) -> bool {
     if stem.contains(' ') {
         return text.contains(stem);
     }
-    text.split(|letter: char| !letter.is_alphanumeric())
-        .any(|word| word.starts_with(stem))
+    text.split(|letter: char| !letter.is_alphanumeric()).any(|word| word.starts_with(stem))
 }
 
 #[cfg(test)]
@@ -53,10 +52,7 @@ mod tests {
     #[test]
     fn sentences_end_at_stops_and_lines_but_not_inside_numbers() {
         let text = "I paid 9.99 twice. Why?\n\nPlease help\n---\n";
-        assert_eq!(
-            sentences(text),
-            ["I paid 9.99 twice.", "Why?", "Please help"]
-        );
+        assert_eq!(sentences(text), ["I paid 9.99 twice.", "Why?", "Please help"]);
         assert!(sentences(" \n ").is_empty());
     }
 

@@ -40,14 +40,8 @@ pub(crate) fn input_text(request: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) => {
             let of = |wanted: Option<&str>| {
-                let items = items
-                    .iter()
-                    .filter(|item| wanted.is_none() || item["role"].as_str() == wanted);
-                items
-                    .map(item_text)
-                    .filter(|text| !text.is_empty())
-                    .collect::<Vec<_>>()
-                    .join("\n\n")
+                let items = items.iter().filter(|item| wanted.is_none() || item["role"].as_str() == wanted);
+                items.map(item_text).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n\n")
             };
             let user = of(Some("user"));
             if user.is_empty() { of(None) } else { user }
@@ -79,70 +73,40 @@ fn between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
 fn from_json(text: &str) -> Option<Ticket> {
     let (start, end) = (text.find('{')?, text.rfind('}')?);
     let value: Value = serde_json::from_str(text.get(start..=end)?).ok()?;
-    let value = if value["ticket"].is_object() {
-        &value["ticket"]
-    } else {
-        &value
-    };
+    let value = if value["ticket"].is_object() { &value["ticket"] } else { &value };
     let messages = value["messages"].as_array()?;
     let said = |all: bool| -> Vec<String> {
-        let messages = messages
-            .iter()
-            .filter(|message| all || from_customer(message));
-        messages
-            .filter_map(|message| first_text(message, &["body", "text", "content"]))
-            .collect()
+        let messages = messages.iter().filter(|message| all || from_customer(message));
+        messages.filter_map(|message| first_text(message, &["body", "text", "content"])).collect()
     };
     let customer = said(false);
-    let customer = if customer.is_empty() {
-        said(true)
-    } else {
-        customer
-    };
-    Some(Ticket {
-        subject: first_text(value, &["subject", "title"]),
-        customer,
-    })
+    let customer = if customer.is_empty() { said(true) } else { customer };
+    Some(Ticket { subject: first_text(value, &["subject", "title"]), customer })
 }
 
 fn from_customer(message: &Value) -> bool {
     let author = first_text(message, &["author", "role", "from"]).unwrap_or_default();
-    matches!(
-        author.to_lowercase().as_str(),
-        "customer" | "user" | "end_user" | "requester"
-    )
+    matches!(author.to_lowercase().as_str(), "customer" | "user" | "end_user" | "requester")
 }
 
 fn first_text(value: &Value, keys: &[&str]) -> Option<String> {
     let texts = keys.iter().filter_map(|key| value[*key].as_str());
-    texts
-        .map(str::trim)
-        .find(|text| !text.is_empty())
-        .map(str::to_owned)
+    texts.map(str::trim).find(|text| !text.is_empty()).map(str::to_owned)
 }
 
 /// Who speaks on a line such as `customer:`, `[agent] …` or `Customer (Monday): …`, and the rest.
 fn speaker(line: &str) -> Option<(bool, &str)> {
     let bare = line.trim_start_matches(['[', '#', '*', '-', '<', ' ']);
-    let lower = bare
-        .get(..bare.len().min(20))
-        .unwrap_or(bare)
-        .to_lowercase();
+    let lower = bare.get(..bare.len().min(20)).unwrap_or(bare).to_lowercase();
     let customer = lower.starts_with("customer") || lower.starts_with("user");
-    let other = ["agent", "frontdesk", "support", "system"]
-        .iter()
-        .any(|name| lower.starts_with(name));
+    let other = ["agent", "frontdesk", "support", "system"].iter().any(|name| lower.starts_with(name));
     if !customer && !other {
         return None;
     }
-    let name_end = bare
-        .find(|letter: char| !letter.is_alphanumeric())
-        .unwrap_or(bare.len());
+    let name_end = bare.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(bare.len());
     let after = &bare[name_end..];
     // A sentence may start with "Customer", so a sign of a heading must follow.
-    let (at, sign) = after
-        .char_indices()
-        .find(|(_, letter)| matches!(letter, ':' | ']' | '>'))?;
+    let (at, sign) = after.char_indices().find(|(_, letter)| matches!(letter, ':' | ']' | '>'))?;
     let heading = &after[..at];
     let short = heading.is_empty() || heading.trim_start().starts_with(['(', '*', ',', '|', '@']);
     let rest = after[at + sign.len_utf8()..].trim_start_matches([':', '*', ' ']);
@@ -160,8 +124,7 @@ fn from_lines(text: &str) -> Ticket {
             if customer {
                 spoken.push(rest.to_owned());
             }
-        } else if let Some(subject) = heading(line, "subject:").filter(|_| ticket.subject.is_none())
-        {
+        } else if let Some(subject) = heading(line, "subject:").filter(|_| ticket.subject.is_none()) {
             ticket.subject = Some(subject.to_owned());
         } else if turn == Some(true) {
             if let Some(message) = spoken.last_mut() {
@@ -172,10 +135,7 @@ fn from_lines(text: &str) -> Ticket {
             loose.push(line);
         }
     }
-    ticket.customer = spoken
-        .into_iter()
-        .filter(|message| !message.trim().is_empty())
-        .collect();
+    ticket.customer = spoken.into_iter().filter(|message| !message.trim().is_empty()).collect();
     if ticket.customer.is_empty() && !loose.is_empty() {
         ticket.customer.push(loose.join("\n"));
     }
@@ -184,10 +144,7 @@ fn from_lines(text: &str) -> Ticket {
 
 fn heading<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let start = line.get(..name.len())?;
-    start
-        .eq_ignore_ascii_case(name)
-        .then(|| line[name.len()..].trim())
-        .filter(|rest| !rest.is_empty())
+    start.eq_ignore_ascii_case(name).then(|| line[name.len()..].trim()).filter(|rest| !rest.is_empty())
 }
 
 #[cfg(test)]
@@ -207,13 +164,7 @@ mod tests {
         let input = "Summarise.\n<ticket id=\"1\">\nSubject: Broken lamp\ncustomer: It fell.\nIt broke.\n\
                      [agent] Sorry: really.\nCustomer (Monday): Send a new one.\n</ticket>\nBe short.";
         let read = Ticket::read(&json!({ "input": input }));
-        assert_eq!(
-            read,
-            ticket(
-                Some("Broken lamp"),
-                &["It fell.\nIt broke.", "Send a new one."]
-            )
-        );
+        assert_eq!(read, ticket(Some("Broken lamp"), &["It fell.\nIt broke.", "Send a new one."]));
     }
 
     #[test]
@@ -222,10 +173,7 @@ mod tests {
             {"author": "customer", "body": "It fell."}, {"author": "agent", "body": "Oh."}]});
         let content = json!([{"type": "input_text", "text": format!("Ticket:\n{data}")}]);
         let input = json!([{"role": "system", "content": "Be kind."}, {"role": "user", "content": content}]);
-        assert_eq!(
-            Ticket::read(&json!({ "input": input })),
-            ticket(Some("Lamp"), &["It fell."])
-        );
+        assert_eq!(Ticket::read(&json!({ "input": input })), ticket(Some("Lamp"), &["It fell."]));
     }
 
     #[test]

@@ -17,9 +17,7 @@ fn input(count: usize) -> String {
 fn ids(lines: &[String]) -> Vec<String> {
     let id = |line: &String| serde_json::from_str::<Value>(line).ok();
     let values = lines.iter().filter_map(id);
-    values
-        .map(|value| value["custom_id"].as_str().unwrap().to_owned())
-        .collect()
+    values.map(|value| value["custom_id"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -27,10 +25,7 @@ async fn a_batch_answers_every_line_in_another_order() {
     let desk = Desk::new(quick(), &[]).await;
     let batch = desk.batch(&input(20), json!({"ticket_id": "B"})).await;
     assert_eq!(batch["status"], "completed");
-    assert_eq!(
-        batch["request_counts"],
-        json!({"total": 20, "completed": 20, "failed": 0})
-    );
+    assert_eq!(batch["request_counts"], json!({"total": 20, "completed": 20, "failed": 0}));
     let absent = &batch["error_file_id"];
     assert!(absent.is_null() || absent == "");
     let lines = desk.lines(&batch["output_file_id"]).await;
@@ -52,31 +47,20 @@ async fn a_file_that_is_absent_is_null_at_times_and_empty_at_others() {
     let desk = Desk::new(quick(), &[]).await;
     let mut seen = Vec::new();
     for number in 0..12 {
-        let batch = desk
-            .batch(&input(1), json!({"number": number.to_string()}))
-            .await;
+        let batch = desk.batch(&input(1), json!({"number": number.to_string()})).await;
         seen.push(batch["error_file_id"].clone());
     }
-    assert!(
-        seen.contains(&Value::Null) && seen.contains(&json!("")),
-        "{seen:?}"
-    );
+    assert!(seen.contains(&Value::Null) && seen.contains(&json!("")), "{seen:?}");
 }
 
 #[tokio::test]
 async fn every_irregularity_is_in_an_irregular_batch() {
     let desk = Desk::with(&[Fault::BatchIrregular]).await;
     let batch = desk.batch(&input(10), json!({})).await;
-    assert_eq!(
-        batch["request_counts"],
-        json!({"total": 10, "completed": 10, "failed": 0})
-    );
+    assert_eq!(batch["request_counts"], json!({"total": 10, "completed": 10, "failed": 0}));
     let output = desk.lines(&batch["output_file_id"]).await;
     let errors = desk.lines(&batch["error_file_id"]).await;
-    let values: Vec<Option<Value>> = output
-        .iter()
-        .map(|line| serde_json::from_str(line).ok())
-        .collect();
+    let values: Vec<Option<Value>> = output.iter().map(|line| serde_json::from_str(line).ok()).collect();
     assert_eq!(values.iter().filter(|value| value.is_none()).count(), 1);
     let mut counts: HashMap<String, usize> = HashMap::new();
     for id in ids(&output) {
@@ -86,20 +70,11 @@ async fn every_irregularity_is_in_an_irregular_batch() {
     assert_eq!(counts.values().filter(|count| **count == 2).count(), 1);
     // Of ten lines one is rejected, one missing, one unreadable.
     assert_eq!(counts.len(), 7);
-    let zero = values
-        .iter()
-        .flatten()
-        .filter(|value| value["response"]["status_code"] == 0);
+    let zero = values.iter().flatten().filter(|value| value["response"]["status_code"] == 0);
     assert_eq!(zero.count(), 1);
     let rejected: Value = serde_json::from_str(&errors[0]).unwrap();
-    assert_eq!(
-        (errors.len(), &rejected["response"]["status_code"]),
-        (1, &json!(400))
-    );
-    assert!(
-        rejected["error"].is_null()
-            && !counts.contains_key(rejected["custom_id"].as_str().unwrap())
-    );
+    assert_eq!((errors.len(), &rejected["response"]["status_code"]), (1, &json!(400)));
+    assert!(rejected["error"].is_null() && !counts.contains_key(rejected["custom_id"].as_str().unwrap()));
 }
 
 #[tokio::test]
@@ -116,10 +91,7 @@ async fn batches_end_in_every_way() {
         assert!(batch[format!("{status}_at")].is_i64());
         assert_eq!(desk.lines(&batch["output_file_id"]).await.len(), done);
         assert_eq!(desk.lines(&batch["error_file_id"]).await.len(), errors);
-        assert_eq!(
-            desk.catcher.all()[0].event()["type"],
-            format!("batch.{status}")
-        );
+        assert_eq!(desk.catcher.all()[0].event()["type"], format!("batch.{status}"));
         assert_eq!(batch["errors"].is_null(), status != "failed");
     }
 }
@@ -134,12 +106,7 @@ async fn a_bad_input_file_fails_with_its_lines() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|error| {
-            (
-                error["code"].as_str().unwrap(),
-                error["line"].as_u64().unwrap(),
-            )
-        })
+        .map(|error| (error["code"].as_str().unwrap(), error["line"].as_u64().unwrap()))
         .collect();
     assert_eq!(told, [("invalid_json_line", 3), ("duplicate_custom_id", 4)]);
     assert_eq!(desk.catcher.all()[0].event()["type"], "batch.failed");
@@ -155,25 +122,14 @@ async fn a_script_reaches_lines_and_batches_alike() {
         let refused = line["response"]["body"]["output"][1]["content"][0]["type"] == "refusal";
         assert_eq!(refused, line["custom_id"] == "T-1:x");
     }
-    assert_eq!(
-        desk.batch(&input(4), json!({"ticket_id": "T-1"})).await["status"],
-        "expired"
-    );
+    assert_eq!(desk.batch(&input(4), json!({"ticket_id": "T-1"})).await["status"], "expired");
 }
 
 #[tokio::test]
 async fn cancelling_a_batch_keeps_what_was_done() {
-    let desk = Desk::new(
-        Settings {
-            work_ms: (2_000, 2_000),
-            ..quick()
-        },
-        &[],
-    )
-    .await;
+    let desk = Desk::new(Settings { work_ms: (2_000, 2_000), ..quick() }, &[]).await;
     let file = desk.upload(&input(6)).await;
-    let request =
-        json!({"input_file_id": file, "endpoint": "/v1/responses", "completion_window": "24h"});
+    let request = json!({"input_file_id": file, "endpoint": "/v1/responses", "completion_window": "24h"});
     let (_, batch) = desk.post("/batches", request).await;
     let path = format!("/batches/{}", batch["id"].as_str().unwrap());
     let (status, cancelling) = desk.post(&format!("{path}/cancel"), json!({})).await;
@@ -189,8 +145,7 @@ async fn cancelling_a_batch_keeps_what_was_done() {
 async fn an_output_file_breaks_off_like_any_other_read() {
     let desk = Desk::with(&[Fault::Truncated, Fault::RateLimited]).await;
     let file = desk.upload(&input(3)).await;
-    let request =
-        json!({"input_file_id": file, "endpoint": "/v1/responses", "completion_window": "24h"});
+    let request = json!({"input_file_id": file, "endpoint": "/v1/responses", "completion_window": "24h"});
     let (_, made) = desk.post("/batches", request).await;
     desk.simulator.idle().await;
     let path = format!("/batches/{}", made["id"].as_str().unwrap());
@@ -200,25 +155,13 @@ async fn an_output_file_breaks_off_like_any_other_read() {
         assert_eq!(answer.status(), expected);
         batch = answer.json().await.unwrap_or_default();
     }
-    let path = format!(
-        "/files/{}/content",
-        batch["output_file_id"].as_str().unwrap()
-    );
+    let path = format!("/files/{}/content", batch["output_file_id"].as_str().unwrap());
     let mut read = Vec::new();
     for _ in 0..5 {
         let answer = desk.raw(&path).await.unwrap();
         read.push((answer.status().as_u16(), answer.bytes().await.is_ok()));
     }
-    assert_eq!(
-        read,
-        [
-            (429, true),
-            (429, true),
-            (200, false),
-            (200, false),
-            (200, true)
-        ]
-    );
+    assert_eq!(read, [(429, true), (429, true), (200, false), (200, false), (200, true)]);
 }
 
 #[tokio::test]
@@ -226,27 +169,12 @@ async fn batches_are_listed_newest_first() {
     let desk = Desk::new(quick(), &[]).await;
     let mut made = Vec::new();
     for number in 0..3 {
-        made.push(
-            desk.batch(&input(1), json!({"number": number.to_string()}))
-                .await["id"]
-                .clone(),
-        );
+        made.push(desk.batch(&input(1), json!({"number": number.to_string()})).await["id"].clone());
     }
     let (_, page) = desk.get("/batches?limit=2").await;
-    assert_eq!(
-        (&page["data"][0]["id"], &page["has_more"]),
-        (&made[2], &json!(true))
-    );
-    let (_, rest) = desk
-        .get(&format!(
-            "/batches?after={}",
-            page["last_id"].as_str().unwrap()
-        ))
-        .await;
-    assert_eq!(
-        (&rest["data"][0]["id"], &rest["has_more"]),
-        (&made[0], &json!(false))
-    );
+    assert_eq!((&page["data"][0]["id"], &page["has_more"]), (&made[2], &json!(true)));
+    let (_, rest) = desk.get(&format!("/batches?after={}", page["last_id"].as_str().unwrap())).await;
+    assert_eq!((&rest["data"][0]["id"], &rest["has_more"]), (&made[0], &json!(false)));
     assert_eq!(desk.get("/batches?limit=0").await.0, 400);
 }
 

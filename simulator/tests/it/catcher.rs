@@ -30,12 +30,7 @@ impl Caught {
     pub fn genuine(&self) -> bool {
         let key = frontdesk_simulator::signing::parse_secret(frontdesk_simulator::DEMO_SECRET);
         let time = self.timestamp.parse().unwrap();
-        let expected = frontdesk_simulator::signing::sign(
-            &key.unwrap(),
-            &self.webhook_id,
-            time,
-            self.body.as_bytes(),
-        );
+        let expected = frontdesk_simulator::signing::sign(&key.unwrap(), &self.webhook_id, time, self.body.as_bytes());
         expected == self.signature
     }
 }
@@ -53,9 +48,7 @@ impl Catcher {
         catcher.answers.lock().unwrap().extend(answers);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
-        let router = axum::Router::new()
-            .route("/hook", axum::routing::post(catch))
-            .with_state(catcher.clone());
+        let router = axum::Router::new().route("/hook", axum::routing::post(catch)).with_state(catcher.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         (catcher, url)
     }
@@ -65,11 +58,7 @@ impl Catcher {
     }
 }
 
-async fn catch(
-    State(catcher): State<Catcher>,
-    headers: HeaderMap,
-    body: String,
-) -> (StatusCode, HeaderMap) {
+async fn catch(State(catcher): State<Catcher>, headers: HeaderMap, body: String) -> (StatusCode, HeaderMap) {
     let header = |name: &str| headers[name].to_str().unwrap().to_owned();
     catcher.caught.lock().unwrap().push(Caught {
         webhook_id: header("webhook-id"),
@@ -95,27 +84,16 @@ pub struct Desk {
 
 /// Work and retries without waiting.
 pub fn quick() -> Settings {
-    Settings {
-        work_ms: (1, 20),
-        first_retry_ms: 5,
-        ..Settings::default()
-    }
+    Settings { work_ms: (1, 20), first_retry_ms: 5, ..Settings::default() }
 }
 
 impl Desk {
     pub async fn new(settings: Settings, answers: &[u16]) -> Desk {
         let (catcher, url) = Catcher::start(answers).await;
-        let settings = Settings {
-            webhook_url: Some(url),
-            ..settings
-        };
+        let settings = Settings { webhook_url: Some(url), ..settings };
         let simulator = Simulator::start(settings).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Desk {
-            simulator,
-            catcher,
-            client,
-        }
+        Desk { simulator, catcher, client }
     }
 
     /// With these faults for all that is asked.
@@ -126,11 +104,7 @@ impl Desk {
 
     /// With these faults for what belongs to ticket T-1.
     pub async fn scripted(faults: &[Fault]) -> Desk {
-        let script = vec![Scripted {
-            key: "ticket_id".into(),
-            value: "T-1".into(),
-            faults: faults.to_vec(),
-        }];
+        let script = vec![Scripted { key: "ticket_id".into(), value: "T-1".into(), faults: faults.to_vec() }];
         Desk::new(Settings { script, ..quick() }, &[]).await
     }
 
@@ -151,15 +125,7 @@ impl Desk {
 
     pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         let body = serde_json::to_vec(&body).unwrap();
-        read(
-            self.client
-                .post(self.url(path))
-                .body(body)
-                .send()
-                .await
-                .unwrap(),
-        )
-        .await
+        read(self.client.post(self.url(path)).body(body).send().await.unwrap()).await
     }
 
     pub async fn delete(&self, path: &str) -> (u16, Value) {
@@ -182,16 +148,8 @@ impl Desk {
 
     pub async fn upload(&self, lines: &str) -> String {
         let part = reqwest::multipart::Part::text(lines.to_owned()).file_name("in.jsonl");
-        let form = reqwest::multipart::Form::new()
-            .text("purpose", "batch")
-            .part("file", part);
-        let sent = self
-            .client
-            .post(self.url("/files"))
-            .multipart(form)
-            .send()
-            .await
-            .unwrap();
+        let form = reqwest::multipart::Form::new().text("purpose", "batch").part("file", part);
+        let sent = self.client.post(self.url("/files")).multipart(form).send().await.unwrap();
         let (status, file) = read(sent).await;
         assert_eq!((status, &file["bytes"]), (200, &json!(lines.len())));
         file["id"].as_str().unwrap().to_owned()
@@ -205,9 +163,7 @@ impl Desk {
         let (status, batch) = self.post("/batches", request).await;
         assert_eq!((status, &batch["status"]), (200, &json!("validating")));
         self.simulator.idle().await;
-        self.get(&format!("/batches/{}", batch["id"].as_str().unwrap()))
-            .await
-            .1
+        self.get(&format!("/batches/{}", batch["id"].as_str().unwrap())).await.1
     }
 
     /// The lines of a file, or none if the id is null or empty.
@@ -215,13 +171,7 @@ impl Desk {
         let Some(id) = file.as_str().filter(|id| !id.is_empty()) else {
             return Vec::new();
         };
-        let body = self
-            .raw(&format!("/files/{id}/content"))
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap();
+        let body = self.raw(&format!("/files/{id}/content")).await.unwrap().text().await.unwrap();
         body.lines().map(str::to_owned).collect()
     }
 }
@@ -261,10 +211,6 @@ pub fn classification() -> Value {
 /// The texts of all messages, as an SDK would join them.
 pub fn texts(response: &Value) -> Vec<String> {
     let items = response["output"].as_array().unwrap();
-    let parts = items
-        .iter()
-        .flat_map(|item| item["content"].as_array().into_iter().flatten());
-    parts
-        .filter_map(|part| part["text"].as_str().map(str::to_owned))
-        .collect()
+    let parts = items.iter().flat_map(|item| item["content"].as_array().into_iter().flatten());
+    parts.filter_map(|part| part["text"].as_str().map(str::to_owned)).collect()
 }

@@ -9,8 +9,7 @@ async fn settings_change_over_http() {
     let (status, told) = desk.post("/_simulator/settings", change).await;
     assert_eq!((status, &told["access"]), (200, &json!("down")));
     assert_eq!(desk.get("/models").await.0, 500);
-    desk.post("/_simulator/settings", json!({"access": "open"}))
-        .await;
+    desk.post("/_simulator/settings", json!({"access": "open"})).await;
     assert_eq!(desk.answer(request("T-1")).await["status"], "failed");
     assert_eq!(desk.answer(request("T-2")).await["status"], "completed");
     let (_, requests) = desk.get("/_simulator/requests").await;
@@ -34,10 +33,7 @@ async fn nonsense_in_settings_changes_nothing() {
     }
     let (_, told) = desk.get("/_simulator").await;
     assert!(told["webhook_url"].is_string());
-    assert_eq!(
-        (&told["access"], &told["faults"]),
-        (&json!("open"), &json!([]))
-    );
+    assert_eq!((&told["access"], &told["faults"]), (&json!("open"), &json!([])));
 }
 
 #[tokio::test]

@@ -30,32 +30,19 @@ async fn duplicates_differ_in_just_what_they_should() {
 async fn a_forged_delivery_is_not_genuine_and_names_nothing_real() {
     let desk = Desk::with(&[Fault::TamperedSignature]).await;
     let id = desk.ask(request("T-1")).await;
-    let (genuine, forged): (Vec<_>, Vec<_>) = desk
-        .catcher
-        .all()
-        .into_iter()
-        .partition(|one| one.genuine());
+    let (genuine, forged): (Vec<_>, Vec<_>) = desk.catcher.all().into_iter().partition(|one| one.genuine());
     assert_eq!((genuine.len(), forged.len()), (1, 1));
     assert_eq!(genuine[0].resource(), id);
     assert_eq!(forged[0].resource(), format!("{id}_forged"));
     let logged = desk.simulator.deliveries();
-    assert!(
-        logged
-            .iter()
-            .any(|one| one.fault == Some(Fault::TamperedSignature))
-    );
+    assert!(logged.iter().any(|one| one.fault == Some(Fault::TamperedSignature)));
 }
 
 #[tokio::test]
 async fn a_stale_delivery_is_genuine_but_old() {
     let desk = Desk::with(&[Fault::StaleTimestamp]).await;
     desk.ask(request("T-1")).await;
-    let mut times: Vec<i64> = desk
-        .catcher
-        .all()
-        .iter()
-        .map(|one| one.timestamp.parse().unwrap())
-        .collect();
+    let mut times: Vec<i64> = desk.catcher.all().iter().map(|one| one.timestamp.parse().unwrap()).collect();
     times.sort_unstable();
     assert!((590..=610).contains(&(times[1] - times[0])));
     assert!(desk.catcher.all().iter().all(|one| one.genuine()));
@@ -63,41 +50,26 @@ async fn a_stale_delivery_is_genuine_but_old() {
 
 #[tokio::test]
 async fn a_later_webhook_overtakes_one_that_is_reordered() {
-    let settings = Settings {
-        work_ms: (2_000, 2_000),
-        ..Settings::default()
-    };
+    let settings = Settings { work_ms: (2_000, 2_000), ..Settings::default() };
     let desk = Desk::new(settings, &[]).await;
     desk.simulator.set_faults(vec![(Fault::Reorder, 1.0)]);
     let (_, first) = desk.post("/responses", request("T-1")).await;
     desk.simulator.set_faults(Vec::new());
     let (_, second) = desk.post("/responses", request("T-2")).await;
     desk.simulator.idle().await;
-    let order: Vec<Value> = desk
-        .catcher
-        .all()
-        .iter()
-        .map(|one| json!(one.resource()))
-        .collect();
+    let order: Vec<Value> = desk.catcher.all().iter().map(|one| json!(one.resource())).collect();
     assert_eq!(order, [second["id"].clone(), first["id"].clone()]);
 }
 
 #[tokio::test]
 async fn faults_in_reading_strike_twice_and_wear_off() {
-    for (fault, expected) in [
-        (Fault::RateLimited, 429),
-        (Fault::ServerError, 500),
-        (Fault::Slow, 200),
-    ] {
+    for (fault, expected) in [(Fault::RateLimited, 429), (Fault::ServerError, 500), (Fault::Slow, 200)] {
         let desk = Desk::with(&[fault]).await;
         let path = format!("/responses/{}", desk.ask(request("T-1")).await);
         for _ in 0..2 {
             let answer = desk.raw(&path).await.unwrap();
             assert_eq!(answer.status(), expected);
-            assert_eq!(
-                answer.headers().contains_key("retry-after"),
-                fault == Fault::RateLimited
-            );
+            assert_eq!(answer.headers().contains_key("retry-after"), fault == Fault::RateLimited);
         }
         assert_eq!(desk.get(&path).await.1["status"], "completed");
     }
@@ -148,53 +120,29 @@ async fn each_end_has_its_status_event_and_reason() {
         assert_eq!(response["status"], status);
         let event = desk.catcher.all()[0].event();
         assert_eq!(event["type"], format!("response.{status}"));
-        let told = [
-            &response["error"]["code"],
-            &response["incomplete_details"]["reason"],
-        ];
-        assert!(
-            reason.is_empty() || told.contains(&&json!(reason)),
-            "{response}"
-        );
-        let json = texts(&response)
-            .first()
-            .map(|text| serde_json::from_str::<Value>(text).is_ok());
+        let told = [&response["error"]["code"], &response["incomplete_details"]["reason"]];
+        assert!(reason.is_empty() || told.contains(&&json!(reason)), "{response}");
+        let json = texts(&response).first().map(|text| serde_json::from_str::<Value>(text).is_ok());
         assert_eq!(json, (fault == Fault::Incomplete).then_some(false));
     }
 }
 
 fn types(response: &Value) -> Vec<&str> {
     let items = response["output"].as_array().unwrap();
-    items
-        .iter()
-        .map(|item| item["type"].as_str().unwrap())
-        .collect()
+    items.iter().map(|item| item["type"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]
 async fn answers_go_wrong_in_their_output() {
-    let ask = async |fault| {
-        Desk::with(&[fault])
-            .await
-            .answer(request_json("T-1", classification()))
-            .await
-    };
+    let ask = async |fault| Desk::with(&[fault]).await.answer(request_json("T-1", classification())).await;
     let refusal = ask(Fault::Refusal).await;
     assert_eq!(refusal["output"][1]["content"][0]["type"], "refusal");
     assert_eq!(types(&ask(Fault::NoMessage).await), ["reasoning"]);
-    assert_eq!(
-        types(&ask(Fault::UnansweredTool).await),
-        ["reasoning", "function_call"]
-    );
+    assert_eq!(types(&ask(Fault::UnansweredTool).await), ["reasoning", "function_call"]);
     let failed = ask(Fault::FailedTool).await;
     assert_eq!(failed["output"][1]["status"], "failed");
     assert_eq!(types(&failed)[2], "message");
-    for fault in [
-        Fault::Refusal,
-        Fault::NoMessage,
-        Fault::UnansweredTool,
-        Fault::FailedTool,
-    ] {
+    for fault in [Fault::Refusal, Fault::NoMessage, Fault::UnansweredTool, Fault::FailedTool] {
         assert_eq!(ask(fault).await["status"], "completed");
     }
 }
@@ -215,9 +163,7 @@ async fn json_goes_wrong_in_its_text() {
     let ask = async |fault| {
         let desk = Desk::with(&[fault]).await;
         let texts = texts(&desk.answer(request_json("T-1", classification())).await);
-        let parsed = texts
-            .iter()
-            .map(|text| serde_json::from_str::<Value>(text).ok());
+        let parsed = texts.iter().map(|text| serde_json::from_str::<Value>(text).ok());
         parsed.collect::<Vec<_>>()
     };
     let several = ask(Fault::SeveralMessages).await;

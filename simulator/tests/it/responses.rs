@@ -27,16 +27,8 @@ async fn a_response_in_foreground_is_answered_in_place_without_a_webhook() {
     let (status, response) = desk.post("/responses", asked.clone()).await;
     assert_eq!((status, &response["status"]), (200, &json!("completed")));
     let id = response["id"].as_str().unwrap();
-    assert_eq!(
-        desk.get(&format!("/responses/{id}")).await,
-        (200, response.clone())
-    );
-    assert_eq!(
-        desk.post(&format!("/responses/{id}/cancel"), json!({}))
-            .await
-            .0,
-        400
-    );
+    assert_eq!(desk.get(&format!("/responses/{id}")).await, (200, response.clone()));
+    assert_eq!(desk.post(&format!("/responses/{id}/cancel"), json!({})).await.0, 400);
     asked["store"] = json!(false);
     let (_, response) = desk.post("/responses", asked).await;
     let id = response["id"].as_str().unwrap();
@@ -48,11 +40,7 @@ async fn a_response_in_foreground_is_answered_in_place_without_a_webhook() {
 #[tokio::test]
 async fn the_same_seed_and_requests_give_the_same_ids_and_answers_in_any_order() {
     let mut runs = Vec::new();
-    for (seed, order) in [
-        (1, ["A", "B", "B"]),
-        (1, ["B", "B", "A"]),
-        (2, ["A", "B", "B"]),
-    ] {
+    for (seed, order) in [(1, ["A", "B", "B"]), (1, ["B", "B", "A"]), (2, ["A", "B", "B"])] {
         let desk = Desk::new(Settings { seed, ..quick() }, &[]).await;
         let mut answers = Vec::new();
         for ticket in order {
@@ -64,9 +52,7 @@ async fn the_same_seed_and_requests_give_the_same_ids_and_answers_in_any_order()
     }
     assert_eq!(runs[0], runs[1]);
     assert_ne!(runs[0], runs[2]);
-    let [first, second, third] = &runs[0][..] else {
-        panic!()
-    };
+    let [first, second, third] = &runs[0][..] else { panic!() };
     assert!(first.0 != second.0 && second.0 != third.0);
 }
 
@@ -128,29 +114,14 @@ async fn a_classification_follows_the_words_of_the_ticket() {
     asked["input"] = json!("<ticket>customer: I was charged twice. I want a refund!</ticket>");
     let response = desk.answer(asked).await;
     let value: Value = serde_json::from_str(&texts(&response)[0]).unwrap();
-    assert_eq!(
-        (&value["intent"], &value["priority"]),
-        (&json!("refund"), &json!("high"))
-    );
+    assert_eq!((&value["intent"], &value["priority"]), (&json!("refund"), &json!("high")));
     assert!(value["confidence"].as_f64().unwrap() >= 0.82);
-    assert!(
-        value["topics"]
-            .as_array()
-            .unwrap()
-            .contains(&json!("billing_dispute"))
-    );
+    assert!(value["topics"].as_array().unwrap().contains(&json!("billing_dispute")));
 }
 
 #[tokio::test]
 async fn cancelling_is_told_by_webhook_and_may_be_repeated() {
-    let desk = Desk::new(
-        Settings {
-            work_ms: (60_000, 60_000),
-            ..quick()
-        },
-        &[],
-    )
-    .await;
+    let desk = Desk::new(Settings { work_ms: (60_000, 60_000), ..quick() }, &[]).await;
     let (_, made) = desk.post("/responses", request("T-1")).await;
     let path = format!("/responses/{}/cancel", made["id"].as_str().unwrap());
     for _ in 0..2 {
@@ -181,28 +152,16 @@ async fn what_is_unknown_is_404_in_openais_shape() {
         "/nowhere",
     ] {
         let (status, body) = desk.get(path).await;
-        assert_eq!(
-            (status, &body["error"]["type"]),
-            (404, &json!("invalid_request_error")),
-            "{path}"
-        );
+        assert_eq!((status, &body["error"]["type"]), (404, &json!("invalid_request_error")), "{path}");
         assert!(body["error"]["message"].is_string());
         assert!(body["error"].as_object().unwrap().contains_key("code"));
     }
-    assert_eq!(
-        desk.post("/responses/resp_no/cancel", json!({})).await.0,
-        404
-    );
+    assert_eq!(desk.post("/responses/resp_no/cancel", json!({})).await.0, 404);
     let id = desk.ask(request("T-1")).await;
     assert_eq!(desk.delete(&format!("/responses/{id}")).await.0, 200);
     assert_eq!(desk.get(&format!("/responses/{id}")).await.0, 404);
     let answer = desk.raw("/responses/resp_no").await.unwrap();
-    assert!(
-        answer.headers()["x-request-id"]
-            .to_str()
-            .unwrap()
-            .starts_with("req_")
-    );
+    assert!(answer.headers()["x-request-id"].to_str().unwrap().starts_with("req_"));
 }
 
 #[tokio::test]
@@ -217,19 +176,13 @@ async fn nonsense_is_400_in_openais_shape() {
         json!({"model": "m", "input": "x", "previous_response_id": "resp_no"}),
     ] {
         let (status, body) = desk.post("/responses", body).await;
-        assert_eq!(
-            (status, &body["error"]["type"]),
-            (400, &json!("invalid_request_error"))
-        );
+        assert_eq!((status, &body["error"]["type"]), (400, &json!("invalid_request_error")));
     }
 }
 
 #[tokio::test]
 async fn access_changes_while_it_runs() {
-    let settings = Settings {
-        api_key: Some("sk-right".into()),
-        ..quick()
-    };
+    let settings = Settings { api_key: Some("sk-right".into()), ..quick() };
     let desk = Desk::new(settings, &[]).await;
     assert_eq!(desk.get("/models").await.0, 401);
     let desk = Desk::new(quick(), &[]).await;
@@ -263,9 +216,6 @@ async fn a_made_response_is_there_without_having_been_asked_for() {
     let desk = Desk::new(quick(), &[]).await;
     let (status, response) = desk.get("/responses/resp_made_summary_T-1001").await;
     assert_eq!((status, &response["status"]), (200, &json!("completed")));
-    assert_eq!(
-        response["metadata"],
-        json!({"ticket_id": "T-1001", "workflow": "summary"})
-    );
+    assert_eq!(response["metadata"], json!({"ticket_id": "T-1001", "workflow": "summary"}));
     assert!(texts(&response)[0].contains("T-1001"));
 }
