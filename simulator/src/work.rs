@@ -43,7 +43,7 @@ pub(crate) enum View {
 }
 
 /// Makes a response of a checked request, and starts the work if it is to be done in background.
-pub(crate) fn begin(state: &Arc<State>, request: Value, bytes: &[u8], input_items: Bytes) -> Arc<Response> {
+pub(crate) fn begin(state: &Arc<State>, request: &Arc<Value>, bytes: &[u8], input_items: Bytes) -> Arc<Response> {
     let background = request["background"].as_bool().unwrap_or(false);
     let origin = state.origin(bytes);
     let response = state.responses.put(2 * bytes.len(), |turn| {
