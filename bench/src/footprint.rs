@@ -29,18 +29,10 @@ pub fn ready_metric(store: &str) -> String {
 }
 
 /// Measures one stack; `simulator` is charged beside it.
-pub fn measure(
-    desk: &mut dyn Desk,
-    simulator: Component,
-    options: &Options,
-    results: &mut Results,
-) -> Result<()> {
+pub fn measure(desk: &mut dyn Desk, simulator: Component, options: &Options, results: &mut Results) -> Result<()> {
     let (system, count) = (desk.system(), RATE * options.seconds);
     let wanted = count + RATE * WARM_UP.as_secs();
-    ensure!(
-        options.tickets >= wanted,
-        "footprint needs --tickets {wanted} or more"
-    );
+    ensure!(options.tickets >= wanted, "footprint needs --tickets {wanted} or more");
     for (store, ready) in desk.start_up_times()? {
         results.add(ready_metric(store), "ms", system, ready);
     }
@@ -93,9 +85,7 @@ fn watch(desk: &dyn Desk, work: impl FnOnce() -> Result<()>) -> Result<Vec<(&'st
         });
         let worked = work();
         over.store(true, Ordering::Relaxed);
-        let peak = watching
-            .join()
-            .unwrap_or_else(|_| anyhow::bail!("the watch panicked"));
+        let peak = watching.join().unwrap_or_else(|_| anyhow::bail!("the watch panicked"));
         worked.and(peak)
     })
 }

@@ -68,24 +68,13 @@ pub struct Results {
 
 impl Results {
     /// Adds a round's value.
-    pub fn add(
-        &mut self,
-        metric: impl Into<String>,
-        unit: &'static str,
-        system: System,
-        value: f64,
-    ) {
+    pub fn add(&mut self, metric: impl Into<String>, unit: &'static str, system: System, value: f64) {
         let metric = metric.into();
         eprintln!("{system:>12}  {metric}: {value:.2} {unit}");
         let found = self.rows.iter().position(|row| row.metric == metric);
         let index = found.unwrap_or_else(|| {
             let (values, median) = Default::default();
-            self.rows.push(Row {
-                metric,
-                unit,
-                values,
-                median,
-            });
+            self.rows.push(Row { metric, unit, values, median });
             self.rows.len() - 1
         });
         let row = &mut self.rows[index];
@@ -99,10 +88,7 @@ impl Results {
     /// The median of a metric, when it was measured.
     pub fn median(&self, metric: &str, system: System) -> Option<f64> {
         let row = self.rows.iter().find(|row| row.metric == metric)?;
-        row.median
-            .get(&system)
-            .copied()
-            .filter(|value| value.is_finite())
+        row.median.get(&system).copied().filter(|value| value.is_finite())
     }
 
     /// Writes everything as JSON.
