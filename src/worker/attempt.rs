@@ -69,11 +69,12 @@ impl Worker {
     async fn steps(&self, job: &ClaimedJob, placement: &mut Option<Placement>) -> Result<Settlement, Halt> {
         self.after(Step::Claimed)?;
         let resource = self.retrieve(job).await?;
-        let placed = self.place(job, &resource, placement.take()).await?;
+        let placed = self.place(job, &resource, placement.clone()).await?;
+        // Known from here on, also to an attempt that fails: the job then says which ticket waits for it.
+        placement.clone_from(&placed.placement);
         self.after(Step::Placed)?;
         let decision = self.decide(&resource, &placed)?;
         self.after(Step::Decided)?;
-        *placement = placed.placement;
         let place = placement.as_ref();
         match decision {
             Decision::Ignore(reason) => Ok(Settlement::Ignored { reason }),
