@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::effects::Applied;
 use super::{NewReview, Store, StoreError, alerts, effects, ledger, reviews};
+use crate::domain::effect::Effect;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::job::{self, Outcome};
 use crate::domain::submission::Placement;
@@ -43,6 +44,8 @@ pub struct ClaimedJob {
     pub resource_id: String,
     /// What an earlier attempt has fetched already.
     pub kept: Option<String>,
+    /// What an earlier attempt has written down and may have put on the ticket.
+    pub unfinished: Vec<Effect>,
     /// Where it belongs, when we started it and know its id.
     pub placement: Option<Placement>,
     /// When OpenAI may forget the result, in ms.
@@ -288,6 +291,9 @@ fn take_due(connection: &Connection, claim: &Claim) -> Result<Vec<ClaimedJob>, S
         .collect::<Result<Vec<_>, _>>()?;
     for job in &mut jobs {
         job.kept = effects::kept(connection, &job.project, &job.resource_id)?;
+        if job.kept.is_some() {
+            job.unfinished = effects::unfinished(connection, &job.project, &job.resource_id)?;
+        }
         job.placement = ledger::placement_of(connection, &job.project, &job.resource_id)?;
     }
     // RETURNING gives no order.
@@ -306,6 +312,7 @@ fn claimed(row: &Row<'_>) -> rusqlite::Result<ClaimedJob> {
         forget_at_ms: row.get(6)?,
         queued_at_ms: row.get(7)?,
         kept: None,
+        unfinished: Vec::new(),
         placement: None,
     })
 }

@@ -1,7 +1,8 @@
 //! One attempt at one job, as named steps.
 
 use super::Worker;
-use crate::domain::decision::Decision;
+use crate::domain::decision::{Decision, Hold};
+use crate::domain::effect::Effect;
 use crate::domain::failure::Failure;
 use crate::domain::submission::Placement;
 use crate::store::{ClaimedJob, Settlement};
@@ -76,7 +77,7 @@ impl Worker {
         let decision = self.decide(&resource, &placed)?;
         self.after(Step::Decided)?;
         let place = placement.as_ref();
-        match decision {
+        match keep_to_plan(decision, &job.unfinished) {
             Decision::Ignore(reason) => Ok(Settlement::Ignored { reason }),
             Decision::Apply(effects) => self.apply(job, place, effects).await,
             Decision::Hold(hold) => self.hold(job, place, hold).await,
@@ -89,5 +90,17 @@ impl Worker {
             Some(stop) if stop(step) => Err(Halt::Stopped),
             _ => Ok(()),
         }
+    }
+}
+
+/// What an earlier attempt has written down is carried out, whatever has
+/// changed since: it may be on the ticket already, and would have no receipt.
+fn keep_to_plan(decision: Decision, unfinished: &[Effect]) -> Decision {
+    match decision {
+        _ if unfinished.is_empty() => decision,
+        Decision::Hold(hold) if unfinished.iter().all(|effect| matches!(effect, Effect::Draft { .. })) => {
+            Decision::Hold(Hold { meanwhile: unfinished.to_vec(), ..hold })
+        }
+        _ => Decision::Apply(unfinished.to_vec()),
     }
 }
