@@ -258,12 +258,20 @@ fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError
             "UPDATE jobs SET state = 'failed_final', since = ?2, claimable_at = NULL, worker = NULL,
                              error_cause = 'lease_lost', error_detail = ?4
              WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2
-               AND state = 'processing' AND attempts >= ?3",
+               AND state = 'processing' AND attempts >= ?3
+             RETURNING resource_id",
         )?
-        .execute((&claim.project, claim.now_ms, claim.max_attempts, &detail))?;
-    if lost > 0 {
+        .query_map((&claim.project, claim.now_ms, claim.max_attempts, &detail), |row| row.get(0))?
+        .collect::<Result<Vec<String>, _>>()?;
+    for resource_id in &lost {
+        let placement = ledger::placement_of(connection, &claim.project, resource_id)?;
+        if let Some(submission_id) = placement.and_then(|placement| placement.submission_id) {
+            ledger::end(connection, &submission_id, claim.now_ms)?;
+        }
+    }
+    if !lost.is_empty() {
         alerts::raise(connection, Cause::LeaseLost.code(), &claim.project, &detail, claim.now_ms)?;
-        count(connection, "failed_final", lost)?;
+        count(connection, "failed_final", lost.len())?;
     }
     Ok(())
 }
