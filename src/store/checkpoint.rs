@@ -1,7 +1,15 @@
 //! Moves the write-ahead log into the database file, away from the thread that
 //! acknowledges deliveries: a checkpoint there is a pause that every sender feels.
+//!
+//! A passive checkpoint disturbs nobody, but under steady load it never catches
+//! up with the end of the log, and the log starts again from its beginning only
+//! once all of it has been moved. So when the log is long, this thread moves
+//! nearly all of it and the writer moves the short rest between two groups. The
+//! log file is then written over, never cut: growing a file costs an fsync far
+//! more than writing into one (see docs/decisions).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
@@ -10,50 +18,95 @@ use rusqlite::Connection;
 
 use super::{Shared, StoreError};
 
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Below this the log is left alone.
-const PASSIVE_OVER_BYTES: u64 = 4 * 1024 * 1024;
+/// Pages that wait in the log before they are moved.
+const MOVE_OVER_PAGES: i64 = 1000;
 
-/// Above this the writer is made to wait for a moment so that the log can start
-/// again from its beginning; otherwise it would grow for as long as load lasts.
-const RESTART_OVER_BYTES: u64 = 64 * 1024 * 1024;
+/// Length of the log, in pages, from which the writer is asked to finish.
+const FINISH_OVER_PAGES: i64 = 4000;
+
+/// Pages that may be left for the writer: a pause of a few milliseconds.
+const SHORT_REST_PAGES: i64 = 500;
+
+/// Passes over a log that grows meanwhile, each shorter than the one before.
+const PASSES: usize = 4;
+
+/// Asks the writer to move the rest of the log.
+#[derive(Clone, Default)]
+pub(super) struct Finish(Arc<AtomicBool>);
+
+impl Finish {
+    /// Between two groups: does what was asked for, if anything was.
+    pub(super) fn if_asked(&self, connection: &Connection) {
+        if self.0.swap(false, Ordering::Relaxed) {
+            // When it cannot be finished now, it is asked for again.
+            let _ = checkpoint(connection, "PASSIVE");
+        }
+    }
+
+    fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Starts the thread. It ends when the store is dropped.
-pub(super) fn start(path: &Path, shared: &Arc<Shared>) -> Result<(), StoreError> {
+pub(super) fn start(path: &Path, shared: &Arc<Shared>, finish: Finish) -> Result<(), StoreError> {
     let connection = super::connect(path)?;
-    let log = PathBuf::from(format!("{}-wal", path.display()));
     let shared = Arc::downgrade(shared);
     thread::Builder::new()
         .name("store-checkpoint".to_owned())
-        .spawn(move || keep_short(&connection, &log, &shared))
+        .spawn(move || keep_short(&connection, &shared, &finish))
         .map(drop)
         .map_err(|error| StoreError::Open(format!("cannot start a thread: {error}")))
 }
 
-fn keep_short(connection: &Connection, log: &Path, shared: &Weak<Shared>) {
+fn keep_short(connection: &Connection, shared: &Weak<Shared>, finish: &Finish) {
     while shared.strong_count() > 0 {
         thread::sleep(LOOK_EVERY);
-        let size = std::fs::metadata(log).map_or(0, |meta| meta.len());
-        if size < PASSIVE_OVER_BYTES {
-            continue;
-        }
-        run(connection, "PASSIVE");
-        if size > RESTART_OVER_BYTES {
-            // Short, because the passive pass has just moved nearly all of it.
-            run(connection, "TRUNCATE");
+        match look(connection, finish) {
+            Ok(()) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the log could not be moved into the database; it will be tried again")
+            }
         }
     }
 }
 
-fn run(connection: &Connection, mode: &str) {
-    // A busy database is normal here; the next look tries again.
-    let moved: Result<(i64, i64, i64), _> =
-        connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        });
-    match moved {
-        Ok((busy, pages, done)) => tracing::debug!(mode, busy, pages, done, "checkpoint"),
-        Err(error) => tracing::warn!(mode, %error, "checkpoint failed; it will be tried again"),
+fn look(connection: &Connection, finish: &Finish) -> Result<(), StoreError> {
+    let mut log = checkpoint(connection, "NOOP")?;
+    if log.waiting() < MOVE_OVER_PAGES {
+        return Ok(());
     }
+    for _ in 0..PASSES {
+        log = checkpoint(connection, "PASSIVE")?;
+        log = Log { pages: checkpoint(connection, "NOOP")?.pages, ..log };
+        if log.waiting() < SHORT_REST_PAGES {
+            break;
+        }
+    }
+    if log.pages > FINISH_OVER_PAGES {
+        finish.ask();
+    }
+    Ok(())
+}
+
+/// The state of the log.
+#[derive(Clone, Copy)]
+struct Log {
+    /// Pages in it.
+    pages: i64,
+    /// Pages of those that have been moved.
+    moved: i64,
+}
+
+impl Log {
+    fn waiting(self) -> i64 {
+        self.pages - self.moved
+    }
+}
+
+fn checkpoint(connection: &Connection, mode: &str) -> Result<Log, StoreError> {
+    let sql = format!("PRAGMA wal_checkpoint({mode})");
+    Ok(connection.query_row(&sql, [], |row| Ok(Log { pages: row.get(1)?, moved: row.get(2)? }))?)
 }

@@ -111,7 +111,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn ticket(&self, id: String) -> Result<Option<DeskTicket>, StoreError> {
-        self.read(move |connection| ticket(connection, &id)).await
+        self.look_up(move |connection| ticket(connection, &id)).await
     }
 
     /// Tickets, newest first.
@@ -251,7 +251,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn find_written(&self, reference: String) -> Result<Option<String>, StoreError> {
-        self.read(move |connection| find(connection, &reference)).await
+        self.look_up(move |connection| find(connection, &reference)).await
     }
 }
 

@@ -60,8 +60,12 @@ impl Store {
     /// Keeps what was fetched. A second copy of the same resource is ignored:
     /// only ended resources are kept, and those do not change.
     ///
+    /// This does not wait for the disk. Whatever the caller writes next is
+    /// committed with it or after it, so nothing is ever done with a result
+    /// that is not kept.
+    ///
     /// # Errors
-    /// When the transaction could not be committed.
+    /// When the store has been closed.
     pub async fn keep_result(
         &self,
         project: String,
@@ -69,16 +73,17 @@ impl Store {
         raw: String,
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            connection
-                .prepare_cached(
-                    "INSERT INTO results (project, resource_id, raw, fetched_at) VALUES (?1, ?2, ?3, ?4)
-                     ON CONFLICT (resource_id, project) DO NOTHING",
-                )?
-                .execute((&project, &resource_id, &raw, now_ms))?;
-            Ok(())
-        })
-        .await
+        self.writer
+            .post(move |connection| {
+                connection
+                    .prepare_cached(
+                        "INSERT INTO results (project, resource_id, raw, fetched_at) VALUES (?1, ?2, ?3, ?4)
+                         ON CONFLICT (resource_id, project) DO NOTHING",
+                    )?
+                    .execute((&project, &resource_id, &raw, now_ms))?;
+                Ok(())
+            })
+            .await
     }
 
     /// Writes intents down before anything is changed, and says of each
@@ -155,11 +160,7 @@ pub(super) fn kept(connection: &Connection, project: &str, resource_id: &str) ->
 }
 
 /// What an earlier attempt has written down and not settled.
-pub(super) fn unfinished(
-    connection: &Connection,
-    project: &str,
-    resource_id: &str,
-) -> Result<Vec<Effect>, StoreError> {
+pub(super) fn unfinished(connection: &Connection, project: &str, resource_id: &str) -> Result<Vec<Effect>, StoreError> {
     let mut list = connection.prepare_cached(
         "SELECT payload FROM effects
          WHERE project = ?1 AND resource_id = ?2 AND state = 'applying' AND payload IS NOT NULL ORDER BY id",

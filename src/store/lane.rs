@@ -14,6 +14,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
+use super::checkpoint::Finish;
 
 /// How many units share a transaction at most. Beyond a few hundred rows the
 /// fsync is amortised and a larger group only makes the first one wait longer.
@@ -55,6 +56,25 @@ where
     }
 }
 
+struct Posted<F> {
+    work: F,
+}
+
+impl<F> Unit for Posted<F>
+where
+    F: FnMut(&Connection) -> Result<(), StoreError> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        (self.work)(connection)
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        if let Err(error) = committed {
+            tracing::warn!(%error, "a write that nobody waits for failed");
+        }
+    }
+}
+
 /// A way to hand work to the threads behind it.
 #[derive(Clone)]
 pub(super) struct Lane {
@@ -63,9 +83,13 @@ pub(super) struct Lane {
 
 impl Lane {
     /// Starts the writer thread. `depth` units may wait before callers do.
-    pub(super) fn writer(connection: Connection, depth: usize) -> Result<(Lane, thread::JoinHandle<()>), StoreError> {
+    pub(super) fn writer(
+        connection: Connection,
+        depth: usize,
+        finish: Finish,
+    ) -> Result<(Lane, thread::JoinHandle<()>), StoreError> {
         let (queue, waiting) = mpsc::channel(depth);
-        let thread = spawn("store-writer", move || write_in_groups(&connection, waiting))?;
+        let thread = spawn("store-writer", move || write_in_groups(&connection, waiting, &finish))?;
         Ok((Lane { queue }, thread))
     }
 
@@ -92,6 +116,16 @@ impl Lane {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Hands `work` over and does not wait for it: whatever is handed over later
+    /// by the same caller is committed later, or together with it.
+    pub(super) async fn post<F>(&self, work: F) -> Result<(), StoreError>
+    where
+        F: FnMut(&Connection) -> Result<(), StoreError> + Send + 'static,
+    {
+        let call = Box::new(Posted { work });
+        self.queue.send(call).await.map_err(|_| StoreError::Closed)
+    }
+
     /// As [`Lane::run`], but refuses at once when the queue is full.
     pub(super) async fn run_if_room<T, F>(&self, work: F) -> Result<T, StoreError>
     where
@@ -115,7 +149,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<thread::Joi
         .map_err(|error| StoreError::Open(format!("cannot start a thread: {error}")))
 }
 
-fn write_in_groups(connection: &Connection, mut waiting: mpsc::Receiver<Box<dyn Unit>>) {
+fn write_in_groups(connection: &Connection, mut waiting: mpsc::Receiver<Box<dyn Unit>>, finish: &Finish) {
     let mut group = Vec::with_capacity(MAX_GROUP);
     while let Some(first) = waiting.blocking_recv() {
         group.push(first);
@@ -126,6 +160,7 @@ fn write_in_groups(connection: &Connection, mut waiting: mpsc::Receiver<Box<dyn 
             }
         }
         commit_group(connection, &mut group);
+        finish.if_asked(connection);
     }
 }
 

@@ -122,7 +122,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn submission(&self, id: String) -> Result<Option<Submission>, StoreError> {
-        self.read(move |connection| one(connection, "SELECT * FROM submissions WHERE id = ?1", &id)).await
+        self.look_up(move |connection| one(connection, "SELECT * FROM submissions WHERE id = ?1", &id)).await
     }
 }
 

@@ -28,7 +28,7 @@ mod tokens;
 mod why;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Notify;
@@ -128,6 +128,8 @@ struct Shared {
     /// only saves waiting for it.
     work: Notify,
     path: PathBuf,
+    /// Connections for look-ups in place.
+    at_hand: Mutex<Vec<Connection>>,
 }
 
 impl Store {
@@ -147,11 +149,13 @@ impl Store {
         } else {
             migrate::check(&connection)?;
         }
+        let at_hand = (0..READERS).map(|_| connect_to_read(path)).collect::<Result<Vec<_>, _>>()?;
         let readers = (0..READERS).map(|_| connect_to_read(path)).collect::<Result<Vec<_>, _>>()?;
-        let (writer, _thread) = lane::Lane::writer(connection, WRITER_DEPTH)?;
+        let finish = checkpoint::Finish::default();
+        let (writer, _thread) = lane::Lane::writer(connection, WRITER_DEPTH, finish.clone())?;
         let readers = lane::Lane::readers(readers, READER_DEPTH)?;
-        let shared = Arc::new(Shared { work: Notify::new(), path: path.to_owned() });
-        checkpoint::start(path, &shared)?;
+        let shared = Arc::new(Shared { work: Notify::new(), path: path.to_owned(), at_hand: Mutex::new(at_hand) });
+        checkpoint::start(path, &shared, finish)?;
         Ok(Store { writer, readers, shared })
     }
 
@@ -194,6 +198,25 @@ impl Store {
         T: Send + 'static,
     {
         self.writer.run(work).await
+    }
+
+    /// Looks up by key, in place: a few microseconds from the page cache, which
+    /// is less than a change of threads costs. Lists and counts go to [`Store::read`].
+    async fn look_up<T, F>(&self, mut work: F) -> Result<T, StoreError>
+    where
+        F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let free = self.shared.at_hand.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let Some(connection) = free else { return self.read(work).await };
+        let found = connection
+            .prepare_cached("BEGIN")
+            .and_then(|mut begin| begin.execute([]))
+            .map_err(StoreError::from)
+            .and_then(|_| work(&connection));
+        let _ = connection.prepare_cached("ROLLBACK").and_then(|mut end| end.execute([]));
+        self.shared.at_hand.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        found
     }
 
     async fn read<T, F>(&self, work: F) -> Result<T, StoreError>

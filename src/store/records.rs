@@ -206,7 +206,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn delivery(&self, id: String) -> Result<Option<Delivery>, StoreError> {
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             let sql = format!(
                 "SELECT {DELIVERY_COLUMNS} FROM {DELIVERY_FROM} WHERE d.delivery_id = ?1 ORDER BY d.seq LIMIT 1"
             );
@@ -236,7 +236,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn job(&self, id: i64) -> Result<Option<Job>, StoreError> {
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             Ok(connection.prepare_cached("SELECT * FROM jobs WHERE id = ?1")?.query_row([id], job).optional()?)
         })
         .await

@@ -103,7 +103,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn token(&self, secret: &str) -> Result<Option<Token>, StoreError> {
         let hash = hash(secret);
-        self.read(move |connection| look_up(connection, &hash)).await
+        self.look_up(move |connection| look_up(connection, &hash)).await
     }
 }
 

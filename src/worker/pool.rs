@@ -1,9 +1,11 @@
 //! Claims jobs and keeps as many at work as may be.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -85,15 +87,10 @@ impl Pool {
 
     async fn work(self: Arc<Pool>, job: ClaimedJob) {
         let id = job.id();
-        // On a task of its own, so that a panic ends this job and not the pool:
-        // its lease runs out, and on the last attempt it goes to a person.
-        let worker = Arc::clone(&self.worker);
-        if let Err(error) = tokio::spawn(async move { worker.attempt(job).await }).await {
-            tracing::error!(
-                job = id,
-                panicked = error.is_panic(),
-                "an attempt broke off; it will be made again after the lease"
-            );
+        // A panic ends this job and not the pool: its lease runs out, and on the
+        // last attempt it goes to a person.
+        if AssertUnwindSafe(self.worker.attempt(job)).catch_unwind().await.is_err() {
+            tracing::error!(job = id, "an attempt panicked; it will be made again after the lease");
         }
         let left = {
             let mut running = self.running();
