@@ -57,7 +57,7 @@ fn label(row: &Row) -> String {
 
 fn ratio(row: &Row) -> String {
     match (row.median.get(&System::Frontdesk), row.median.get(&System::Article)) {
-        (Some(own), Some(peer)) if *peer != 0.0 => number(own / peer),
+        (Some(own), Some(peer)) if (own / peer).is_finite() => number(own / peer),
         _ => String::new(),
     }
 }

@@ -136,7 +136,8 @@ impl RetryPolicy {
         let half = full / 2;
         #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "waits are far below 2^52 ms")]
         let spread = (half as f64 * jitter.clamp(0.0, 1.0)) as i64;
-        full - half + spread
+        // A share of a very large wait rounds up past it.
+        full - half + spread.min(half)
     }
 
     /// What becomes of a job whose attempt number `attempt` failed at `now_ms`.
@@ -148,11 +149,11 @@ impl RetryPolicy {
                 let wait = self.delay_ms(attempt, jitter).max(retry_after_ms.unwrap_or(0));
                 if cause.pauses() {
                     // OpenAI refuses us, not this job: nothing is given up.
-                    AfterFailure::Retry { at_ms: now_ms + wait, counts: false }
+                    AfterFailure::Retry { at_ms: now_ms.saturating_add(wait), counts: false }
                 } else if attempt >= self.attempts {
                     AfterFailure::GiveUp
                 } else {
-                    AfterFailure::Retry { at_ms: now_ms + wait, counts: true }
+                    AfterFailure::Retry { at_ms: now_ms.saturating_add(wait), counts: true }
                 }
             }
         }

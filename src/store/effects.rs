@@ -153,3 +153,17 @@ pub(super) fn kept(connection: &Connection, project: &str, resource_id: &str) ->
         .optional()?
         .flatten())
 }
+
+/// What an earlier attempt has written down and not settled.
+pub(super) fn unfinished(
+    connection: &Connection,
+    project: &str,
+    resource_id: &str,
+) -> Result<Vec<Effect>, StoreError> {
+    let mut list = connection.prepare_cached(
+        "SELECT payload FROM effects
+         WHERE project = ?1 AND resource_id = ?2 AND state = 'applying' AND payload IS NOT NULL ORDER BY id",
+    )?;
+    let payloads = list.query_map((project, resource_id), |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    payloads.iter().map(|payload| super::row::json(payload, "effects", "payload")).collect()
+}

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::effects::Applied;
 use super::{NewReview, Store, StoreError, alerts, effects, ledger, reviews};
+use crate::domain::effect::Effect;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::job::{self, Outcome};
 use crate::domain::submission::Placement;
@@ -43,6 +44,8 @@ pub struct ClaimedJob {
     pub resource_id: String,
     /// What an earlier attempt has fetched already.
     pub kept: Option<String>,
+    /// What an earlier attempt has written down and may have put on the ticket.
+    pub unfinished: Vec<Effect>,
     /// Where it belongs, when we started it and know its id.
     pub placement: Option<Placement>,
     /// When OpenAI may forget the result, in ms.
@@ -255,12 +258,20 @@ fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError
             "UPDATE jobs SET state = 'failed_final', since = ?2, claimable_at = NULL, worker = NULL,
                              error_cause = 'lease_lost', error_detail = ?4
              WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2
-               AND state = 'processing' AND attempts >= ?3",
+               AND state = 'processing' AND attempts >= ?3
+             RETURNING resource_id",
         )?
-        .execute((&claim.project, claim.now_ms, claim.max_attempts, &detail))?;
-    if lost > 0 {
+        .query_map((&claim.project, claim.now_ms, claim.max_attempts, &detail), |row| row.get(0))?
+        .collect::<Result<Vec<String>, _>>()?;
+    for resource_id in &lost {
+        let placement = ledger::placement_of(connection, &claim.project, resource_id)?;
+        if let Some(submission_id) = placement.and_then(|placement| placement.submission_id) {
+            ledger::end(connection, &submission_id, claim.now_ms)?;
+        }
+    }
+    if !lost.is_empty() {
         alerts::raise(connection, Cause::LeaseLost.code(), &claim.project, &detail, claim.now_ms)?;
-        count(connection, "failed_final", lost)?;
+        count(connection, "failed_final", lost.len())?;
     }
     Ok(())
 }
@@ -288,6 +299,9 @@ fn take_due(connection: &Connection, claim: &Claim) -> Result<Vec<ClaimedJob>, S
         .collect::<Result<Vec<_>, _>>()?;
     for job in &mut jobs {
         job.kept = effects::kept(connection, &job.project, &job.resource_id)?;
+        if job.kept.is_some() {
+            job.unfinished = effects::unfinished(connection, &job.project, &job.resource_id)?;
+        }
         job.placement = ledger::placement_of(connection, &job.project, &job.resource_id)?;
     }
     // RETURNING gives no order.
@@ -306,6 +320,7 @@ fn claimed(row: &Row<'_>) -> rusqlite::Result<ClaimedJob> {
         forget_at_ms: row.get(6)?,
         queued_at_ms: row.get(7)?,
         kept: None,
+        unfinished: Vec::new(),
         placement: None,
     })
 }

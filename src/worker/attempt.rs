@@ -1,7 +1,8 @@
 //! One attempt at one job, as named steps.
 
 use super::Worker;
-use crate::domain::decision::Decision;
+use crate::domain::decision::{Decision, Hold};
+use crate::domain::effect::Effect;
 use crate::domain::failure::Failure;
 use crate::domain::submission::Placement;
 use crate::store::{ClaimedJob, Settlement};
@@ -69,13 +70,14 @@ impl Worker {
     async fn steps(&self, job: &ClaimedJob, placement: &mut Option<Placement>) -> Result<Settlement, Halt> {
         self.after(Step::Claimed)?;
         let resource = self.retrieve(job).await?;
-        let placed = self.place(job, &resource, placement.take()).await?;
+        let placed = self.place(job, &resource, placement.clone()).await?;
+        // Known from here on, also to an attempt that fails: the job then says which ticket waits for it.
+        placement.clone_from(&placed.placement);
         self.after(Step::Placed)?;
         let decision = self.decide(&resource, &placed)?;
         self.after(Step::Decided)?;
-        *placement = placed.placement;
         let place = placement.as_ref();
-        match decision {
+        match keep_to_plan(decision, &job.unfinished) {
             Decision::Ignore(reason) => Ok(Settlement::Ignored { reason }),
             Decision::Apply(effects) => self.apply(job, place, effects).await,
             Decision::Hold(hold) => self.hold(job, place, hold).await,
@@ -88,5 +90,17 @@ impl Worker {
             Some(stop) if stop(step) => Err(Halt::Stopped),
             _ => Ok(()),
         }
+    }
+}
+
+/// What an earlier attempt has written down is carried out, whatever has
+/// changed since: it may be on the ticket already, and would have no receipt.
+fn keep_to_plan(decision: Decision, unfinished: &[Effect]) -> Decision {
+    match decision {
+        _ if unfinished.is_empty() => decision,
+        Decision::Hold(hold) if unfinished.iter().all(|effect| matches!(effect, Effect::Draft { .. })) => {
+            Decision::Hold(Hold { meanwhile: unfinished.to_vec(), ..hold })
+        }
+        _ => Decision::Apply(unfinished.to_vec()),
     }
 }

@@ -4,6 +4,7 @@
 //! every other job would meet it too. So claiming pauses, one job probes now
 //! and then, and all go on by themselves when it passes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// How many jobs may be claimed for a project now.
@@ -34,13 +35,16 @@ enum State {
 /// The gate of one project.
 pub(super) struct Gate {
     state: Mutex<State>,
+    /// Whether OpenAI has accepted us in this process yet. A process before it
+    /// may have left an alert open.
+    proven: AtomicBool,
     first_ms: i64,
     max_ms: i64,
 }
 
 impl Gate {
     pub(super) fn new(first_ms: i64, max_ms: i64) -> Gate {
-        Gate { state: Mutex::new(State::Open), first_ms, max_ms }
+        Gate { state: Mutex::new(State::Open), proven: AtomicBool::new(false), first_ms, max_ms }
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -87,15 +91,18 @@ impl Gate {
         });
     }
 
-    /// OpenAI answered us. True when it had refused us before.
+    /// OpenAI answered us. True when it had refused us before, or may have
+    /// refused the process before this one.
     pub(super) fn accept(&self) -> bool {
-        self.with(|state| match state {
+        let first = !self.proven.swap(true, Ordering::SeqCst);
+        let refused = self.with(|state| match state {
             State::Refused { .. } => {
                 *state = State::Open;
                 true
             }
             State::Open | State::Quiet { .. } => false,
-        })
+        });
+        refused || first
     }
 }
 
@@ -117,6 +124,13 @@ mod tests {
         assert!(gate.accept(), "the recovery is news");
         assert!(!gate.accept());
         assert_eq!(gate.allowance(3_002), Allowance::All);
+    }
+
+    #[test]
+    fn the_first_good_answer_of_a_process_is_news_since_the_one_before_may_have_been_refused() {
+        let gate = Gate::new(1_000, 3_000);
+        assert!(gate.accept());
+        assert!(!gate.accept());
     }
 
     #[test]

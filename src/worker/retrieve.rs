@@ -55,8 +55,12 @@ impl Worker {
             Some(Failure::Retryable { cause: Cause::OpenAiRateLimited, retry_after_ms: Some(wait), .. }) => {
                 project.gate.quiet(now_ms + wait)
             }
-            // Any other answer shows that OpenAI accepts the key; no answer shows nothing.
-            Some(failure) if failure.cause() == Cause::OpenAiUnreachable => {}
+            // No answer shows nothing of the key, and neither does one that a proxy may have given.
+            Some(failure)
+                if matches!(
+                    failure.cause(),
+                    Cause::OpenAiUnreachable | Cause::OpenAiServer | Cause::OpenAiUnreadable
+                ) => {}
             _ => {
                 if project.gate.accept() {
                     self.recover(name).await;

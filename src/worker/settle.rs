@@ -94,6 +94,7 @@ impl Worker {
             }
         }
         match self.store.release_paused(project.to_owned(), now_ms).await {
+            Ok(0) => {}
             Ok(released) => tracing::info!(project, released, "waiting jobs go on"),
             // They are due by themselves a little later.
             Err(error) => tracing::warn!(project, %error, "waiting jobs could not be released"),

@@ -1,0 +1,260 @@
+//! A whole desk for one test: a fresh database, a clock that is moved by hand,
+//! a scripted OpenAI. Dropping it fails the test when the work it leaves behind
+//! is not what the rules allow.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use frontdesk::clock::{Clock, HandClock};
+use frontdesk::domain::delivery::{NewDelivery, Receipt};
+use frontdesk::domain::job::RetryPolicy;
+use frontdesk::domain::policy::Policy;
+use frontdesk::domain::secret::Secret;
+use frontdesk::domain::ticket::Author;
+use frontdesk::domain::verify::Verifier;
+use frontdesk::helpdesk::Builtin;
+use frontdesk::openai::client::Client;
+use frontdesk::store::{DeskTicket, Job, NewSubmission, NewTicket, PageRequest, Review, Store};
+use frontdesk::telemetry::Metrics;
+use frontdesk::worker::{MetadataKeys, Settings, Step, Worker};
+use frontdesk::workflows;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use rusqlite::Connection;
+use serde_json::json;
+use sha2::Sha256;
+use tempfile::TempDir;
+
+use super::fake_openai::FakeOpenAi;
+use super::invariants;
+
+/// When every test begins.
+pub const START_MS: i64 = 1_780_000_000_000;
+pub const LEASE_MS: i64 = 30_000;
+pub const RETENTION_MS: i64 = 30 * 86_400_000;
+pub const KEY: &[u8] = b"a signing key of the test desks!";
+pub const ALL: PageRequest = PageRequest { limit: 500, cursor: None };
+
+/// A verified delivery, made the only way there is: by signing and verifying.
+pub fn signed(project: &str, webhook_id: &str, body: &str, now_ms: i64) -> NewDelivery {
+    signed_by(KEY, project, webhook_id, body, now_ms)
+}
+
+pub fn signed_by(key: &[u8], project: &str, webhook_id: &str, body: &str, now_ms: i64) -> NewDelivery {
+    let secret = Secret::parse(&format!("whsec_{}", STANDARD.encode(key))).unwrap();
+    let now_s = now_ms.div_euclid(1000);
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    mac.update(format!("{webhook_id}.{now_s}.{body}").as_bytes());
+    let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
+    let mut headers = HeaderMap::new();
+    headers.insert("webhook-id", webhook_id.parse().unwrap());
+    headers.insert("webhook-timestamp", now_s.to_string().parse().unwrap());
+    headers.insert("webhook-signature", signature.parse().unwrap());
+    let verified =
+        Verifier::new(vec![secret]).verify(&headers, Bytes::from(body.to_owned()), now_s).expect("well signed");
+    NewDelivery::read(project, verified, now_ms, RETENTION_MS)
+}
+
+/// An event as OpenAI words it.
+pub fn event(event_id: &str, kind: &str, resource_id: &str) -> String {
+    json!({"id": event_id, "object": "event", "created_at": START_MS / 1000, "type": kind, "data": {"id": resource_id}})
+        .to_string()
+}
+
+pub struct TestDesk {
+    pub store: Store,
+    pub clock: HandClock,
+    pub openai: FakeOpenAi,
+    pub metrics: Arc<Metrics>,
+    /// Tuned by a test before it asks for a worker.
+    pub settings: Settings,
+    /// One for each project; they are slow to build and cheap to clone.
+    clients: BTreeMap<String, Client>,
+    dir: TempDir,
+    left_over: Option<&'static str>,
+}
+
+impl TestDesk {
+    pub async fn open() -> TestDesk {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("desk.db"), true).unwrap();
+        let openai = FakeOpenAi::start().await;
+        let clients = ["default", "second"].map(|name| (name.to_owned(), openai.client(&format!("sk-{name}"))));
+        TestDesk {
+            store,
+            clock: HandClock::at(START_MS),
+            openai,
+            clients: clients.into(),
+            metrics: Arc::default(),
+            settings: settings(),
+            dir,
+            left_over: None,
+        }
+    }
+
+    /// Uses this API key for the default project from here on.
+    pub fn use_key(&mut self, key: &str) {
+        self.clients.insert("default".to_owned(), self.openai.client(key));
+    }
+
+    /// A worker as a fresh process would build it.
+    pub fn worker(&self) -> Worker {
+        let clock = Clock::Hand(self.clock.clone());
+        Worker::new(
+            self.store.clone(),
+            clock.clone(),
+            self.clients.clone(),
+            Builtin::new(self.store.clone(), clock),
+            Policy::default(),
+            workflows::Settings { queues: BTreeMap::from([("shipping".to_owned(), "logistics".to_owned())]) },
+            self.settings.clone(),
+            Arc::clone(&self.metrics),
+        )
+    }
+
+    /// A worker that stops, as a crash would, at the given occurrence (from 1) of a step.
+    pub fn worker_that_stops(&self, step: Step, occurrence: usize) -> Worker {
+        let seen = std::sync::atomic::AtomicUsize::new(0);
+        self.worker().stop_after(Box::new(move |at| {
+            at == step && seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1 == occurrence
+        }))
+    }
+
+    /// Works until nothing is due, as a fresh process.
+    pub async fn work(&self) -> usize {
+        self.worker().work_until_idle().await.unwrap()
+    }
+
+    /// Works with one worker until every job has ended, moving the clock to the
+    /// next time at which something is due.
+    pub async fn work_to_the_end(&self, worker: &Worker) -> usize {
+        let mut attempts = worker.work_until_idle().await.unwrap();
+        for _ in 0..200 {
+            let Some(next_ms) = self.next_due_ms() else { return attempts };
+            // What is due and was not taken waits for a pause to end.
+            self.clock.advance((next_ms - self.now_ms()).max(1_000));
+            attempts += worker.work_until_idle().await.unwrap();
+        }
+        panic!("jobs go round for ever");
+    }
+
+    fn next_due_ms(&self) -> Option<i64> {
+        self.sql().query_row("SELECT min(claimable_at) FROM jobs", [], |row| row.get(0)).unwrap()
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        Clock::Hand(self.clock.clone()).now_ms()
+    }
+
+    pub async fn deliver(&self, webhook_id: &str, event_id: &str, kind: &str, resource_id: &str) -> Receipt {
+        self.deliver_to("default", webhook_id, &event(event_id, kind, resource_id)).await
+    }
+
+    pub async fn deliver_to(&self, project: &str, webhook_id: &str, body: &str) -> Receipt {
+        self.store.record(signed(project, webhook_id, body, self.now_ms())).await.unwrap()
+    }
+
+    /// The usual webhook about a response: ids follow from the resource's.
+    pub async fn tell(&self, resource_id: &str) -> Receipt {
+        let kind = if resource_id.starts_with("batch_") { "batch.completed" } else { "response.completed" };
+        self.deliver(&format!("wh_{resource_id}"), &format!("evt_{resource_id}"), kind, resource_id).await
+    }
+
+    /// A ticket with one message of a customer.
+    pub async fn ticket(&self, id: &str, words: &str) {
+        let new = NewTicket {
+            id: Some(id.to_owned()),
+            subject: "Parcel".to_owned(),
+            queue: "support".to_owned(),
+            tags: Vec::new(),
+            messages: vec![(Author::Customer, words.to_owned())],
+        };
+        assert!(self.store.create_ticket(new, self.now_ms()).await.unwrap().is_some(), "{id} is taken");
+    }
+
+    pub async fn read_ticket(&self, id: &str) -> DeskTicket {
+        self.store.ticket(id.to_owned()).await.unwrap().expect("the ticket exists")
+    }
+
+    /// Work that we started ourselves: the row before the call.
+    pub async fn begin(&self, id: &str, ticket_id: &str, workflow: &str) {
+        let new = NewSubmission {
+            id: id.to_owned(),
+            project: "default".to_owned(),
+            ticket_id: ticket_id.to_owned(),
+            workflow: workflow.to_owned(),
+            prompt_version: "1".to_owned(),
+            ticket_revision: self.read_ticket(ticket_id).await.revision,
+            actor: "test".to_owned(),
+            created_at_ms: self.now_ms(),
+        };
+        self.store.begin_submission(new).await.unwrap();
+    }
+
+    /// Work that we started ourselves, with OpenAI's answer.
+    pub async fn started(&self, id: &str, ticket_id: &str, workflow: &str, resource_id: &str) {
+        self.begin(id, ticket_id, workflow).await;
+        let (project, now_ms) = ("default".to_owned(), self.now_ms());
+        self.store.submission_started(project, id.to_owned(), resource_id.to_owned(), now_ms).await.unwrap();
+    }
+
+    /// The only job about a resource.
+    pub async fn job(&self, resource_id: &str) -> Job {
+        let mut jobs = self.jobs_of(resource_id).await;
+        assert_eq!(jobs.len(), 1, "jobs about {resource_id}");
+        jobs.remove(0)
+    }
+
+    pub async fn jobs_of(&self, resource_id: &str) -> Vec<Job> {
+        let page = self.store.jobs(None, ALL).await.unwrap();
+        page.items.into_iter().filter(|job| job.resource_id == resource_id).collect()
+    }
+
+    pub async fn reviews_of(&self, resource_id: &str) -> Vec<Review> {
+        let page = self.store.reviews(None, ALL).await.unwrap();
+        page.items.into_iter().filter(|review| review.resource_id == resource_id).collect()
+    }
+
+    /// Kinds of the open alerts of a subject.
+    pub async fn alerts_about(&self, subject: &str) -> Vec<String> {
+        let alerts = self.store.open_alerts().await.unwrap();
+        alerts.into_iter().filter(|alert| alert.subject == subject).map(|alert| alert.kind).collect()
+    }
+
+    /// The database, past the store.
+    pub fn sql(&self) -> Connection {
+        Connection::open(self.dir.path().join("desk.db")).unwrap()
+    }
+
+    /// Declares that jobs may be left that have not ended.
+    pub fn leaves_work(&mut self, why: &'static str) {
+        self.left_over = Some(why);
+    }
+}
+
+impl Drop for TestDesk {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            invariants::hold(&self.sql(), self.left_over);
+        }
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        name: "test".to_owned(),
+        lease_ms: LEASE_MS,
+        heartbeat_ms: 10_000,
+        concurrency: 8,
+        poll_ms: 1_000,
+        drain_ms: 1_000,
+        retry: RetryPolicy { first_ms: 1_000, max_ms: 60_000, attempts: 5 },
+        probe_first_ms: 10_000,
+        probe_max_ms: 40_000,
+        overdue_ms: 900_000,
+        metadata_keys: MetadataKeys { ticket: "ticket_id".to_owned(), workflow: "workflow".to_owned() },
+    }
+}

@@ -1,0 +1,75 @@
+//! What must be true of the database after any history. Each rule is a query
+//! for rows that break it.
+
+use rusqlite::Connection;
+
+const RULES: [(&str, &str); 10] = [
+    (
+        "an effect is still 'applying' though its job is processed",
+        "SELECT e.ref FROM effects e JOIN jobs j ON j.id = e.job_id WHERE e.state = 'applying' AND j.state = 'processed'",
+    ),
+    (
+        "an applied effect is not on the ticket exactly once, in the place its slot names",
+        "SELECT ref FROM effects e WHERE state = 'applied' AND 1 <> (
+           SELECT count(*) FROM (
+             SELECT ref, ticket_id, 'note' AS slot, 'message/' || id AS at FROM messages WHERE ref IS NOT NULL
+             UNION ALL SELECT ref, ticket_id, 'draft', 'draft/' || id FROM drafts
+             UNION ALL SELECT ref, ticket_id, 'route', 'change/' || ref FROM desk_changes) w
+           WHERE w.ref = e.ref AND w.ticket_id = e.ticket_id AND w.slot = e.slot AND w.at = e.external_id)",
+    ),
+    (
+        "something of ours is on a ticket without an effect",
+        "SELECT ref FROM (SELECT ref FROM messages WHERE author = 'frontdesk' UNION ALL SELECT ref FROM drafts
+           UNION ALL SELECT ref FROM desk_changes) WHERE ref IS NULL OR ref NOT IN (SELECT ref FROM effects)",
+    ),
+    (
+        "a note is on a ticket twice",
+        "SELECT ticket_id FROM messages WHERE author = 'frontdesk' GROUP BY ticket_id, body HAVING count(*) > 1",
+    ),
+    (
+        "a draft is on a ticket twice",
+        "SELECT ticket_id FROM drafts GROUP BY ticket_id, body HAVING count(*) > 1",
+    ),
+    (
+        "a held job has not exactly one review",
+        "SELECT key FROM jobs j WHERE outcome = 'held' AND 1 <> (
+           SELECT count(*) FROM reviews r WHERE r.project = j.project AND r.resource_id = j.resource_id)",
+    ),
+    (
+        "a job failed for good, and nobody was told",
+        "SELECT key FROM jobs j WHERE state = 'failed_final' AND outcome IS NULL AND error_cause <> 'resource_cancelled'
+           AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.kind = j.error_cause AND a.subject = j.project)",
+    ),
+    (
+        "an applied job has nothing applied on its resource",
+        "SELECT key FROM jobs j WHERE outcome = 'applied' AND NOT EXISTS (
+           SELECT 1 FROM effects e WHERE e.project = j.project AND e.resource_id = j.resource_id AND e.state = 'applied')",
+    ),
+    (
+        "a job has ended and its submission has not",
+        "SELECT s.id FROM submissions s JOIN jobs j ON j.resource_id = s.resource_id AND j.project = s.project
+          WHERE j.state IN ('processed','failed_final') AND j.outcome IS NOT 'discarded' AND s.state <> 'ended'",
+    ),
+    (
+        "a queued delivery has no job",
+        "SELECT delivery_id FROM deliveries d WHERE job_key IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.key = d.job_key AND j.project = d.project)",
+    ),
+];
+
+/// Asserts all of it. `left_over` says why jobs may be there that have not ended.
+pub fn hold(sql: &Connection, left_over: Option<&str>) {
+    for (rule, query) in RULES {
+        assert_eq!(rows(sql, query), Vec::<String>::new(), "{rule}");
+    }
+    let moving = rows(sql, "SELECT key || ' is ' || state FROM jobs WHERE state NOT IN ('processed','failed_final')");
+    match left_over {
+        None => assert_eq!(moving, Vec::<String>::new(), "jobs are left over"),
+        Some(why) => assert!(!moving.is_empty(), "no job is left over, though: {why}"),
+    }
+}
+
+fn rows(sql: &Connection, query: &str) -> Vec<String> {
+    let mut list = sql.prepare(query).unwrap();
+    list.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}

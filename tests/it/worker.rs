@@ -1,0 +1,7 @@
+//! What the back office makes of each ending, and of an OpenAI that fails.
+
+mod endings;
+mod placing;
+mod privacy;
+mod refused;
+mod retrying;

@@ -1,0 +1,158 @@
+//! Nothing that a customer, a model or a secret says gets into a log line, a
+//! metric, an alert, a refusal or a job's error.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use axum::http::Request;
+use frontdesk::clock::Clock;
+use frontdesk::domain::secret::Secret;
+use frontdesk::domain::verify::Verifier;
+use frontdesk::intake::{FrontDesk, Project, router};
+use frontdesk::store::Store;
+use serde_json::json;
+use tower::ServiceExt as _;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::fake_openai::{Answer, completed, ended, message, to};
+use crate::harness::{RETENTION_MS, TestDesk, event, signed_by};
+
+const CANARIES: [&str; 7] = [
+    "canary-ticket-text",
+    "canary-model-output",
+    "canary-webhook-body",
+    "sk-canary-api-key",
+    "canary-refusal-words",
+    "canary-error-message",
+    "Y2FuYXJ5LXNpZ25pbmcta2V5", // the beginning of the secret, in base64
+];
+const KEY: &[u8] = b"canary-signing-key-of-32-bytes!!";
+
+/// Log lines of the whole process, kept in memory.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Lines;
+
+    fn make_writer(&'a self) -> Lines {
+        self.clone()
+    }
+}
+
+fn assert_silent(of: &str, text: &str) {
+    for canary in CANARIES {
+        assert!(!text.contains(canary), "{of} holds {canary}");
+    }
+}
+
+/// Every ending once, each with words that must not get out.
+async fn play(desk: &TestDesk) {
+    let words = "canary-model-output";
+    let refusal = json!([{"type": "message", "role": "assistant", "status": "completed",
+                          "content": [{"type": "refusal", "refusal": "canary-refusal-words"}]}]);
+    let spaced = "canary-model-output, in words";
+    let tool =
+        json!([{"type": "mcp_call", "name": words, "error": {"type": spaced, "message": words}}, message(words)]);
+    let mut failed = ended("resp_5", "failed", json!([]), &to("T-1", "summary"));
+    failed["error"] = json!({"code": "canary-error-message with spaces", "message": "canary-error-message"});
+    for resource in [
+        completed("resp_1", words, &to("T-1", "summary")),
+        completed("resp_2", words, &to("T-1", "classification")),
+        ended("resp_3", "completed", refusal, &to("T-1", "draft_reply")),
+        ended("resp_4", "completed", tool, &to("T-1", "summary")),
+        failed,
+        completed("resp_6", words, &json!({"note": "canary-model-output"})),
+        ended("resp_7", "canary-model-output of a status", json!([]), &json!({})),
+    ] {
+        desk.openai.put(&resource);
+    }
+    let error = json!({"error": {"message": "canary-error-message", "code": "canary-error-message, a text"}});
+    desk.openai.script("resp_8", [Answer::text(500, &error.to_string()), Answer::text(200, "canary-model-output")]);
+    desk.openai.script("resp_9", [Answer::error(401, "invalid_api_key"), Answer::error(404, "gone")]);
+    for n in 1..=9 {
+        let mut body: serde_json::Value =
+            serde_json::from_str(&event(&format!("evt_{n}"), "response.completed", &format!("resp_{n}"))).unwrap();
+        body["data"]["more"] = json!("canary-webhook-body");
+        let delivery = signed_by(KEY, "default", &format!("wh_{n}"), &body.to_string(), desk.now_ms());
+        desk.store.record(delivery).await.unwrap();
+    }
+    desk.store.record(signed_by(KEY, "default", "wh_x", "canary-webhook-body", desk.now_ms())).await.unwrap();
+}
+
+/// Requests that the front desk refuses, and one that it takes.
+async fn knock(desk: &TestDesk, store: &Store) {
+    let text = format!("whsec_{}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, KEY));
+    assert!(text.contains(CANARIES[6]));
+    let verifier = Verifier::new(vec![Secret::parse(&text).unwrap()]);
+    let project = Project::new(verifier, RETENTION_MS);
+    let clock = Clock::Hand(desk.clock.clone());
+    let front = FrontDesk::new(
+        store.clone(),
+        clock,
+        [("default".to_owned(), project)].into(),
+        "default",
+        std::time::Duration::from_secs(5),
+        Arc::clone(&desk.metrics),
+    );
+    let refusals = front.refusals();
+    for signature in ["v1,canary-webhook-body", "v1,YWJj", "v2,YWJj"] {
+        let request = Request::post("/webhooks/openai")
+            .header("webhook-id", "wh_refused")
+            .header("webhook-timestamp", (desk.now_ms() / 1000).to_string())
+            .header("webhook-signature", signature)
+            .body(Body::from("{\"canary\":\"canary-webhook-body\"}"))
+            .unwrap();
+        let answer = router(Arc::clone(&front)).oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), 400);
+    }
+    refusals.write().await;
+}
+
+#[tokio::test]
+async fn no_word_of_a_customer_a_model_or_a_secret_gets_into_what_operators_read() {
+    let lines = Lines::default();
+    let filter = EnvFilter::new("debug,frontdesk=trace");
+    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines.clone()).with_ansi(false);
+    tracing::subscriber::set_global_default(logging.finish()).expect("the only test that logs");
+    let mut desk = TestDesk::open().await;
+    desk.use_key("sk-canary-api-key");
+    desk.ticket("T-1", "canary-ticket-text").await;
+    play(&desk).await;
+    knock(&desk, &desk.store).await;
+    desk.work_to_the_end(&desk.worker()).await;
+
+    let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(logged.contains("attempt ended") && logged.contains("requests refused"), "lines were captured");
+    assert_silent("the log", &logged);
+    let counts = desk.store.counts().await.unwrap();
+    assert_silent("the metrics", &desk.metrics.render(&counts, desk.now_ms()));
+    for query in [
+        "SELECT kind || subject || detail FROM alerts",
+        "SELECT code || explanation FROM refusals",
+        "SELECT coalesce(error_cause, '') || coalesce(error_detail, '') || coalesce(reason, '') FROM jobs",
+        "SELECT reason || detail || topics FROM reviews",
+        "SELECT coalesce(note, '') || secret_hint FROM deliveries",
+    ] {
+        let sql = desk.sql();
+        let mut list = sql.prepare(query).unwrap();
+        let rows: Vec<String> = list.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert!(!rows.is_empty(), "{query}");
+        assert_silent(query, &rows.join("\n"));
+    }
+    let kept: String = desk.sql().query_row("SELECT group_concat(raw) FROM results", [], |row| row.get(0)).unwrap();
+    assert!(kept.contains("canary-model-output"), "the canaries did come in");
+}
