@@ -92,3 +92,11 @@ fn scripts_can_be_run_and_stop_at_the_first_error() {
         assert!(read(name).contains("set -euo pipefail"), "{name} goes on after an error");
     }
 }
+
+#[test]
+fn no_test_sleeps() {
+    let sleeps = |name: &String| read(name).lines().any(|line| line.contains("sleep("));
+    let wrong: Vec<String> =
+        ["tests/it", "simulator/tests"].into_iter().flat_map(files).filter(|name| sleeps(name)).collect();
+    assert!(wrong.is_empty(), "wait for the thing itself, or move a clock by hand: {wrong:#?}");
+}
