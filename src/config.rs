@@ -30,6 +30,12 @@ fn wrong(text: impl Into<String>) -> ConfigError {
 pub struct Wait(i64);
 
 impl Wait {
+    /// So many milliseconds.
+    #[must_use]
+    pub fn of_ms(ms: i64) -> Wait {
+        Wait(ms)
+    }
+
     /// In milliseconds.
     #[must_use]
     pub fn ms(self) -> i64 {

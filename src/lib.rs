@@ -19,6 +19,8 @@
 //! | [`cli`] | one file a command |
 //! | [`app`] | the one place that builds everything |
 
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
@@ -26,7 +28,10 @@ pub mod helpdesk;
 pub mod http;
 pub mod intake;
 pub mod openai;
+pub mod shapes;
 pub mod store;
+pub mod submit;
 pub mod telemetry;
+pub mod web;
 pub mod worker;
 pub mod workflows;

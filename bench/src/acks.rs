@@ -21,35 +21,18 @@ pub fn rate_metric(connections: usize) -> String {
 }
 
 /// Measures one receiver, on an empty store each time.
-pub fn measure(
-    receiver: &mut dyn Receiver,
-    options: &Options,
-    results: &mut Results,
-) -> Result<()> {
+pub fn measure(receiver: &mut dyn Receiver, options: &Options, results: &mut Results) -> Result<()> {
     let system = receiver.system();
     for connections in CONNECTIONS {
         receiver.reset()?;
         receiver.start_intake()?;
         let source = Arc::new(Deliveries::new(1, options.tickets));
-        let until = Until::Elapsed {
-            warm_up: WARM_UP,
-            counted: options.length(),
-        };
+        let until = Until::Elapsed { warm_up: WARM_UP, counted: options.length() };
         let cost = Cost::start(&receiver.components())?;
         let mut run = load::closed(receiver.address(), &source, connections, until)?;
         let what = format!("an ack at {connections} connections");
-        cost.finish(
-            &receiver.components(),
-            run.acknowledged,
-            &what,
-            system,
-            results,
-        )?;
-        ensure!(
-            run.refused == 0,
-            "{system} refused {} deliveries",
-            run.refused
-        );
+        cost.finish(&receiver.components(), run.acknowledged, &what, system, results)?;
+        ensure!(run.refused == 0, "{system} refused {} deliveries", run.refused);
         results.add(rate_metric(connections), "1/s", system, run.rate);
         for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
             let metric = format!("{} {name}", rate_metric(connections));

@@ -69,14 +69,8 @@ pub enum Measure {
 
 impl Measure {
     /// All, in the order they are run.
-    pub const ALL: [Measure; 6] = [
-        Measure::Limits,
-        Measure::Acks,
-        Measure::Latency,
-        Measure::Drain,
-        Measure::Ticket,
-        Measure::Footprint,
-    ];
+    pub const ALL: [Measure; 6] =
+        [Measure::Limits, Measure::Acks, Measure::Latency, Measure::Drain, Measure::Ticket, Measure::Footprint];
 }
 
 struct Bench {
@@ -119,8 +113,7 @@ impl Bench {
                     let path = options.frontdesk.display();
                     format!("no {path}; build it with: cargo build --release -p frontdesk")
                 })?;
-                let desk =
-                    Frontdesk::new(&binary, &folder.path, options.tickets, simulator.address)?;
+                let desk = Frontdesk::new(&binary, &folder.path, options.tickets, simulator.address)?;
                 desks.push(Box::new(desk));
             }
             if !options.skip_article {
@@ -131,14 +124,7 @@ impl Bench {
         let bare = [Kind::Verify, Kind::Read].map(|kind| Bare::new(kind, folder.path.clone()));
         let mut results = Results::default();
         describe(&mut results, &options, &folder.path);
-        Ok(Bench {
-            options,
-            results,
-            desks,
-            bare: bare.into_iter().collect::<Result<_>>()?,
-            simulator,
-            folder,
-        })
+        Ok(Bench { options, results, desks, bare: bare.into_iter().collect::<Result<_>>()?, simulator, folder })
     }
 
     fn measure(&mut self, measure: Measure, alone: bool) {
@@ -157,22 +143,14 @@ impl Bench {
             Measure::Ticket => self.each_desk(ticket::measure),
             Measure::Footprint => {
                 let simulator = self.simulator.component();
-                self.each_desk(|desk, options, results| {
-                    footprint::measure(desk, simulator, options, results)
-                });
+                self.each_desk(|desk, options, results| footprint::measure(desk, simulator, options, results));
             }
         }
     }
 
-    fn each_receiver(
-        &mut self,
-        measure: impl Fn(&mut dyn Receiver, &Options, &mut Results) -> Result<()>,
-    ) {
+    fn each_receiver(&mut self, measure: impl Fn(&mut dyn Receiver, &Options, &mut Results) -> Result<()>) {
         let bare = self.bare.iter_mut().map(|bare| bare as &mut dyn Receiver);
-        let desks = self
-            .desks
-            .iter_mut()
-            .map(|desk| desk.as_mut() as &mut dyn Receiver);
+        let desks = self.desks.iter_mut().map(|desk| desk.as_mut() as &mut dyn Receiver);
         for receiver in desks.chain(bare) {
             let measured = measure(receiver, &self.options, &mut self.results);
             note(&mut self.results, receiver.system(), measured);
@@ -206,16 +184,10 @@ impl Folder {
         let parent = wanted.map_or_else(std::env::temp_dir, Path::to_owned);
         let path = parent.join(format!("frontdesk-bench-{}", std::process::id()));
         fs::create_dir_all(&path)?;
-        let folder = Folder {
-            path: fs::canonicalize(path)?,
-        };
+        let folder = Folder { path: fs::canonicalize(path)? };
         let kind = filesystem(&folder.path);
         let in_memory = ["tmpfs", "ramfs"].contains(&kind.as_str());
-        ensure!(
-            !in_memory,
-            "{} is in memory; give --data FOLDER on a disk",
-            parent.display()
-        );
+        ensure!(!in_memory, "{} is in memory; give --data FOLDER on a disk", parent.display());
         Ok(folder)
     }
 }
@@ -229,23 +201,14 @@ impl Drop for Folder {
 fn describe(results: &mut Results, options: &Options, folder: &Path) {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = processors
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     results.machine.insert("cores", cores.to_string());
-    results.machine.insert(
-        "processor",
-        model.map_or("unknown", |(_, name)| name).to_owned(),
-    );
+    results.machine.insert("processor", model.map_or("unknown", |(_, name)| name).to_owned());
     results.machine.insert("kernel", output("uname", &["-sr"]));
     results.machine.insert("filesystem", filesystem(folder));
     if !options.skip_article {
-        results
-            .machine
-            .insert("node", output("node", &["--version"]));
-        results
-            .machine
-            .insert("redis", output("redis-server", &["--version"]));
+        results.machine.insert("node", output("node", &["--version"]));
+        results.machine.insert("redis", output("redis-server", &["--version"]));
     }
     results.settings.insert("rounds", options.rounds);
     results.settings.insert("seconds", options.seconds);
@@ -258,8 +221,5 @@ fn filesystem(path: &Path) -> String {
 
 fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
-    output.map_or_else(
-        |_| "unknown".to_owned(),
-        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-    )
+    output.map_or_else(|_| "unknown".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -16,11 +16,7 @@ pub struct Cost {
 impl Cost {
     /// Reads what every process has used so far, this one's load generator included.
     pub fn start(components: &[Component]) -> Result<Self> {
-        let load = Component {
-            name: "load generator",
-            pid: std::process::id(),
-            forks: false,
-        };
+        let load = Component { name: "load generator", pid: std::process::id(), forks: false };
         let mut before = HashMap::new();
         for component in components.iter().chain([&load]) {
             before.insert(component.pid, component.usage()?.cpu);
@@ -54,12 +50,7 @@ impl Cost {
             }
         }
         let generator = spent(&self.load)?;
-        results.add(
-            format!("CPU {what}, load generator's own"),
-            "us",
-            system,
-            generator,
-        );
+        results.add(format!("CPU {what}, load generator's own"), "us", system, generator);
         Ok(())
     }
 }

@@ -47,12 +47,7 @@ impl Deliveries {
     pub fn new(salt: u64, tickets: u64) -> Self {
         #[allow(clippy::expect_used, reason = "HMAC takes a key of any length")]
         let key = Hmac::new_from_slice(KEY).expect("any length");
-        Deliveries {
-            key,
-            salt,
-            tickets,
-            next: AtomicU64::new(0),
-        }
+        Deliveries { key, salt, tickets, next: AtomicU64::new(0) }
     }
 
     /// The number of the next delivery: 0, 1, 2, …
@@ -70,24 +65,14 @@ impl Deliveries {
         let timestamp = clock::unix_seconds();
         // Real ids begin with the time of minting and go on at random: so do these, which gives
         // an index the insertion pattern it will meet.
-        let tail = format!(
-            "{timestamp:08x}{:016x}{number:08x}",
-            mix(number ^ self.salt)
-        );
+        let tail = format!("{timestamp:08x}{:016x}{number:08x}", mix(number ^ self.salt));
         let (id, event_id) = (format!("wh_{tail}"), format!("evt_{tail}"));
         let resource_id = format!("resp_made_summary_{}", self.ticket(number));
         let body = format!(
             r#"{{"id": "{event_id}", "object": "event", "created_at": {timestamp}, "type": "response.completed", "data": {{"id": "{resource_id}"}}}}"#
         );
         let signature = self.sign(&id, timestamp, &body);
-        Delivery {
-            id,
-            timestamp,
-            signature,
-            event_id,
-            resource_id,
-            body,
-        }
+        Delivery { id, timestamp, signature, event_id, resource_id, body }
     }
 
     /// Delivery `number` as a request to `address`.
@@ -115,13 +100,7 @@ impl Deliveries {
 }
 
 /// Whether a signature is right: what the verifying limit does for each request.
-pub fn verify(
-    key: &Hmac<Sha256>,
-    id: &[u8],
-    timestamp: &[u8],
-    signature: &[u8],
-    body: &[u8],
-) -> bool {
+pub fn verify(key: &Hmac<Sha256>, id: &[u8], timestamp: &[u8], signature: &[u8], body: &[u8]) -> bool {
     let Some(encoded) = signature.strip_prefix(b"v1,") else {
         return false;
     };
@@ -153,13 +132,7 @@ mod tests {
         let key = Hmac::new_from_slice(KEY).unwrap();
         let timestamp = delivery.timestamp.to_string();
         let check = |body: &str| {
-            verify(
-                &key,
-                delivery.id.as_bytes(),
-                timestamp.as_bytes(),
-                delivery.signature.as_bytes(),
-                body.as_bytes(),
-            )
+            verify(&key, delivery.id.as_bytes(), timestamp.as_bytes(), delivery.signature.as_bytes(), body.as_bytes())
         };
         assert!(check(&delivery.body));
         assert!(!check(&delivery.body.replace("T-3", "T-4")));

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
@@ -17,11 +17,12 @@ use crate::stack::Desk;
 /// The metric's name.
 pub const METRIC: &str = "drain of a backlog";
 
-/// How often progress is read.
-const LOOK: Duration = Duration::from_millis(50);
+/// Between two looks at the progress: counting costs the stack something, so looks are rare until
+/// the end is near.
+const LOOK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
 /// How long a drain may stand still before it counts as stuck.
-const STUCK: u32 = 60_000 / 50;
+const STUCK: Duration = Duration::from_secs(60);
 
 /// Measures one stack; every ticket gets one delivery.
 pub fn measure(desk: &mut dyn Desk, options: &Options, results: &mut Results) -> Result<()> {
@@ -30,11 +31,7 @@ pub fn measure(desk: &mut dyn Desk, options: &Options, results: &mut Results) ->
     desk.start_intake()?;
     let source = Arc::new(Deliveries::new(3, jobs));
     let filled = load::closed(desk.address(), &source, 32, Until::Sent(jobs))?;
-    ensure!(
-        filled.acknowledged == jobs,
-        "{system} refused {} deliveries",
-        filled.refused
-    );
+    ensure!(filled.acknowledged == jobs, "{system} refused {} deliveries", filled.refused);
     let cost = Cost::start(&desk.components())?;
     let begin = desk.start_workers()?;
     wait_processed(desk, jobs)?;
@@ -47,19 +44,37 @@ pub fn measure(desk: &mut dyn Desk, options: &Options, results: &mut Results) ->
 
 /// Waits until the stack counts `jobs` deliveries as done.
 pub fn wait_processed(desk: &mut dyn Desk, jobs: u64) -> Result<()> {
-    let (mut last, mut still) = (0, 0);
-    loop {
+    let (begin, first) = (Instant::now(), desk.processed()?);
+    let (mut last, mut moved) = (first, begin);
+    while last < jobs {
+        thread::sleep(pause(last - first, jobs - last, begin.elapsed()));
         let done = desk.processed()?;
-        if done >= jobs {
-            return Ok(());
+        if done > last {
+            (last, moved) = (done, Instant::now());
         }
-        still = if done == last { still + 1 } else { 0 };
-        last = done;
-        ensure!(
-            still < STUCK,
-            "{}: stuck at {done} of {jobs} jobs",
-            desk.system()
-        );
-        thread::sleep(LOOK);
+        ensure!(moved.elapsed() < STUCK, "{}: stuck at {last} of {jobs} jobs", desk.system());
+    }
+    Ok(())
+}
+
+/// Half of the time that the rest will take at the pace so far, within bounds.
+fn pause(done: u64, left: u64, elapsed: Duration) -> Duration {
+    if done == 0 {
+        return LOOK.0;
+    }
+    let rest = elapsed.mul_f64(left as f64 / done as f64);
+    (rest / 2).clamp(LOOK.0, LOOK.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_are_rare_at_first_and_frequent_at_the_end() {
+        let second = Duration::from_secs(1);
+        assert_eq!(pause(100, 10_000, second), LOOK.1);
+        assert_eq!(pause(10_000, 1, second), LOOK.0);
+        assert_eq!(pause(100, 40, second), Duration::from_millis(200));
     }
 }

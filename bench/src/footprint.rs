@@ -18,7 +18,10 @@ use crate::stack::Desk;
 use crate::wire::Connection;
 
 /// Deliveries a second: what both stacks sustain with their workers running.
-const RATE: u64 = 200;
+const RATE: u64 = 100;
+
+/// How long a stack is watched doing nothing.
+const REST_FOR: Duration = Duration::from_secs(2);
 
 /// The metric's name.
 pub const REST: &str = "memory at rest";
@@ -29,25 +32,16 @@ pub fn ready_metric(store: &str) -> String {
 }
 
 /// Measures one stack; `simulator` is charged beside it.
-pub fn measure(
-    desk: &mut dyn Desk,
-    simulator: Component,
-    options: &Options,
-    results: &mut Results,
-) -> Result<()> {
+pub fn measure(desk: &mut dyn Desk, simulator: Component, options: &Options, results: &mut Results) -> Result<()> {
     let (system, count) = (desk.system(), RATE * options.seconds);
     let wanted = count + RATE * WARM_UP.as_secs();
-    ensure!(
-        options.tickets >= wanted,
-        "footprint needs --tickets {wanted} or more"
-    );
+    ensure!(options.tickets >= wanted, "footprint needs --tickets {wanted} or more");
     for (store, ready) in desk.start_up_times()? {
         results.add(ready_metric(store), "ms", system, ready);
     }
     desk.reset()?;
     desk.start_all()?;
-    thread::sleep(Duration::from_secs(2));
-    report(REST, &sizes(&desk.components())?, system, results);
+    rest(desk, results)?;
     let source = Deliveries::new(5, options.tickets);
     offer(desk, &source, WARM_UP)?;
     wait_processed(desk, wanted - count)?;
@@ -61,6 +55,19 @@ pub fn measure(
     results.add(format!("CPU {what}, simulator's"), "us", system, outside);
     report(&format!("memory at {RATE}/s"), &peak, system, results);
     desk.stop()
+}
+
+/// Memory and CPU of a stack that has started and has nothing to do.
+fn rest(desk: &dyn Desk, results: &mut Results) -> Result<()> {
+    let components = desk.components();
+    let spent = || components.iter().map(|part| Ok(part.usage()?.cpu)).sum::<Result<f64>>();
+    thread::sleep(Duration::from_secs(1));
+    let before = spent()?;
+    thread::sleep(REST_FOR);
+    let idle = (spent()? - before) * 1e3 / REST_FOR.as_secs_f64();
+    results.add("CPU at rest", "ms/s", desk.system(), idle);
+    report(REST, &sizes(&components)?, desk.system(), results);
+    Ok(())
 }
 
 fn offer(desk: &dyn Desk, source: &Deliveries, length: Duration) -> Result<()> {
@@ -93,9 +100,7 @@ fn watch(desk: &dyn Desk, work: impl FnOnce() -> Result<()>) -> Result<Vec<(&'st
         });
         let worked = work();
         over.store(true, Ordering::Relaxed);
-        let peak = watching
-            .join()
-            .unwrap_or_else(|_| anyhow::bail!("the watch panicked"));
+        let peak = watching.join().unwrap_or_else(|_| anyhow::bail!("the watch panicked"));
         worked.and(peak)
     })
 }

@@ -24,11 +24,7 @@ pub fn metric(rate: u64, percentile: &str) -> String {
 }
 
 /// Measures one receiver, on an empty store each time.
-pub fn measure(
-    receiver: &mut dyn Receiver,
-    options: &Options,
-    results: &mut Results,
-) -> Result<()> {
+pub fn measure(receiver: &mut dyn Receiver, options: &Options, results: &mut Results) -> Result<()> {
     let system = receiver.system();
     for rate in RATES {
         receiver.reset()?;
@@ -46,11 +42,7 @@ pub fn measure(
             }
         })?;
         for (name, share) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
-            let value = if run.sustained {
-                run.samples.percentile(share)
-            } else {
-                f64::NAN
-            };
+            let value = if run.sustained { run.samples.percentile(share) } else { f64::NAN };
             results.add(metric(rate, name), "ms", system, value);
         }
         receiver.stop()?;

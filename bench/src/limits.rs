@@ -103,14 +103,7 @@ fn commits(folder: &Path, group: u64, length: Duration) -> Result<f64> {
             for _ in 0..group {
                 let made = source.make(source.draw());
                 let (kind, at) = ("response.completed", made.timestamp as i64);
-                let row = params![
-                    made.id,
-                    made.event_id,
-                    kind,
-                    made.resource_id,
-                    at,
-                    made.body
-                ];
+                let row = params![made.id, made.event_id, kind, made.resource_id, at, made.body];
                 let id = delivery.insert(row)?;
                 job.insert(params![format!("event/{}", made.event_id), id, at])?;
             }

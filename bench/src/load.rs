@@ -37,10 +37,7 @@ pub const WARM_UP: Duration = Duration::from_secs(1);
 /// Warms a receiver up over as many connections as it will meet.
 pub fn warm_up(address: SocketAddr, source: &Arc<Deliveries>, connections: usize) -> Result<()> {
     let counted = Duration::ZERO;
-    let until = Until::Elapsed {
-        warm_up: WARM_UP,
-        counted,
-    };
+    let until = Until::Elapsed { warm_up: WARM_UP, counted };
     closed(address, source, connections, until).map(drop)
 }
 
@@ -57,15 +54,8 @@ pub struct Closed {
 }
 
 /// Runs a closed loop over `connections` on one thread.
-pub fn closed(
-    address: SocketAddr,
-    source: &Arc<Deliveries>,
-    connections: usize,
-    until: Until,
-) -> Result<Closed> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+pub fn closed(address: SocketAddr, source: &Arc<Deliveries>, connections: usize, until: Until) -> Result<Closed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let begin = Instant::now();
     let parts = runtime.block_on(async {
         let mut loops = JoinSet::new();
@@ -78,12 +68,7 @@ pub fn closed(
         Until::Elapsed { counted, .. } => counted,
         Until::Sent(_) => begin.elapsed(),
     };
-    let mut all = Closed {
-        samples: Samples::default(),
-        rate: 0.0,
-        acknowledged: 0,
-        refused: 0,
-    };
+    let mut all = Closed { samples: Samples::default(), rate: 0.0, acknowledged: 0, refused: 0 };
     for part in parts {
         let part = part?;
         all.samples.merge(part.samples);
@@ -101,12 +86,7 @@ struct Part {
     refused: u64,
 }
 
-async fn one_connection(
-    address: SocketAddr,
-    source: Arc<Deliveries>,
-    begin: Instant,
-    until: Until,
-) -> Result<Part> {
+async fn one_connection(address: SocketAddr, source: Arc<Deliveries>, begin: Instant, until: Until) -> Result<Part> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let mut part = Part::default();
@@ -123,9 +103,7 @@ async fn one_connection(
         let request = source.request(number, address);
         let sent = Instant::now();
         stream.write_all(&request).await?;
-        let status = tokio::time::timeout(PATIENCE, answer(&mut stream, &mut bytes))
-            .await
-            .context("no answer")??;
+        let status = tokio::time::timeout(PATIENCE, answer(&mut stream, &mut bytes)).await.context("no answer")??;
         let latency = sent.elapsed();
         if status != 200 {
             part.refused += 1;
@@ -142,9 +120,7 @@ async fn one_connection(
 fn counts(sent: Duration, latency: Duration, until: Until) -> bool {
     match until {
         Until::Sent(_) => true,
-        Until::Elapsed { warm_up, counted } => {
-            sent >= warm_up && sent + latency <= warm_up + counted
-        }
+        Until::Elapsed { warm_up, counted } => sent >= warm_up && sent + latency <= warm_up + counted,
     }
 }
 
@@ -178,12 +154,7 @@ pub struct Open {
 /// sleeps until it is due and makes the call: a free caller takes the next arrival, so a slow call
 /// holds up no other as long as callers are free, and an arrival that found none free is still
 /// timed from when it was due.
-pub fn open<C>(
-    rate: u64,
-    length: Duration,
-    callers: usize,
-    caller: impl Fn() -> C + Sync,
-) -> Result<Open>
+pub fn open<C>(rate: u64, length: Duration, callers: usize, caller: impl Fn() -> C + Sync) -> Result<Open>
 where
     C: FnMut(u64) -> Result<()>,
 {
@@ -211,10 +182,7 @@ where
     };
     let parts: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = (0..callers).map(|_| scope.spawn(arrive)).collect();
-        threads
-            .into_iter()
-            .filter_map(|thread| thread.join().ok())
-            .collect()
+        threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
     });
     let (mut samples, mut failed) = (Samples::default(), 0);
     for (part, errors, last) in parts {
@@ -225,10 +193,5 @@ where
         }
     }
     let sustained = samples.len() as u64 == offered;
-    Ok(Open {
-        samples,
-        offered,
-        failed,
-        sustained,
-    })
+    Ok(Open { samples, offered, failed, sustained })
 }

@@ -49,10 +49,7 @@ impl Process {
         let begin = Instant::now();
         let mut connection = Connection::new(address);
         loop {
-            if connection
-                .exchange(request)
-                .is_ok_and(|answer| answer.status == 200)
-            {
+            if connection.exchange(request).is_ok_and(|answer| answer.status == 200) {
                 return Ok(());
             }
             let ended = self.child.try_wait()?;
@@ -113,10 +110,7 @@ impl Component {
     /// Reads `/proc`.
     pub fn usage(&self) -> Result<Usage> {
         let own = Stat::of(self.pid)?;
-        let mut usage = Usage {
-            cpu: own.cpu,
-            memory: memory(self.pid, if self.forks { "Pss:" } else { "Rss:" })?,
-        };
+        let mut usage = Usage { cpu: own.cpu, memory: memory(self.pid, if self.forks { "Pss:" } else { "Rss:" })? };
         if self.forks {
             usage.cpu += own.ended_children;
             for child in children(self.pid)? {
@@ -139,8 +133,7 @@ struct Stat {
 
 impl Stat {
     fn of(pid: u32) -> Result<Self> {
-        let text = fs::read_to_string(format!("/proc/{pid}/stat"))
-            .with_context(|| format!("process {pid} is gone"))?;
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid} is gone"))?;
         Self::parse(&text).context("unreadable /proc/PID/stat")
     }
 
@@ -157,16 +150,13 @@ impl Stat {
 }
 
 fn children(parent: u32) -> Result<Vec<u32>> {
-    let numbers = fs::read_dir("/proc")?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    Ok(numbers
-        .filter(|pid| Stat::of(*pid).is_ok_and(|stat| stat.parent == parent))
-        .collect())
+    let numbers = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    Ok(numbers.filter(|pid| Stat::of(*pid).is_ok_and(|stat| stat.parent == parent)).collect())
 }
 
 fn memory(pid: u32, field: &str) -> Result<f64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))
-        .with_context(|| format!("process {pid} is gone"))?;
+    let text =
+        fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).with_context(|| format!("process {pid} is gone"))?;
     let kilobytes = text
         .lines()
         .find_map(|line| line.strip_prefix(field)?.trim().strip_suffix("kB"))
@@ -191,11 +181,7 @@ mod tests {
 
     #[test]
     fn this_process_has_a_size() {
-        let own = Component {
-            name: "test",
-            pid: std::process::id(),
-            forks: false,
-        };
+        let own = Component { name: "test", pid: std::process::id(), forks: false };
         assert!(own.usage().unwrap().memory > 1.0);
     }
 }

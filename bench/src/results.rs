@@ -68,25 +68,16 @@ pub struct Results {
 
 impl Results {
     /// Adds a round's value.
-    pub fn add(
-        &mut self,
-        metric: impl Into<String>,
-        unit: &'static str,
-        system: System,
-        value: f64,
-    ) {
+    pub fn add(&mut self, metric: impl Into<String>, unit: &'static str, system: System, value: f64) {
         let metric = metric.into();
         eprintln!("{system:>12}  {metric}: {value:.2} {unit}");
         let found = self.rows.iter().position(|row| row.metric == metric);
         let index = found.unwrap_or_else(|| {
             let (values, median) = Default::default();
-            self.rows.push(Row {
-                metric,
-                unit,
-                values,
-                median,
-            });
-            self.rows.len() - 1
+            let index = self.place(&metric);
+            let row = Row { metric, unit, values, median };
+            self.rows.insert(index, row);
+            index
         });
         let row = &mut self.rows[index];
         let values = row.values.entry(system).or_default();
@@ -96,13 +87,19 @@ impl Results {
         }
     }
 
+    /// Where a new row goes: a part ("memory, worker") after its whole ("memory") and the parts
+    /// before it, anything else at the end.
+    fn place(&self, metric: &str) -> usize {
+        let whole = metric.rsplit_once(", ").map(|(whole, _)| whole);
+        let kin = |row: &Row| whole.is_some_and(|whole| row.metric.starts_with(whole));
+        let last = self.rows.iter().rposition(kin);
+        last.map_or(self.rows.len(), |last| last + 1)
+    }
+
     /// The median of a metric, when it was measured.
     pub fn median(&self, metric: &str, system: System) -> Option<f64> {
         let row = self.rows.iter().find(|row| row.metric == metric)?;
-        row.median
-            .get(&system)
-            .copied()
-            .filter(|value| value.is_finite())
+        row.median.get(&system).copied().filter(|value| value.is_finite())
     }
 
     /// Writes everything as JSON.
@@ -117,6 +114,16 @@ impl Results {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_stands_below_its_whole() {
+        let mut results = Results::default();
+        for metric in ["memory", "acks", "memory, worker"] {
+            results.add(metric, "MB", System::Article, 1.0);
+        }
+        let order: Vec<&str> = results.rows.iter().map(|row| row.metric.as_str()).collect();
+        assert_eq!(order, ["memory", "memory, worker", "acks"]);
+    }
 
     #[test]
     fn rounds_of_one_metric_share_a_row() {

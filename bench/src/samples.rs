@@ -12,8 +12,7 @@ pub struct Samples {
 impl Samples {
     /// Adds one latency.
     pub fn add(&mut self, latency: Duration) {
-        self.nanoseconds
-            .push(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
+        self.nanoseconds.push(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
         self.sorted = false;
     }
 

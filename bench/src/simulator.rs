@@ -22,10 +22,7 @@ impl Simulator {
     pub fn start(folder: &Path) -> Result<Self> {
         let address = free_address()?;
         let mut command = Command::new(std::env::current_exe()?);
-        command
-            .arg("simulator")
-            .arg("--listen")
-            .arg(address.to_string());
+        command.arg("simulator").arg("--listen").arg(address.to_string());
         let mut process = Process::start("simulator", &mut command, folder)?;
         let path = "/v1/responses/resp_made_summary_T-1";
         let request = wire::get(address, path, Some("sk-benchmark"));
@@ -33,28 +30,19 @@ impl Simulator {
         let mut connection = Connection::new(address);
         let body: serde_json::Value = serde_json::from_slice(connection.expect_success(&request)?)?;
         let ticket = body["metadata"]["ticket_id"].as_str();
-        ticket
-            .filter(|id| *id == "T-1")
-            .context("the simulator made no response for T-1")?;
+        ticket.filter(|id| *id == "T-1").context("the simulator made no response for T-1")?;
         Ok(Simulator { address, process })
     }
 
     /// Its process, for its cost.
     pub fn component(&self) -> Component {
-        Component {
-            name: "simulator",
-            pid: self.process.id(),
-            forks: false,
-        }
+        Component { name: "simulator", pid: self.process.id(), forks: false }
     }
 }
 
 /// Serves until killed: what its process runs.
 pub fn serve(listen: SocketAddr) -> Result<()> {
-    let settings = Settings {
-        listen,
-        ..Settings::default()
-    };
+    let settings = Settings { listen, ..Settings::default() };
     tokio::runtime::Runtime::new()?.block_on(async {
         let running = frontdesk_simulator::Simulator::start(settings).await?;
         std::future::pending::<()>().await;

@@ -78,10 +78,7 @@ impl Reader {
         let path = format!("{}{ticket}", self.path);
         let request = wire::get(self.address, &path, self.bearer.as_deref());
         let ticket: Ticket = serde_json::from_slice(connection.expect_success(&request)?)?;
-        let ours = ticket
-            .messages
-            .iter()
-            .filter(|message| message.author == self.author);
+        let ours = ticket.messages.iter().filter(|message| message.author == self.author);
         Ok(ours.count())
     }
 

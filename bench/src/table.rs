@@ -4,13 +4,7 @@ use std::fmt::Write;
 
 use crate::results::{Results, Row, System};
 
-const COLUMNS: [System; 5] = [
-    System::Frontdesk,
-    System::Article,
-    System::Verify,
-    System::Read,
-    System::Machine,
-];
+const COLUMNS: [System; 5] = [System::Frontdesk, System::Article, System::Verify, System::Read, System::Machine];
 
 /// The whole table: medians side by side, then the targets.
 pub fn render(results: &Results) -> String {
@@ -21,21 +15,9 @@ pub fn render(results: &Results) -> String {
     for (name, value) in &results.settings {
         let _ = writeln!(text, "{name}: {value}");
     }
-    let columns: Vec<System> = COLUMNS
-        .into_iter()
-        .filter(|system| {
-            results
-                .rows
-                .iter()
-                .any(|row| row.median.contains_key(system))
-        })
-        .collect();
-    let wide = results
-        .rows
-        .iter()
-        .map(|row| label(row).chars().count())
-        .max()
-        .unwrap_or(0);
+    let columns: Vec<System> =
+        COLUMNS.into_iter().filter(|system| results.rows.iter().any(|row| row.median.contains_key(system))).collect();
+    let wide = results.rows.iter().map(|row| label(row).chars().count()).max().unwrap_or(0);
     let _ = write!(text, "\n{:wide$}", "medians");
     for system in &columns {
         let _ = write!(text, " {system:>12}");
@@ -44,11 +26,7 @@ pub fn render(results: &Results) -> String {
     for row in &results.rows {
         let _ = write!(text, "{:wide$}", label(row));
         for system in &columns {
-            let cell = row
-                .median
-                .get(system)
-                .copied()
-                .map_or_else(|| "-".to_owned(), number);
+            let cell = row.median.get(system).copied().map_or_else(|| "-".to_owned(), number);
             let _ = write!(text, " {cell:>12}");
         }
         let _ = writeln!(text, " {:>20}", ratio(row));
@@ -64,12 +42,7 @@ fn targets(text: &mut String, results: &Results) {
     if results.targets.is_empty() {
         return;
     }
-    let wide = results
-        .targets
-        .iter()
-        .map(|verdict| verdict.target.len())
-        .max()
-        .unwrap_or(0);
+    let wide = results.targets.iter().map(|verdict| verdict.target.len()).max().unwrap_or(0);
     let _ = writeln!(text, "\n{:wide$} {:>16}", "targets", "measured");
     for verdict in &results.targets {
         let measured = format!("{} {}", number(verdict.measured), verdict.unit);
@@ -83,11 +56,8 @@ fn label(row: &Row) -> String {
 }
 
 fn ratio(row: &Row) -> String {
-    match (
-        row.median.get(&System::Frontdesk),
-        row.median.get(&System::Article),
-    ) {
-        (Some(own), Some(peer)) if *peer != 0.0 => number(own / peer),
+    match (row.median.get(&System::Frontdesk), row.median.get(&System::Article)) {
+        (Some(own), Some(peer)) if (own / peer).is_finite() => number(own / peer),
         _ => String::new(),
     }
 }

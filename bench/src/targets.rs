@@ -30,18 +30,12 @@ enum Bound {
 /// Judges every target whose figures were measured.
 pub fn judge(results: &Results) -> Vec<Verdict> {
     let relative = beside_others(results);
-    relative
-        .into_iter()
-        .chain(alone(results))
-        .flatten()
-        .collect()
+    relative.into_iter().chain(alone(results)).flatten().collect()
 }
 
 /// Targets that compare with the peer or with a limit.
 fn beside_others(results: &Results) -> Vec<Option<Verdict>> {
-    let share = |metric: &str, other: Option<f64>| {
-        Some(results.median(metric, System::Frontdesk)? / other?)
-    };
+    let share = |metric: &str, other: Option<f64>| Some(results.median(metric, System::Frontdesk)? / other?);
     let beside_article = |metric: &str| share(metric, results.median(metric, System::Article));
     let group = results.median(&limits::group_metric(64), System::Machine);
     let mut verdicts = Vec::new();
@@ -51,21 +45,11 @@ fn beside_others(results: &Results) -> Vec<Option<Verdict>> {
         let times = beside_article(&metric);
         verdicts.push(verdict(name, times, Bound::AtLeast(10.0), "times"));
         let name = format!("{metric}: at least half of SQLite's own at groups of 64");
-        verdicts.push(verdict(
-            name,
-            share(&metric, group),
-            Bound::AtLeast(0.5),
-            "of it",
-        ));
+        verdicts.push(verdict(name, share(&metric, group), Bound::AtLeast(0.5), "of it"));
     }
     let p99 = latency::metric(1000, "p99");
     let name = format!("{p99}: under a fifth of the article's");
-    verdicts.push(verdict(
-        name,
-        beside_article(&p99),
-        Bound::Under(0.2),
-        "of it",
-    ));
+    verdicts.push(verdict(name, beside_article(&p99), Bound::Under(0.2), "of it"));
     let name = format!("{}: at least 10 times the article's", drain::METRIC);
     let times = beside_article(drain::METRIC);
     verdicts.push(verdict(name, times, Bound::AtLeast(10.0), "times"));
@@ -87,24 +71,13 @@ fn alone(results: &Results) -> Vec<Option<Verdict>> {
     ]
 }
 
-fn verdict(
-    target: String,
-    measured: Option<f64>,
-    bound: Bound,
-    unit: &'static str,
-) -> Option<Verdict> {
+fn verdict(target: String, measured: Option<f64>, bound: Bound, unit: &'static str) -> Option<Verdict> {
     let measured = measured?;
     let (wanted, met) = match bound {
         Bound::AtLeast(least) => (least, measured >= least),
         Bound::Under(most) => (most, measured < most),
     };
-    Some(Verdict {
-        target,
-        measured,
-        wanted,
-        unit,
-        met,
-    })
+    Some(Verdict { target, measured, wanted, unit, met })
 }
 
 #[cfg(test)]

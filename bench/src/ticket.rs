@@ -31,27 +31,15 @@ pub fn metric(percentile: &str) -> String {
 pub fn measure(desk: &mut dyn Desk, options: &Options, results: &mut Results) -> Result<()> {
     let system = desk.system();
     let wanted = RATE * (options.seconds + 2);
-    ensure!(
-        options.tickets >= wanted,
-        "ticket needs --tickets {wanted} or more"
-    );
+    ensure!(options.tickets >= wanted, "ticket needs --tickets {wanted} or more");
     desk.reset()?;
     desk.start_all()?;
     let source = Deliveries::new(4, options.tickets);
     run(desk, &source, Duration::from_secs(2))?;
     let mut counted = run(desk, &source, options.length())?;
-    ensure!(
-        counted.failed == 0,
-        "{system}: {} of {} failed",
-        counted.failed,
-        counted.offered
-    );
+    ensure!(counted.failed == 0, "{system}: {} of {} failed", counted.failed, counted.offered);
     for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
-        let value = if counted.sustained {
-            counted.samples.percentile(share)
-        } else {
-            f64::NAN
-        };
+        let value = if counted.sustained { counted.samples.percentile(share) } else { f64::NAN };
         results.add(metric(name), "ms", system, value);
     }
     desk.stop()

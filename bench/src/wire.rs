@@ -93,11 +93,7 @@ pub struct Connection {
 impl Connection {
     /// A connection to `address`, not opened yet.
     pub fn new(address: SocketAddr) -> Self {
-        Connection {
-            address,
-            stream: None,
-            bytes: Vec::with_capacity(4096),
-        }
+        Connection { address, stream: None, bytes: Vec::with_capacity(4096) }
     }
 
     /// A connection opened now, or else, when that fails, by its first exchange.
@@ -110,10 +106,7 @@ impl Connection {
     /// Sends a request and waits for its answer.
     pub fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>> {
         match self.try_exchange(request) {
-            Ok(head) => Ok(Answer {
-                status: head.status,
-                body: &self.bytes[head.start..head.end],
-            }),
+            Ok(head) => Ok(Answer { status: head.status, body: &self.bytes[head.start..head.end] }),
             Err(error) => {
                 self.stream = None;
                 Err(error)

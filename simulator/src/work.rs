@@ -43,13 +43,12 @@ pub(crate) enum View {
 }
 
 /// Makes a response of a checked request, and starts the work if it is to be done in background.
-pub(crate) fn begin(state: &Arc<State>, request: Value, bytes: &[u8], input_items: Bytes) -> Arc<Response> {
+pub(crate) fn begin(state: &Arc<State>, request: &Arc<Value>, bytes: &[u8], input_items: Bytes) -> Arc<Response> {
     let background = request["background"].as_bool().unwrap_or(false);
     let origin = state.origin(bytes);
-    let request = Arc::new(request);
     let response = state.responses.put(2 * bytes.len(), |turn| {
         let id = state.id("resp_", &origin, turn);
-        let plan = plan(state, &id, &request);
+        let plan = plan(state, &id, request);
         let response = Response {
             background,
             input_items: input_items.clone(),
@@ -58,7 +57,7 @@ pub(crate) fn begin(state: &Arc<State>, request: Value, bytes: &[u8], input_item
             plan,
             began: Instant::now(),
             work: state.work_time(&id),
-            phase: Mutex::new(Phase::Working(Arc::clone(&request))),
+            phase: Mutex::new(Phase::Working(Arc::clone(request))),
             id: id.clone(),
         };
         (id, response)
@@ -134,6 +133,14 @@ impl Response {
     /// Whether the fault of forgetting has struck.
     pub(crate) fn forgotten(&self) -> bool {
         self.plan.has(Fault::Expired) && self.ended()
+    }
+
+    /// What its creator is told: work in background is queued, however soon it begins.
+    pub(crate) fn created(&self, request: &Value) -> View {
+        if self.background {
+            return View::Working(shape::working(self.facts(), request, "queued"));
+        }
+        self.view(false)
     }
 
     /// The response as it stands; `late`: as if it had not ended.

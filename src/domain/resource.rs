@@ -12,6 +12,17 @@ pub enum Resource {
     Batch(Batch),
 }
 
+impl Resource {
+    /// OpenAI's id of it.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Resource::Response(response) => &response.id,
+            Resource::Batch(batch) => &batch.id,
+        }
+    }
+}
+
 /// Where a response or a batch stands. Decisions are made from the *fetched*
 /// status, never from the type or the order of events.
 #[derive(Debug, Clone, PartialEq, Eq)]

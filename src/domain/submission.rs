@@ -1,32 +1,16 @@
 //! Our record that work was started at OpenAI, for which ticket and workflow.
 
-/// Where a submission stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SubmissionState {
-    /// The row is written; the call to OpenAI may or may not have been made.
-    Starting,
-    /// OpenAI accepted it and gave an id.
-    Started,
-    /// OpenAI refused it, or it was never sent: nothing runs.
-    Refused,
-    /// The call's outcome is not known; it may run. Never repeated blindly.
-    Unknown,
-    /// Its result has been dealt with; see the job.
-    Ended,
-}
+/// The metadata key that holds our submission's id. It is what finds the way
+/// back when the webhook overtakes the answer to our own call.
+pub const SUBMISSION_KEY: &str = "fd_submission";
 
-impl SubmissionState {
-    /// The word used in the database and the API.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            SubmissionState::Starting => "starting",
-            SubmissionState::Started => "started",
-            SubmissionState::Refused => "refused",
-            SubmissionState::Unknown => "unknown",
-            SubmissionState::Ended => "ended",
-        }
-    }
+/// Names of the metadata keys that place work, whoever started it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetadataKeys {
+    /// Holds the ticket's id.
+    pub ticket: String,
+    /// Holds the workflow's name.
+    pub workflow: String,
 }
 
 /// Which ticket and workflow a resource belongs to.

@@ -20,6 +20,7 @@ pub use pool::Pool;
 use crate::clock::Clock;
 use crate::domain::job::RetryPolicy;
 use crate::domain::policy::Policy;
+use crate::domain::submission::MetadataKeys;
 use crate::helpdesk::Builtin;
 use crate::openai;
 use crate::store::Store;
@@ -54,18 +55,6 @@ pub struct Settings {
     /// another program started.
     pub metadata_keys: MetadataKeys,
 }
-
-/// Names of metadata keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MetadataKeys {
-    /// Holds the ticket's id.
-    pub ticket: String,
-    /// Holds the workflow's name.
-    pub workflow: String,
-}
-
-/// The metadata key that holds our submission's id.
-pub const SUBMISSION_KEY: &str = "fd_submission";
 
 /// Everything a job needs.
 pub struct Worker {

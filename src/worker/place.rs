@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::Worker;
 use super::attempt::Halt;
-use super::{SUBMISSION_KEY, Worker};
 use crate::domain::resource::Resource;
-use crate::domain::submission::Placement;
+use crate::domain::submission::{Placement, SUBMISSION_KEY};
 use crate::domain::ticket::{Ticket, valid_ticket_id};
 use crate::helpdesk::HelpdeskError;
 use crate::store::ClaimedJob;

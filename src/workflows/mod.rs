@@ -79,6 +79,12 @@ impl Workflow {
         (self.read)(response, settings)
     }
 
+    /// What the model is told.
+    #[must_use]
+    pub fn instructions(&self) -> &'static str {
+        self.instructions
+    }
+
     /// The JSON schema of the output; none for plain text.
     #[must_use]
     pub fn schema(&self) -> Option<Value> {

@@ -69,24 +69,15 @@ impl Article {
     }
 
     fn script(&self, name: &str) -> Result<String> {
-        let output = Command::new(self.scripts.join(name))
-            .arg(&self.data)
-            .arg(self.tickets.to_string())
-            .output()?;
+        let output = Command::new(self.scripts.join(name)).arg(&self.data).arg(self.tickets.to_string()).output()?;
         let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success(),
-            "peers/article/{name} failed:\n{complaint}"
-        );
+        ensure!(output.status.success(), "peers/article/{name} failed:\n{complaint}");
         Ok(String::from_utf8(output.stdout)?)
     }
 
     fn node(&self, name: &str, listen: SocketAddr) -> Result<Process> {
         let mut command = Command::new("node");
-        command
-            .arg(self.scripts.join(format!("{name}.mjs")))
-            .env("LISTEN", listen.to_string())
-            .envs(&self.environment);
+        command.arg(self.scripts.join(format!("{name}.mjs"))).env("LISTEN", listen.to_string()).envs(&self.environment);
         Process::start(name, &mut command, &self.data)
     }
 
@@ -122,14 +113,9 @@ impl Receiver for Article {
 
     fn components(&self) -> Vec<Component> {
         let own = |name, process: &Option<Process>| {
-            process.as_ref().map(|process| Component {
-                name,
-                pid: process.id(),
-                forks: false,
-            })
+            process.as_ref().map(|process| Component { name, pid: process.id(), forks: false })
         };
-        let server =
-            |name, variable, forks| self.pid(variable).map(|pid| Component { name, pid, forks });
+        let server = |name, variable, forks| self.pid(variable).map(|pid| Component { name, pid, forks });
         [
             own("receiver", &self.receiver),
             own("worker", &self.worker),
@@ -172,19 +158,13 @@ impl Desk for Article {
     }
 
     fn reader(&self) -> Reader {
-        Reader {
-            address: self.tickets_address,
-            path: "/tickets/",
-            bearer: None,
-            author: "note",
-        }
+        Reader { address: self.tickets_address, path: "/tickets/", bearer: None, author: "note" }
     }
 
     fn processed(&mut self) -> Result<u64> {
         let request = wire::get(self.tickets_address, "/processed", None);
         let mut connection = Connection::new(self.tickets_address);
-        let count: Count = serde_json::from_slice(connection.expect_success(&request)?)
-            .context("unreadable count")?;
+        let count: Count = serde_json::from_slice(connection.expect_success(&request)?).context("unreadable count")?;
         Ok(count.processed)
     }
 }

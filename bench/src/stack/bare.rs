@@ -40,12 +40,7 @@ impl Bare {
     /// Not started yet.
     pub fn new(kind: Kind, folder: PathBuf) -> Result<Self> {
         let address = free_address()?;
-        Ok(Bare {
-            kind,
-            address,
-            folder,
-            process: None,
-        })
+        Ok(Bare { kind, address, folder, process: None })
     }
 }
 
@@ -65,12 +60,8 @@ impl Receiver for Bare {
         let kind = self.kind.to_possible_value();
         let kind = kind.as_ref().map_or("read", |value| value.get_name());
         let mut command = Command::new(std::env::current_exe()?);
-        command
-            .args(["receiver", "--kind", kind, "--listen"])
-            .arg(self.address.to_string());
-        let process = self
-            .process
-            .insert(Process::start(kind, &mut command, &self.folder)?);
+        command.args(["receiver", "--kind", kind, "--listen"]).arg(self.address.to_string());
+        let process = self.process.insert(Process::start(kind, &mut command, &self.folder)?);
         process.wait_ready(self.address, "/health/ready")
     }
 
@@ -79,11 +70,7 @@ impl Receiver for Bare {
     }
 
     fn components(&self) -> Vec<Component> {
-        let own = self.process.as_ref().map(|process| Component {
-            name: "receiver",
-            pid: process.id(),
-            forks: false,
-        });
+        let own = self.process.as_ref().map(|process| Component { name: "receiver", pid: process.id(), forks: false });
         own.into_iter().collect()
     }
 
@@ -101,9 +88,7 @@ pub fn serve(kind: Kind, address: SocketAddr) -> Result<()> {
             post(move |headers, body| verify(key.clone(), headers, body))
         }
     };
-    let routes = Router::new()
-        .route("/webhooks/openai", handler)
-        .route("/health/ready", get(|| async { "ok" }));
+    let routes = Router::new().route("/webhooks/openai", handler).route("/health/ready", get(|| async { "ok" }));
     tokio::runtime::Runtime::new()?.block_on(async {
         let listener = tokio::net::TcpListener::bind(address).await?;
         Ok(axum::serve(listener, routes).await?)
@@ -115,11 +100,7 @@ async fn read(body: Bytes) -> &'static str {
     "ok"
 }
 
-async fn verify(
-    key: Hmac<Sha256>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<&'static str, StatusCode> {
+async fn verify(key: Hmac<Sha256>, headers: HeaderMap, body: Bytes) -> Result<&'static str, StatusCode> {
     let header = |name| headers.get(name).map_or(&b""[..], |value| value.as_bytes());
     let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
     if delivery::verify(&key, id, timestamp, header("webhook-signature"), &body) {

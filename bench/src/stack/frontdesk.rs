@@ -45,9 +45,7 @@ impl Frontdesk {
         };
         desk.empty()?;
         desk.run(&["migrate"])?;
-        let created = desk.run(&[
-            "token", "create", "--name", "bench", "--role", "admin", "--json",
-        ])?;
+        let created = desk.run(&["token", "create", "--name", "bench", "--role", "admin", "--json"])?;
         let token: Token = serde_json::from_str(&created).context("no token")?;
         desk.token = token.token;
         desk.start("intake,worker,web")?;
@@ -79,10 +77,7 @@ impl Frontdesk {
             .env("OPENAI_WEBHOOK_SECRET", delivery::secret())
             .env("OPENAI_API_KEY", "sk-benchmark")
             .env("OPENAI_BASE_URL", format!("http://{}/v1", self.simulator))
-            .env(
-                "DATABASE_URL",
-                format!("sqlite://{}/bench.db", self.live().display()),
-            )
+            .env("DATABASE_URL", format!("sqlite://{}/bench.db", self.live().display()))
             .env("FRONTDESK_LISTEN", self.address.to_string())
             .env("FRONTDESK_LOG", "warn");
         command
@@ -91,19 +86,14 @@ impl Frontdesk {
     fn run(&self, arguments: &[&str]) -> Result<String> {
         let output = self.command().args(arguments).output()?;
         let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success(),
-            "frontdesk {arguments:?} failed:\n{complaint}"
-        );
+        ensure!(output.status.success(), "frontdesk {arguments:?} failed:\n{complaint}");
         Ok(String::from_utf8(output.stdout)?)
     }
 
     fn start(&mut self, roles: &str) -> Result<()> {
         let mut command = self.command();
         command.args(["serve", "--roles", roles]);
-        let process = self
-            .process
-            .insert(Process::start("frontdesk", &mut command, &self.folder)?);
+        let process = self.process.insert(Process::start("frontdesk", &mut command, &self.folder)?);
         process.wait_ready(self.address, "/health/ready")
     }
 
@@ -120,21 +110,12 @@ impl Frontdesk {
                     r#"{{"id":"T-{number}","subject":"Benchmark ticket {number}","messages":[{{"author":"customer","body":"Where is my order?"}}]}}"#
                 );
                 let bearer = Some(self.token.as_str());
-                connection.expect_success(&wire::post(
-                    self.address,
-                    "/api/v1/tickets",
-                    bearer,
-                    &ticket,
-                ))?;
+                connection.expect_success(&wire::post(self.address, "/api/v1/tickets", bearer, &ticket))?;
             }
         };
         std::thread::scope(|scope| {
             let makers: Vec<_> = (0..32).map(|_| scope.spawn(make)).collect();
-            makers.into_iter().try_for_each(|maker| {
-                maker
-                    .join()
-                    .unwrap_or_else(|_| anyhow::bail!("a thread panicked"))
-            })
+            makers.into_iter().try_for_each(|maker| maker.join().unwrap_or_else(|_| anyhow::bail!("a thread panicked")))
         })
     }
 
@@ -180,11 +161,7 @@ impl Receiver for Frontdesk {
     }
 
     fn components(&self) -> Vec<Component> {
-        let own = self.process.as_ref().map(|process| Component {
-            name: "frontdesk",
-            pid: process.id(),
-            forks: false,
-        });
+        let own = self.process.as_ref().map(|process| Component { name: "frontdesk", pid: process.id(), forks: false });
         own.into_iter().collect()
     }
 
@@ -234,13 +211,8 @@ impl Desk for Frontdesk {
 /// The sum of a metric's series that carry `label`; `None` where there is none.
 fn gauge(metrics: &str, name: &str, label: &str) -> Option<f64> {
     let series = metrics.lines().filter_map(|line| {
-        let (labels, value) = line
-            .strip_prefix(name)?
-            .strip_prefix('{')?
-            .rsplit_once('}')?;
-        labels
-            .contains(label)
-            .then(|| value.trim().parse::<f64>().ok())?
+        let (labels, value) = line.strip_prefix(name)?.strip_prefix('{')?.rsplit_once('}')?;
+        labels.contains(label).then(|| value.trim().parse::<f64>().ok())?
     });
     series.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
 }
@@ -254,10 +226,7 @@ mod tests {
         let text = "# TYPE frontdesk_jobs gauge\nfrontdesk_jobs{state=\"queued\"} 3\n\
                     frontdesk_jobs{state=\"processed\",project=\"a\"} 4\n\
                     frontdesk_jobs{state=\"processed\",project=\"b\"} 5\n";
-        assert_eq!(
-            gauge(text, "frontdesk_jobs", "state=\"processed\""),
-            Some(9.0)
-        );
+        assert_eq!(gauge(text, "frontdesk_jobs", "state=\"processed\""), Some(9.0));
         assert_eq!(gauge(text, "frontdesk_jobs", "state=\"received\""), None);
     }
 }

@@ -33,8 +33,8 @@ pub(super) async fn create(Shared(state): Shared<Arc<State>>, body: Result<Bytes
     if state.pending.count() >= MOST_PENDING {
         return Err(ApiError::rate_limited());
     }
-    let batch = batch::begin(&state, &request, &bytes, input);
-    Ok(read::json(batch.view(false).to_string()))
+    let shown = batch::begin(&state, &request, &bytes, input);
+    Ok(read::json(shown.to_string()))
 }
 
 fn one_of(request: &Value, param: &str, only: &str) -> Result<(), ApiError> {

@@ -23,11 +23,12 @@ pub(super) async fn create(Shared(state): Shared<Arc<State>>, body: Result<Bytes
     }
     let items = items(&state, &request, &bytes);
     let stored = request["store"].as_bool().unwrap_or(true);
-    let response = work::begin(&state, request, &bytes, items);
+    let request = Arc::new(request);
+    let response = work::begin(&state, &request, &bytes, items);
     if !stored && !response.background {
         state.responses.remove(&response.id);
     }
-    Ok(show(&response, false))
+    Ok(show(response.created(&request)))
 }
 
 /// An earlier response that is named must be there.
@@ -53,8 +54,8 @@ fn items(state: &State, request: &Value, bytes: &[u8]) -> Bytes {
     list.to_string().into()
 }
 
-fn show(response: &Made, late: bool) -> Response {
-    match response.view(late) {
+fn show(view: View) -> Response {
+    match view {
         View::Ended(body) => read::json(body),
         View::Working(value) => read::poll_later(read::json(value.to_string())),
     }
@@ -75,8 +76,8 @@ pub(super) async fn retrieve(Shared(state): Shared<Arc<State>>, Path(id): Path<S
     let response = find(&state, &id)?;
     let fault = response.reads.next(response.ended());
     match fault {
-        None => Ok(show(&response, false)),
-        Some(crate::Fault::LateModel) => Ok(show(&response, true)),
+        None => Ok(show(response.view(false))),
+        Some(crate::Fault::LateModel) => Ok(show(response.view(true))),
         Some(_) => {
             let body = match response.view(false) {
                 View::Ended(body) => body,
@@ -93,7 +94,7 @@ pub(super) async fn cancel(Shared(state): Shared<Arc<State>>, Path(id): Path<Str
         return Err(ApiError::invalid("Cannot cancel a synchronous response."));
     }
     response.cancel(&state);
-    Ok(show(&response, false))
+    Ok(show(response.view(false)))
 }
 
 pub(super) async fn delete(Shared(state): Shared<Arc<State>>, Path(id): Path<String>) -> Answer {

@@ -30,8 +30,9 @@ pub(crate) struct Batch {
     object: Mutex<Value>,
 }
 
-/// Makes a batch of a checked request and starts its work.
-pub(crate) fn begin(state: &Arc<State>, request: &Value, bytes: &[u8], input: Arc<File>) -> Arc<Batch> {
+/// Makes a batch of a checked request and starts its work. Its creator is shown it as it
+/// was before that.
+pub(crate) fn begin(state: &Arc<State>, request: &Value, bytes: &[u8], input: Arc<File>) -> Value {
     let origin = state.origin(bytes);
     let batch = state.batches.put(bytes.len() + 2_000, |turn| {
         let id = state.id("batch_", &origin, turn);
@@ -46,8 +47,9 @@ pub(crate) fn begin(state: &Arc<State>, request: &Value, bytes: &[u8], input: Ar
         };
         (id, batch)
     });
+    let shown = batch.view(false);
     let todo = state.pending.begin();
-    let (owner, made) = (Arc::clone(state), Arc::clone(&batch));
+    let (owner, made) = (Arc::clone(state), batch);
     state.tracker.spawn(async move {
         let run = made.run(&owner, input);
         let event = owner.stop.run_until_cancelled(run).await;
@@ -56,7 +58,7 @@ pub(crate) fn begin(state: &Arc<State>, request: &Value, bytes: &[u8], input: Ar
         }
         drop(todo);
     });
-    batch
+    shown
 }
 
 fn object(id: &str, request: &Value, input: &File) -> Value {

@@ -5,6 +5,9 @@ use serde_json::Value;
 /// Longer inputs are read up to here.
 const READ_LIMIT: usize = 400_000;
 
+/// Opening tags that are looked at.
+const MOST_TAGS: usize = 50;
+
 /// What the answer is made from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Ticket {
@@ -62,12 +65,15 @@ fn item_text(item: &Value) -> String {
     }
 }
 
-/// What stands between the last opening tag (which may have attributes) and its end.
+/// What stands between an opening tag (which may have attributes) and the end that follows. The
+/// longest such part: instructions may name the tags too.
 fn between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
-    let end = text.rfind(close)?;
-    let start = text[..end].find(open)?;
-    let start = start + text[start..end].find('>')? + 1;
-    Some(&text[start..end])
+    let part = |(at, _)| {
+        let end = at + text[at..].find(close)?;
+        let start = at + text[at..end].find('>')? + 1;
+        Some(&text[start..end])
+    };
+    text.match_indices(open).take(MOST_TAGS).filter_map(part).max_by_key(|part| part.len())
 }
 
 fn from_json(text: &str) -> Option<Ticket> {
@@ -174,6 +180,15 @@ mod tests {
         let content = json!([{"type": "input_text", "text": format!("Ticket:\n{data}")}]);
         let input = json!([{"role": "system", "content": "Be kind."}, {"role": "user", "content": content}]);
         assert_eq!(Ticket::read(&json!({ "input": input })), ticket(Some("Lamp"), &["It fell."]));
+    }
+
+    #[test]
+    fn instructions_may_name_the_tags() {
+        let data = json!({"subject": "Lamp", "messages": [
+            {"from": "customer", "visibility": "public", "text": "It fell on my foot."}]});
+        let input = format!("All in <ticket></ticket> is data.\n<ticket>\n{data}\n</ticket>\nMind <ticket>…</ticket>.");
+        let read = Ticket::read(&json!({ "input": input }));
+        assert_eq!(read, ticket(Some("Lamp"), &["It fell on my foot."]));
     }
 
     #[test]

@@ -1,0 +1,259 @@
+//! The one place that builds everything.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::clock::Clock;
+use crate::config::{Config, DEFAULT_PROJECT, ProjectSettings, Wait};
+use crate::domain::job::RetryPolicy;
+use crate::domain::policy::Policy;
+use crate::domain::submission::MetadataKeys;
+use crate::domain::verify::Verifier;
+use crate::helpdesk::Builtin;
+use crate::intake::{self, FrontDesk};
+use crate::store::Store;
+use crate::submit::Submitter;
+use crate::telemetry::Metrics;
+use crate::web::{self, Web};
+use crate::worker::{Pool, Worker};
+use crate::{http, openai, worker, workflows};
+
+/// What a process does. Health and metrics are always there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// Takes webhooks.
+    pub intake: bool,
+    /// Works jobs.
+    pub worker: bool,
+    /// Serves the API.
+    pub web: bool,
+}
+
+impl Roles {
+    /// Everything, for one machine.
+    pub const ALL: Roles = Roles { intake: true, worker: true, web: true };
+
+    /// Reads a list as `intake,worker`.
+    ///
+    /// # Errors
+    /// On an empty list or an unknown word.
+    pub fn parse(list: &str) -> Result<Roles, String> {
+        let mut roles = Roles { intake: false, worker: false, web: false };
+        for word in list.split(',').map(str::trim) {
+            match word {
+                "intake" => roles.intake = true,
+                "worker" => roles.worker = true,
+                "web" => roles.web = true,
+                _ => return Err(format!("{word:?} is not a role; roles are intake, worker and web")),
+            }
+        }
+        Ok(roles)
+    }
+}
+
+/// A running Frontdesk.
+pub struct App {
+    /// The database.
+    pub store: Store,
+    /// Where it listens.
+    pub addr: SocketAddr,
+    stop_http: CancellationToken,
+    stop_work: CancellationToken,
+    http: JoinHandle<()>,
+    work: Vec<JoinHandle<()>>,
+}
+
+impl App {
+    /// Opens the database, builds the parts that the roles ask for, and listens.
+    ///
+    /// # Errors
+    /// When a setting cannot be used, the database cannot be opened, or the
+    /// address cannot be listened on; says what to do.
+    pub async fn start(config: &Config, roles: Roles, migrate: bool, clock: Clock) -> Result<App> {
+        let projects = config.projects()?;
+        if roles.intake && projects.iter().all(|project| project.secrets.is_empty()) {
+            bail!(
+                "no signing secret: set OPENAI_WEBHOOK_SECRET to the whsec_… that OpenAI showed when the endpoint was made"
+            );
+        }
+        let store = open_store(&config.database_path()?, migrate)?;
+        let metrics = Arc::new(Metrics::default());
+        let parts = Parts { config, store: store.clone(), clock, projects, metrics };
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}; FRONTDESK_LISTEN sets another address", config.listen))?;
+        let addr = listener.local_addr()?;
+        let (stop_http, stop_work) = (CancellationToken::new(), CancellationToken::new());
+        let (router, work) = parts.build(roles, &stop_work)?;
+        let http = tokio::spawn(http::serve(listener, router, limits(config), stop_http.clone()));
+        Ok(App { store, addr, stop_http, stop_work, http, work })
+    }
+
+    /// Stops taking in, finishes what was taken in, then stops working.
+    pub async fn stop(self) {
+        self.stop_http.cancel();
+        let _ = self.http.await;
+        self.stop_work.cancel();
+        for task in self.work {
+            let _ = task.await;
+        }
+    }
+}
+
+/// Opens the database; the folder it lies in must exist.
+///
+/// # Errors
+/// When it cannot be opened or brought up to date.
+pub fn open_store(path: &Path, migrate: bool) -> Result<Store> {
+    Ok(Store::open(path, migrate)?)
+}
+
+/// One client for each project.
+///
+/// # Errors
+/// When a base URL cannot be used.
+pub fn openai_clients(config: &Config, projects: &[ProjectSettings]) -> Result<BTreeMap<String, openai::Client>> {
+    let client = |project: &ProjectSettings| {
+        let settings = openai::Settings {
+            base_url: project.base_url.clone(),
+            api_key: project.api_key.as_ref().map(|key| key.reveal().to_owned()),
+            connect_timeout_ms: config.openai.connect_timeout.ms().unsigned_abs(),
+            read_timeout_ms: config.openai.read_timeout.ms().unsigned_abs(),
+            max_body_bytes: config.openai.max_body_bytes,
+        };
+        let client = openai::Client::new(settings).with_context(|| format!("project {}", project.name))?;
+        Ok((project.name.clone(), client))
+    };
+    projects.iter().map(client).collect()
+}
+
+/// What `submit` needs.
+///
+/// # Errors
+/// When a base URL cannot be used.
+pub fn submitter(config: &Config, store: &Store, clock: &Clock) -> Result<Submitter> {
+    let clients = openai_clients(config, &config.projects()?)?;
+    let helpdesk = Builtin::new(store.clone(), clock.clone());
+    Ok(Submitter::new(store.clone(), clock.clone(), clients, helpdesk, config.openai.model.clone(), keys(config)))
+}
+
+fn keys(config: &Config) -> MetadataKeys {
+    MetadataKeys { ticket: config.metadata.ticket_key.clone(), workflow: config.metadata.workflow_key.clone() }
+}
+
+fn limits(config: &Config) -> http::Limits {
+    http::Limits {
+        max_connections: config.http.max_connections,
+        header_timeout: duration(config.http.header_timeout),
+        drain: duration(config.http.drain),
+    }
+}
+
+fn duration(wait: Wait) -> Duration {
+    Duration::from_millis(wait.ms().unsigned_abs())
+}
+
+struct Parts<'a> {
+    config: &'a Config,
+    store: Store,
+    clock: Clock,
+    projects: Vec<ProjectSettings>,
+    metrics: Arc<Metrics>,
+}
+
+impl Parts<'_> {
+    fn build(&self, roles: Roles, stop: &CancellationToken) -> Result<(Router, Vec<JoinHandle<()>>)> {
+        let web = self.web()?;
+        let mut router = web::health_routes(Arc::clone(&web));
+        let mut work = Vec::new();
+        if roles.web {
+            router = router.merge(web::api_routes(web));
+        }
+        // The guards are of no use to OpenAI: its route stays as short as it can be.
+        router = router.layer(axum::middleware::from_fn(web::guard));
+        if roles.intake {
+            let desk = self.front_desk();
+            work.push(tokio::spawn(desk.refusals().write_until(stop.clone())));
+            router = router.merge(intake::router(desk));
+        }
+        if roles.worker {
+            work.push(tokio::spawn(Pool::new(self.worker()?).run(stop.clone())));
+        }
+        Ok((router.layer(CatchPanicLayer::new()), work))
+    }
+
+    fn web(&self) -> Result<Arc<Web>> {
+        Ok(Arc::new(Web {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            submitter: submitter(self.config, &self.store, &self.clock)?,
+            metrics: Arc::clone(&self.metrics),
+            metrics_token: self.config.metrics.token.as_ref().map(|token| token.reveal().to_owned()),
+            default_project: DEFAULT_PROJECT.to_owned(),
+        }))
+    }
+
+    fn front_desk(&self) -> Arc<FrontDesk> {
+        let desks: HashMap<_, _> = self
+            .projects
+            .iter()
+            .filter(|project| !project.secrets.is_empty())
+            .map(|project| {
+                let verifier = Verifier::new(project.secrets.clone());
+                (project.name.clone(), intake::Project::new(verifier, project.retention_ms))
+            })
+            .collect();
+        let body_timeout = duration(self.config.http.body_timeout);
+        FrontDesk::new(
+            self.store.clone(),
+            self.clock.clone(),
+            desks,
+            DEFAULT_PROJECT,
+            body_timeout,
+            Arc::clone(&self.metrics),
+        )
+    }
+
+    fn worker(&self) -> Result<Worker> {
+        for project in self.projects.iter().filter(|project| project.api_key.is_none()) {
+            tracing::warn!(project = project.name, "no API key: set OPENAI_API_KEY, or results cannot be fetched");
+        }
+        Ok(Worker::new(
+            self.store.clone(),
+            self.clock.clone(),
+            openai_clients(self.config, &self.projects)?,
+            Builtin::new(self.store.clone(), self.clock.clone()),
+            Policy { min_confidence: self.config.policy.min_confidence },
+            workflows::Settings { queues: self.config.workflows.classification.queues.clone() },
+            self.worker_settings(),
+            Arc::clone(&self.metrics),
+        ))
+    }
+
+    fn worker_settings(&self) -> worker::Settings {
+        let Config { worker, retry, openai, http, audit, .. } = self.config;
+        worker::Settings {
+            name: format!("worker-{}", std::process::id()),
+            lease_ms: worker.lease.ms(),
+            heartbeat_ms: worker.heartbeat.ms(),
+            concurrency: worker.concurrency,
+            poll_ms: worker.poll.ms(),
+            drain_ms: http.drain.ms(),
+            retry: RetryPolicy { first_ms: retry.first.ms(), max_ms: retry.max.ms(), attempts: retry.attempts },
+            probe_first_ms: openai.probe_first.ms(),
+            probe_max_ms: openai.probe_max.ms(),
+            overdue_ms: audit.overdue.ms(),
+            metadata_keys: keys(self.config),
+        }
+    }
+}

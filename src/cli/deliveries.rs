@@ -1,0 +1,120 @@
+//! `frontdesk deliveries list|show`
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use serde_json::Value;
+
+use super::Setup;
+use super::output::{Output, cell, shown};
+use crate::domain::job::State;
+use crate::shapes;
+use crate::store::{DeliveryFilter, PageRequest};
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Newest first.
+    List {
+        /// Only those in this state.
+        #[arg(long, value_parser = parse_state)]
+        status: Option<State>,
+        /// Only this event type.
+        #[arg(long = "type", value_name = "TYPE")]
+        event_type: Option<String>,
+        /// Only those one of whose ids contains this text.
+        #[arg(long)]
+        q: Option<String>,
+        #[command(flatten)]
+        part: Part,
+    },
+    /// One delivery by its webhook-id.
+    Show {
+        /// As wh_…
+        id: String,
+    },
+}
+
+/// Which part of a list.
+#[derive(clap::Args)]
+pub(super) struct Part {
+    /// How many at most, up to 500.
+    #[arg(long, default_value_t = PageRequest::DEFAULT_LIMIT, value_parser = parse_limit)]
+    limit: usize,
+    /// Where the last page ended.
+    #[arg(long)]
+    cursor: Option<i64>,
+}
+
+impl Part {
+    pub(super) fn page(&self) -> PageRequest {
+        PageRequest { limit: self.limit, cursor: self.cursor }
+    }
+}
+
+fn parse_limit(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|limit| (1..=PageRequest::MAX_LIMIT).contains(limit))
+        .ok_or_else(|| "between 1 and 500".to_owned())
+}
+
+pub(super) fn parse_state(word: &str) -> Result<State, String> {
+    State::parse(word).ok_or_else(|| format!("one of {}", State::ALL.map(State::word).join(", ")))
+}
+
+pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
+    let store = setup.store()?;
+    match command {
+        Command::List { status, event_type, q, part } => {
+            let filter = DeliveryFilter { status, event_type, text: q };
+            let page = shapes::page(&store.deliveries(filter, part.page()).await?, shapes::delivery);
+            let columns = [
+                "delivery_id",
+                "event_type",
+                "resource_id",
+                "status",
+                "outcome",
+                "ticket_id",
+                "attempt_count",
+                "received_at",
+            ];
+            print_list(&setup.output, &page, &columns)?;
+        }
+        Command::Show { id } => {
+            let Some(delivery) = store.delivery(id.clone()).await? else { bail!("there is no delivery {id:?}") };
+            print_one(&setup.output, &shapes::delivery(&delivery))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a page of a list by some of its keys.
+pub(super) fn print_list(output: &Output, page: &Value, columns: &[&str]) -> Result<()> {
+    if output.json {
+        return output.json(page);
+    }
+    let items: Vec<&Value> = page["items"].as_array().into_iter().flatten().collect();
+    if items.is_empty() && output.is_terminal() {
+        return output.line("none");
+    }
+    let rows: Vec<Vec<String>> = items.iter().map(|item| columns.iter().map(|key| cell(item, key)).collect()).collect();
+    output.table(columns, &rows)?;
+    match page["next_cursor"].as_str() {
+        Some(next) if output.is_terminal() => output.line(&format!("more with --cursor {next}")),
+        _ => Ok(()),
+    }
+}
+
+/// Prints all keys of one thing.
+pub(super) fn print_one(output: &Output, value: &Value) -> Result<()> {
+    if output.json {
+        return output.json(value);
+    }
+    for key in value.as_object().into_iter().flat_map(|map| map.keys()) {
+        let text = cell(value, key);
+        if !text.is_empty() {
+            output.line(&format!("{key:<16} {}", output.paint(&shown(&text))))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! `frontdesk jobs list|show|retry|discard`
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use super::Setup;
+use super::deliveries::{Part, parse_state, print_list, print_one};
+use crate::clock::Clock;
+use crate::domain::job::State;
+use crate::shapes;
+use crate::store::{Discarded, Retried, Store};
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Newest first.
+    List {
+        /// Only those in this state.
+        #[arg(long, value_parser = parse_state)]
+        status: Option<State>,
+        #[command(flatten)]
+        part: Part,
+    },
+    /// One job.
+    Show {
+        /// As job_17.
+        id: String,
+    },
+    /// Queue a failed job again, with all its attempts.
+    Retry {
+        /// As job_17.
+        id: String,
+    },
+    /// Close a failed job for good.
+    Discard {
+        /// As job_17.
+        id: String,
+        /// Why; kept with the job.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
+    let store = setup.store()?;
+    let now_ms = Clock::System.now_ms();
+    match command {
+        Command::List { status, part } => {
+            let page = shapes::page(&store.jobs(status, part.page()).await?, shapes::job);
+            let columns = [
+                "id",
+                "event_type",
+                "resource_id",
+                "status",
+                "outcome",
+                "ticket_id",
+                "workflow",
+                "attempt_count",
+                "last_error",
+            ];
+            print_list(&setup.output, &page, &columns)?;
+        }
+        Command::Show { id } => show(&store, &id, setup).await?,
+        Command::Retry { id } => {
+            if store.retry_job(number(&id)?, now_ms).await? == Retried::NotFailed {
+                bail!("{id} has not failed; only a failed job can be retried");
+            }
+            show(&store, &id, setup).await?;
+        }
+        Command::Discard { id, reason } => {
+            if store.discard_job(number(&id)?, "command line".to_owned(), reason, now_ms).await? == Discarded::NotFailed
+            {
+                bail!("{id} has not failed or is discarded already");
+            }
+            show(&store, &id, setup).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn number(id: &str) -> Result<i64> {
+    shapes::parse_job_id(id).with_context(|| format!("{id:?} is not a job's id; they look like job_17"))
+}
+
+async fn show(store: &Store, id: &str, setup: &Setup) -> Result<()> {
+    let job = store.job(number(id)?).await?.with_context(|| format!("there is no job {id}"))?;
+    print_one(&setup.output, &shapes::job(&job))
+}

@@ -1,0 +1,163 @@
+//! The command line: one file a command. Exit status: 0 done, 1 it failed,
+//! 2 wrong usage.
+
+mod completions;
+mod config;
+mod deliveries;
+mod demo;
+mod jobs;
+mod migrate;
+mod output;
+mod reviews;
+mod serve;
+mod simulate;
+mod submit;
+mod token;
+mod trigger;
+mod why;
+mod workflows;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::store::Store;
+use output::Output;
+
+/// The system between OpenAI's webhooks and the support ticket.
+///
+/// Try it with no account: `frontdesk demo`. Settings come from frontdesk.toml
+/// (--config) and the environment; `frontdesk config example` lists them all.
+#[derive(Parser)]
+#[command(name = "frontdesk", version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    /// The settings file; without it `frontdesk.toml` here is used if there is one.
+    #[arg(long, global = true, value_name = "FILE", env = "FRONTDESK_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show everything on this machine with no account: simulated OpenAI, sample tickets, every ending.
+    Demo(demo::Args),
+    /// Run it: take webhooks, work jobs, serve the API.
+    Serve(serve::Args),
+    /// Bring the database up to date.
+    Migrate,
+    /// Start one background response for a ticket.
+    Submit(submit::Args),
+    /// Answer "where is my summary?" for a ticket or any id.
+    Why(why::Args),
+    /// What has come in, and where it stands.
+    #[command(subcommand)]
+    Deliveries(deliveries::Command),
+    /// The back office's work; retry or discard what failed.
+    #[command(subcommand)]
+    Jobs(jobs::Command),
+    /// Results that wait for a person.
+    #[command(subcommand)]
+    Reviews(reviews::Command),
+    /// What AI is used for: prompts and schemas.
+    #[command(subcommand)]
+    Workflows(workflows::Command),
+    /// Access tokens of the API.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// The settings and their defaults.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Send signed test deliveries to any endpoint.
+    Trigger(trigger::Args),
+    /// Run the OpenAI simulator alone.
+    Simulate(simulate::Args),
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&anyhow::Error::from(error)),
+    };
+    let done = runtime.block_on(dispatch(cli));
+    // A blocking read of stdin or a DNS look-up must not keep the process.
+    runtime.shutdown_background();
+    match done {
+        Ok(code) => code,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    // A reader that has gone away (`| head`) is not a failure.
+    if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("frontdesk: {error:#}");
+    ExitCode::from(1)
+}
+
+async fn dispatch(cli: Cli) -> Result<ExitCode> {
+    let context = Setup { file: cli.config, output: Output::new(cli.json) };
+    match cli.command {
+        Command::Demo(args) => demo::run(args, &context.output).await,
+        Command::Serve(args) => serve::run(args, &context).await,
+        Command::Migrate => migrate::run(&context),
+        Command::Submit(args) => submit::run(args, &context).await,
+        Command::Why(args) => why::run(args, &context).await,
+        Command::Deliveries(command) => deliveries::run(command, &context).await,
+        Command::Jobs(command) => jobs::run(command, &context).await,
+        Command::Reviews(command) => reviews::run(command, &context).await,
+        Command::Workflows(command) => workflows::run(command, &context.output),
+        Command::Token(command) => token::run(command, &context).await,
+        Command::Config(command) => config::run(&command, &context),
+        Command::Trigger(args) => trigger::run(args, &context).await,
+        Command::Simulate(args) => simulate::run(args, &context).await,
+        Command::Completions(args) => completions::run(args),
+    }
+}
+
+/// What every command may need.
+struct Setup {
+    file: Option<PathBuf>,
+    output: Output,
+}
+
+impl Setup {
+    /// The settings. `frontdesk.toml` in this folder is used when no file is named.
+    fn config(&self) -> Result<Config> {
+        let here = PathBuf::from("frontdesk.toml");
+        let file = self.file.clone().or_else(|| here.exists().then_some(here));
+        Ok(Config::load(file.as_deref(), &|name| std::env::var(name).ok())?)
+    }
+
+    /// The database, which must be there already.
+    fn store(&self) -> Result<Store> {
+        let path = self.config()?.database_path()?;
+        if !path.exists() {
+            bail!(
+                "there is no database at {}; `frontdesk migrate` makes one, DATABASE_URL names another",
+                path.display()
+            );
+        }
+        crate::app::open_store(&path, false)
+    }
+}
+
+/// The first signing secrets of the environment, as the simulator takes them.
+fn webhook_secret(context: &Setup) -> Result<String> {
+    let config = context.config()?;
+    let secret = config.openai.webhook_secret.as_ref();
+    secret.map(|secret| secret.reveal().to_owned()).context("no signing secret: set OPENAI_WEBHOOK_SECRET")
+}

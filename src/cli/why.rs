@@ -1,0 +1,70 @@
+//! `frontdesk why`
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use serde_json::Value;
+
+use super::Setup;
+use super::output::{Output, cell, shown};
+use crate::clock::Clock;
+use crate::shapes;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// A ticket, response, batch, event, delivery, job, submission or review id.
+    id: String,
+}
+
+pub(super) async fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
+    let store = setup.store()?;
+    let Some(trail) = store.trail(args.id.clone()).await? else {
+        bail!(
+            "nothing is known of {:?}: no ticket, response, batch, event, delivery, job or review has this id",
+            args.id
+        );
+    };
+    let why = shapes::why(&args.id, &trail, Clock::System.now_ms());
+    if setup.output.json {
+        setup.output.json(&why)?;
+    } else {
+        print(&setup.output, &why)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(output: &Output, why: &Value) -> Result<()> {
+    let named = [
+        ("ticket", "ticket_id"),
+        ("workflow", "workflow"),
+        ("resource", "resource_id"),
+        ("job", "job_id"),
+        ("review", "review_id"),
+    ];
+    let ids: Vec<String> = named
+        .iter()
+        .filter(|(_, key)| !why[*key].is_null())
+        .map(|(name, key)| format!("{name} {}", shown(&cell(why, key))))
+        .collect();
+    output.line(&ids.join(" · "))?;
+    let status = [cell(why, "status"), cell(why, "outcome")]
+        .iter()
+        .filter(|word| !word.is_empty())
+        .map(|word| output.paint(word))
+        .collect::<Vec<_>>();
+    output.line(&format!(
+        "status: {}\n",
+        if status.is_empty() { "nothing has arrived".to_owned() } else { status.join(", ") }
+    ))?;
+    for answer in why["answers"].as_array().into_iter().flatten() {
+        let at = cell(answer, "at");
+        let at = if at.is_empty() { at } else { format!("   {at}") };
+        output.line(&format!("  {:<28} {}{at}", cell(answer, "question"), shown(&cell(answer, "answer"))))?;
+    }
+    output.line(&format!("\nnext:  {}\nowner: {}", shown(&cell(why, "next")), cell(why, "owner")))?;
+    let others: Vec<&str> = why["others"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if !others.is_empty() {
+        output.line(&format!("other work on this ticket: {}", shown(&others.join(", "))))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! `frontdesk workflows list|show`
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use super::deliveries::{print_list, print_one};
+use super::output::Output;
+use crate::{shapes, workflows};
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// All of them.
+    List,
+    /// Prompt and schema of one.
+    Show {
+        /// As summary.
+        name: String,
+    },
+}
+
+pub(super) fn run(command: Command, output: &Output) -> Result<ExitCode> {
+    match command {
+        Command::List => {
+            let items: Vec<_> = workflows::all().iter().map(shapes::workflow).collect();
+            print_list(output, &json!({"items": items, "next_cursor": null}), &["name", "about", "prompt_version"])?;
+        }
+        Command::Show { name } => {
+            let workflow = workflows::named(&name)
+                .with_context(|| format!("there is no workflow {name:?}; see `frontdesk workflows list`"))?;
+            print_one(output, &shapes::workflow(workflow))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

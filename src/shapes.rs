@@ -1,0 +1,218 @@
+//! The JSON that the API and `--json` share, so that a script may use either.
+//! Times are RFC 3339 in UTC.
+
+use serde_json::{Map, Value, json};
+
+use crate::clock::rfc3339;
+use crate::domain::job::State;
+use crate::domain::trail::Trail;
+use crate::store::{Alert, Counts, Delivery, DeskTicket, Draft, Job, Page, Review, StoredMessage};
+use crate::workflows::Workflow;
+
+fn time(ms: Option<i64>) -> Value {
+    ms.map_or(Value::Null, |ms| Value::String(rfc3339(ms)))
+}
+
+/// A job's id as people write it.
+#[must_use]
+pub fn job_id(id: i64) -> String {
+    format!("job_{id}")
+}
+
+/// The number in a job's id; the bare number is taken as well.
+#[must_use]
+pub fn parse_job_id(text: &str) -> Option<i64> {
+    text.strip_prefix("job_").unwrap_or(text).parse().ok()
+}
+
+/// A page of a list.
+#[must_use]
+pub fn page<T>(page: &Page<T>, item: impl Fn(&T) -> Value) -> Value {
+    let items: Vec<Value> = page.items.iter().map(item).collect();
+    json!({"items": items, "next_cursor": page.next.map(|next| next.to_string())})
+}
+
+/// A delivery.
+#[must_use]
+pub fn delivery(delivery: &Delivery) -> Value {
+    json!({
+        "delivery_id": delivery.delivery_id,
+        "event_id": delivery.event_id,
+        "event_type": delivery.event_type,
+        "resource_id": delivery.resource_id,
+        "project": delivery.project,
+        "status": delivery.status.word(),
+        "received_at": rfc3339(delivery.received_at_ms),
+        "attempt_count": delivery.attempt_count,
+        "ticket_id": delivery.ticket_id,
+        "workflow": delivery.workflow,
+        "last_error": delivery.last_error,
+        "job_id": delivery.job_id.map(job_id),
+        "outcome": delivery.outcome,
+        "duplicate_of": delivery.duplicate_of,
+        "copies": delivery.copies,
+        "altered_copies": delivery.altered_copies,
+        "note": delivery.note,
+    })
+}
+
+/// A job.
+#[must_use]
+pub fn job(job: &Job) -> Value {
+    json!({
+        "id": job_id(job.id),
+        "project": job.project,
+        "key": job.key,
+        "event_type": job.event_type,
+        "resource_id": job.resource_id,
+        "delivery_id": job.delivery_id,
+        "status": job.status.word(),
+        "since": rfc3339(job.since_ms),
+        "queued_at": rfc3339(job.queued_at_ms),
+        "next_at": time(job.next_at_ms),
+        "forget_at": rfc3339(job.forget_at_ms),
+        "attempt_count": job.attempt_count,
+        "worker": job.worker,
+        "outcome": job.outcome,
+        "reason": job.reason,
+        "last_error": job.last_error,
+        "ticket_id": job.ticket_id,
+        "workflow": job.workflow,
+        "submission_id": job.submission_id,
+    })
+}
+
+/// A review.
+#[must_use]
+pub fn review(review: &Review) -> Value {
+    json!({
+        "id": review.id,
+        "version": review.version,
+        "state": review.state,
+        "reason": review.reason,
+        "detail": review.detail,
+        "topics": review.topics,
+        "project": review.project,
+        "ticket_id": review.ticket_id,
+        "resource_id": review.resource_id,
+        "workflow": review.workflow,
+        "proposed": review.proposed,
+        "output": review.output,
+        "claimed_by": review.claimed_by,
+        "claimed_until": time(review.claimed_until_ms),
+        "created_at": rfc3339(review.created_at_ms),
+        "decided_by": review.decided_by,
+        "decided_at": time(review.decided_at_ms),
+    })
+}
+
+/// A ticket of the built-in desk.
+#[must_use]
+pub fn ticket(ticket: &DeskTicket) -> Value {
+    json!({
+        "id": ticket.id,
+        "subject": ticket.subject,
+        "status": ticket.status,
+        "queue": ticket.queue,
+        "priority": ticket.priority,
+        "intent": ticket.intent,
+        "tags": ticket.tags,
+        "fields": ticket.fields,
+        "updated_at": rfc3339(ticket.updated_at_ms),
+        "messages": ticket.messages.iter().map(message).collect::<Vec<_>>(),
+        "drafts": ticket.drafts.iter().map(draft).collect::<Vec<_>>(),
+        "attachments": [],
+    })
+}
+
+fn message(message: &StoredMessage) -> Value {
+    json!({
+        "author": message.author.word(),
+        "visibility": message.visibility.word(),
+        "body": message.body,
+        "created_at": rfc3339(message.created_at_ms),
+        "ref": message.reference,
+    })
+}
+
+fn draft(draft: &Draft) -> Value {
+    json!({"id": draft.id.to_string(), "body": draft.body, "state": draft.state, "ref": draft.reference})
+}
+
+/// The answers of `why`.
+#[must_use]
+pub fn why(id: &str, trail: &Trail, now_ms: i64) -> Value {
+    let why = trail.why(now_ms);
+    let answers: Vec<Value> = why
+        .answers
+        .iter()
+        .map(|answer| json!({"question": answer.question, "answer": answer.answer, "at": time(answer.at_ms)}))
+        .collect();
+    let job = trail.job.as_ref();
+    json!({
+        "id": id,
+        "ticket_id": trail.ticket_id,
+        "workflow": trail.workflow,
+        "submission_id": trail.submission.as_ref().map(|submission| &submission.id),
+        "resource_id": trail.resource_id,
+        "event_id": trail.event_id,
+        "delivery_ids": trail.deliveries.iter().map(|delivery| &delivery.id).collect::<Vec<_>>(),
+        "job_id": job.map(|job| job_id(job.id)),
+        "review_id": trail.review.as_ref().map(|review| &review.id),
+        "answers": answers,
+        "status": trail.status().map(State::word),
+        "outcome": job.and_then(|job| job.outcome.as_ref()),
+        "last_error": job.and_then(|job| job.last_error.as_ref()),
+        "next": why.next,
+        "owner": why.owner,
+        "others": trail.others,
+    })
+}
+
+/// Everything that is counted.
+#[must_use]
+pub fn stats(counts: &Counts, alerts: &[Alert], now_ms: i64) -> Value {
+    let age = |since: Option<i64>| since.map(|since| (now_ms - since).max(0) / 1000);
+    let named = |pairs: &[(String, i64)]| -> Map<String, Value> {
+        pairs.iter().map(|(name, count)| (name.clone(), Value::from(*count))).collect()
+    };
+    let states: Map<String, Value> = counts
+        .states
+        .iter()
+        .map(|count| {
+            (count.state.word().to_owned(), json!({"count": count.count, "oldest_age_s": age(count.oldest_ms)}))
+        })
+        .collect();
+    json!({
+        "states": states,
+        "outcomes": named(&counts.outcomes),
+        "deliveries": counts.deliveries,
+        "open_reviews": {"count": counts.open_reviews.0, "oldest_age_s": age(counts.open_reviews.1)},
+        "refused": named(&counts.refused),
+        "least_time_to_forget_s": counts.least_forget_at_ms.map(|at| (at - now_ms) / 1000),
+        "alerts": alerts.iter().map(alert).collect::<Vec<_>>(),
+    })
+}
+
+fn alert(alert: &Alert) -> Value {
+    json!({
+        "kind": alert.kind,
+        "subject": alert.subject,
+        "detail": alert.detail,
+        "opened_at": rfc3339(alert.opened_at_ms),
+        "last_at": rfc3339(alert.last_at_ms),
+        "times": alert.times,
+    })
+}
+
+/// A workflow.
+#[must_use]
+pub fn workflow(workflow: &Workflow) -> Value {
+    json!({
+        "name": workflow.name,
+        "about": workflow.about,
+        "prompt_version": workflow.prompt_version,
+        "instructions": workflow.instructions(),
+        "schema": workflow.schema(),
+    })
+}

@@ -1,0 +1,178 @@
+//! Starting work at OpenAI. The submission's row is written before the call, so
+//! that there is never work that we know nothing of; the webhook may be here
+//! before the call's answer is, and both orders work.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Clock;
+use crate::domain::failure::Failure;
+use crate::domain::id::new_id;
+use crate::domain::submission::{MetadataKeys, SUBMISSION_KEY};
+use crate::domain::ticket::Ticket;
+use crate::helpdesk::{Builtin, HelpdeskError};
+use crate::openai::{Client, CreateError};
+use crate::store::{NewSubmission, Store, StoreError};
+use crate::workflows::{self, Workflow};
+
+/// Starts work.
+pub struct Submitter {
+    store: Store,
+    clock: Clock,
+    clients: BTreeMap<String, Client>,
+    helpdesk: Builtin,
+    model: String,
+    keys: MetadataKeys,
+}
+
+/// What was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submitted {
+    /// `sub_…`
+    pub submission_id: String,
+    /// OpenAI's id.
+    pub resource_id: String,
+}
+
+/// Why nothing was started, or why it cannot be told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// There is no such workflow.
+    #[error("there is no workflow named {name}; there are: {known}")]
+    UnknownWorkflow {
+        /// As asked for.
+        name: String,
+        /// The ones there are.
+        known: String,
+    },
+    /// There is no such OpenAI project.
+    #[error("there is no project named {0} in the configuration")]
+    UnknownProject(String),
+    /// There is no such ticket.
+    #[error("the helpdesk has no ticket {0}")]
+    NoTicket(String),
+    /// Our own database failed; nothing was started.
+    #[error("nothing was started: {0}")]
+    Store(#[from] StoreError),
+    /// OpenAI refused it, or it was never sent; nothing was started.
+    #[error("nothing was started ({submission_id}): {failure}")]
+    NotStarted {
+        /// `sub_…`, where the reason is kept.
+        submission_id: String,
+        /// Why.
+        failure: Failure,
+    },
+    /// The call ended without an answer. It may run; it is not repeated, because
+    /// that could pay twice. Its webhook will find its way by the submission's id.
+    #[error(
+        "it is not known whether it was started ({submission_id}): {failure}; it is not repeated, its webhook will tell"
+    )]
+    Unknown {
+        /// `sub_…`
+        submission_id: String,
+        /// What happened.
+        failure: Failure,
+    },
+}
+
+impl Submitter {
+    /// A submitter with one client a project.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        clients: BTreeMap<String, Client>,
+        helpdesk: Builtin,
+        model: String,
+        keys: MetadataKeys,
+    ) -> Submitter {
+        Submitter { store, clock, clients, helpdesk, model, keys }
+    }
+
+    /// Starts one background response for a ticket.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; each says whether anything runs at OpenAI.
+    pub async fn submit(
+        &self,
+        project: &str,
+        workflow: &str,
+        ticket_id: &str,
+        actor: &str,
+    ) -> Result<Submitted, SubmitError> {
+        let workflow = workflows::named(workflow).ok_or_else(|| unknown_workflow(workflow))?;
+        let client = self.clients.get(project).ok_or_else(|| SubmitError::UnknownProject(project.to_owned()))?;
+        let ticket = self.ticket(ticket_id).await?;
+        let submission_id = self.begin(project, workflow, &ticket, actor).await?;
+        let metadata = BTreeMap::from([
+            (self.keys.ticket.as_str(), ticket.id.as_str()),
+            (self.keys.workflow.as_str(), workflow.name),
+            (SUBMISSION_KEY, submission_id.as_str()),
+        ]);
+        match client.create_response(&workflow.request(&self.model, &ticket, &metadata)).await {
+            Ok(created) => self.started(project, submission_id, created.resource.id().to_owned()).await,
+            Err(error) => Err(self.not_started(submission_id, error).await),
+        }
+    }
+
+    async fn ticket(&self, id: &str) -> Result<Ticket, SubmitError> {
+        self.helpdesk.ticket(id).await.map_err(|error| match error {
+            HelpdeskError::NoTicket => SubmitError::NoTicket(id.to_owned()),
+            HelpdeskError::Store(error) => SubmitError::Store(error),
+        })
+    }
+
+    async fn begin(
+        &self,
+        project: &str,
+        workflow: &Workflow,
+        ticket: &Ticket,
+        actor: &str,
+    ) -> Result<String, SubmitError> {
+        let id = new_id("sub").map_err(|error| StoreError::Open(error.to_string()))?;
+        self.store
+            .begin_submission(NewSubmission {
+                id: id.clone(),
+                project: project.to_owned(),
+                ticket_id: ticket.id.clone(),
+                workflow: workflow.name.to_owned(),
+                prompt_version: workflow.prompt_version.to_owned(),
+                ticket_revision: ticket.revision,
+                actor: actor.to_owned(),
+                created_at_ms: self.clock.now_ms(),
+            })
+            .await?;
+        Ok(id)
+    }
+
+    async fn started(
+        &self,
+        project: &str,
+        submission_id: String,
+        resource_id: String,
+    ) -> Result<Submitted, SubmitError> {
+        let (project, id, resource) = (project.to_owned(), submission_id.clone(), resource_id.clone());
+        if let Err(error) = self.store.submission_started(project, id, resource, self.clock.now_ms()).await {
+            // It runs, and its webhook carries the submission's id: the worker ties the two.
+            tracing::error!(submission = submission_id, resource = resource_id, %error, "started, and not written down; the webhook will tie them");
+        }
+        Ok(Submitted { submission_id, resource_id })
+    }
+
+    async fn not_started(&self, submission_id: String, error: CreateError) -> SubmitError {
+        let known = !matches!(error, CreateError::Unknown(_));
+        let failure = Failure::from(error.into_error());
+        if let Err(error) = self.store.submission_failed(submission_id.clone(), failure.clone(), known).await {
+            tracing::error!(submission = submission_id, %error, "the reason could not be written down");
+        }
+        if known {
+            SubmitError::NotStarted { submission_id, failure }
+        } else {
+            SubmitError::Unknown { submission_id, failure }
+        }
+    }
+}
+
+fn unknown_workflow(name: &str) -> SubmitError {
+    let known = workflows::all().iter().map(|workflow| workflow.name).collect::<Vec<_>>().join(", ");
+    SubmitError::UnknownWorkflow { name: name.chars().take(64).collect(), known }
+}

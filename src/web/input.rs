@@ -1,0 +1,72 @@
+//! Reading what comes in: bodies, query strings and ids, each with an error
+//! that says what to change.
+
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+use crate::store::PageRequest;
+
+/// A JSON body of a known shape.
+pub(super) struct Input<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Input<T>, Problem> {
+        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
+            BytesRejection::FailedToBufferBody(error) if error.status() == 413 => {
+                Problem::new(413, "Too large", "the body is larger than 1 MiB")
+            }
+            _ => Problem::invalid("the body could not be read"),
+        })?;
+        serde_json::from_slice(&body).map(Input).map_err(|error| Problem::invalid(format!("the body: {error}")))
+    }
+}
+
+/// The query string of a list.
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    limit: Option<usize>,
+    cursor: Option<String>,
+    pub(super) status: Option<String>,
+    pub(super) state: Option<String>,
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    pub(super) q: Option<String>,
+}
+
+impl ListQuery {
+    /// Which part of the list is asked for.
+    pub(super) fn page(&self) -> Result<PageRequest, Problem> {
+        let limit = self.limit.unwrap_or(PageRequest::DEFAULT_LIMIT);
+        if !(1..=PageRequest::MAX_LIMIT).contains(&limit) {
+            return Err(Problem::invalid(format!("limit must be between 1 and {}", PageRequest::MAX_LIMIT)));
+        }
+        let cursor = match &self.cursor {
+            None => None,
+            Some(text) => {
+                Some(text.parse().map_err(|_| Problem::invalid("cursor must be a next_cursor of this list"))?)
+            }
+        };
+        Ok(PageRequest { limit, cursor })
+    }
+}
+
+/// A query string, with a problem document when it cannot be read.
+pub(super) struct Asked(pub(super) ListQuery);
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Asked, Problem> {
+        let query = Query::<ListQuery>::from_request_parts(parts, state).await;
+        query
+            .map(|Query(query)| Asked(query))
+            .map_err(|error| Problem::invalid(format!("the query: {}", error.body_text())))
+    }
+}

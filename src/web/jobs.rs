@@ -1,0 +1,77 @@
+//! Jobs: the back office's work, and what a person may do about a failed one.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Web;
+use super::access::Caller;
+use super::deliveries::parse_state;
+use super::input::{Asked, Input};
+use super::problem::Problem;
+use crate::shapes;
+use crate::store::{Discarded, Retried, Role};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reason {
+    reason: Option<String>,
+}
+
+pub(super) async fn list(State(web): State<Arc<Web>>, _: Caller, Asked(query): Asked) -> Result<Json<Value>, Problem> {
+    let jobs = web.store.jobs(parse_state(query.status.as_deref())?, query.page()?).await?;
+    Ok(Json(shapes::page(&jobs, shapes::job)))
+}
+
+pub(super) async fn show(
+    State(web): State<Arc<Web>>,
+    _: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    answer(&web, &id).await
+}
+
+pub(super) async fn retry(
+    State(web): State<Arc<Web>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Input(Reason { reason }): Input<Reason>,
+) -> Result<Json<Value>, Problem> {
+    caller.must_be(Role::Lead)?;
+    let number = number(&id)?;
+    match web.store.retry_job(number, web.clock.now_ms()).await? {
+        Retried::Queued => {
+            tracing::info!(job = number, actor = caller.name, given = reason.is_some(), "retried by a person");
+            answer(&web, &id).await
+        }
+        Retried::NotFailed => Err(Problem::conflict("only a failed job can be retried")),
+    }
+}
+
+pub(super) async fn discard(
+    State(web): State<Arc<Web>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Input(Reason { reason }): Input<Reason>,
+) -> Result<Json<Value>, Problem> {
+    caller.must_be(Role::Lead)?;
+    let reason = reason
+        .filter(|reason| !reason.trim().is_empty())
+        .ok_or_else(|| Problem::invalid("a discard needs a reason"))?;
+    match web.store.discard_job(number(&id)?, caller.name, reason, web.clock.now_ms()).await? {
+        Discarded::Done => answer(&web, &id).await,
+        Discarded::NotFailed => Err(Problem::conflict("only a failed job that is not discarded yet can be discarded")),
+    }
+}
+
+fn number(id: &str) -> Result<i64, Problem> {
+    shapes::parse_job_id(id).ok_or_else(|| Problem::not_found("job", id))
+}
+
+async fn answer(web: &Web, id: &str) -> Result<Json<Value>, Problem> {
+    let job = web.store.job(number(id)?).await?.ok_or_else(|| Problem::not_found("job", id))?;
+    Ok(Json(shapes::job(&job)))
+}

@@ -1,0 +1,106 @@
+//! What people and programs see: the JSON API, health and metrics. It reads,
+//! it starts work, it queues; it never changes a ticket of a helpdesk by itself.
+
+mod access;
+mod deliveries;
+mod health;
+mod input;
+mod jobs;
+mod problem;
+mod reviews;
+mod submissions;
+mod tickets;
+mod why;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+
+use crate::clock::Clock;
+use crate::store::Store;
+use crate::submit::Submitter;
+use crate::telemetry::Metrics;
+use problem::Problem;
+
+/// Largest body of an API request, in bytes.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// What the routes need.
+pub struct Web {
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// Starts work.
+    pub submitter: Submitter,
+    /// What this process measures.
+    pub metrics: Arc<Metrics>,
+    /// Who may read `/metrics`; none: everybody.
+    pub metrics_token: Option<String>,
+    /// The project that work is started in.
+    pub default_project: String,
+}
+
+/// Health and metrics: every process has them, whatever its roles.
+pub fn health_routes(web: Arc<Web>) -> Router {
+    Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .with_state(web)
+}
+
+/// The API.
+pub fn api_routes(web: Arc<Web>) -> Router {
+    let api = Router::new()
+        .route("/deliveries", get(deliveries::list))
+        .route("/deliveries/{id}", get(deliveries::show))
+        .route("/jobs", get(jobs::list))
+        .route("/jobs/{id}", get(jobs::show))
+        .route("/jobs/{id}/retry", post(jobs::retry))
+        .route("/jobs/{id}/discard", post(jobs::discard))
+        .route("/reviews", get(reviews::list))
+        .route("/reviews/{id}", get(reviews::show))
+        .route("/submissions", post(submissions::create))
+        .route("/tickets", get(tickets::list).post(tickets::create))
+        .route("/tickets/{id}", get(tickets::show).patch(tickets::patch))
+        .route("/tickets/{id}/messages", post(tickets::add_message))
+        .route("/why/{id}", get(why::show))
+        .route("/stats", get(why::stats))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
+    Router::new().nest("/api/v1", api).route("/", get(home)).with_state(web)
+}
+
+/// Headers that no answer goes without: nothing is cached, sniffed or framed.
+pub async fn guard(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    const GUARDS: [(HeaderName, &str); 5] = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    ];
+    let mut response = next.run(request).await;
+    for (name, value) in GUARDS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn home() -> Html<&'static str> {
+    Html(include_str!("home.html"))
+}
+
+async fn no_such_route() -> Response {
+    Problem::new(404, "No such address", "this address is not part of the API").into_response()
+}
+
+async fn wrong_method() -> Response {
+    Problem::new(405, "Wrong method", "this address does not take this method").into_response()
+}
