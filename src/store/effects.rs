@@ -155,11 +155,7 @@ pub(super) fn kept(connection: &Connection, project: &str, resource_id: &str) ->
 }
 
 /// What an earlier attempt has written down and not settled.
-pub(super) fn unfinished(
-    connection: &Connection,
-    project: &str,
-    resource_id: &str,
-) -> Result<Vec<Effect>, StoreError> {
+pub(super) fn unfinished(connection: &Connection, project: &str, resource_id: &str) -> Result<Vec<Effect>, StoreError> {
     let mut list = connection.prepare_cached(
         "SELECT payload FROM effects
          WHERE project = ?1 AND resource_id = ?2 AND state = 'applying' AND payload IS NOT NULL ORDER BY id",
