@@ -94,8 +94,14 @@ async fn an_event_without_an_id_is_known_by_its_webhook_id(fresh: Fresh) {
 }
 
 async fn a_body_that_cannot_be_used_is_received_and_says_why(fresh: Fresh) {
-    let bodies =
-        ["", "not json", "{}", r#"{"type":"video.completed","data":{"id":"v"}}"#, r#"{"type":"batch.failed"}"#];
+    let bodies = [
+        "",
+        "not json",
+        "{}",
+        r#"{"type":"video.completed","data":{"id":"v"}}"#,
+        r#"{"type":"batch.failed"}"#,
+        r#"["evt_1","response.completed",1,{"id":"resp_1"}]"#,
+    ];
     for (n, body) in bodies.iter().enumerate() {
         let receipt = fresh.store.record(signed("default", &format!("wh_{n}"), body, START_MS)).await.unwrap();
         assert_eq!(receipt, Receipt::Stored);
