@@ -51,7 +51,7 @@ CREATE TABLE jobs (
     UNIQUE (key, project),
     CHECK ((claimable_at IS NULL) = (state IN ('processed','failed_final'))),
     CHECK ((worker IS NOT NULL) = (state = 'processing')),
-    CHECK (state <> 'processed' OR outcome IN ('applied','held','ignored','superseded')),
+    CHECK (state <> 'processed' OR (outcome IS NOT NULL AND outcome IN ('applied','held','ignored','superseded'))),
     CHECK (outcome IS NULL OR state = 'processed' OR (state = 'failed_final' AND outcome = 'discarded')),
     CHECK (state NOT IN ('failed_retryable','failed_final') OR error_cause IS NOT NULL)
 ) STRICT;

@@ -83,7 +83,9 @@ impl Event {
     pub fn read(body: &[u8]) -> Event {
         // Some senders put a byte order mark first; JSON parsers refuse it.
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        let Ok(wire) = serde_json::from_slice::<Wire>(body) else {
+        // A struct is also read from an array, field by field; an event is an object.
+        let is_object = body.trim_ascii_start().starts_with(b"{");
+        let Some(wire) = serde_json::from_slice::<Wire>(body).ok().filter(|_| is_object) else {
             return Event {
                 id: None,
                 kind: None,

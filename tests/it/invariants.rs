@@ -57,11 +57,16 @@ const RULES: [(&str, &str); 10] = [
     ),
 ];
 
-/// Asserts all of it. `left_over` says why jobs may be there that have not ended.
-pub fn hold(sql: &Connection, left_over: Option<&str>) {
+/// Asserts what must be true of the rows at any time.
+pub fn of_rows(sql: &Connection) {
     for (rule, query) in RULES {
         assert_eq!(rows(sql, query), Vec::<String>::new(), "{rule}");
     }
+}
+
+/// Asserts all of it. `left_over` says why jobs may be there that have not ended.
+pub fn hold(sql: &Connection, left_over: Option<&str>) {
+    of_rows(sql);
     let moving = rows(sql, "SELECT key || ' is ' || state FROM jobs WHERE state NOT IN ('processed','failed_final')");
     match left_over {
         None => assert_eq!(moving, Vec::<String>::new(), "jobs are left over"),

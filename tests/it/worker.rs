@@ -2,6 +2,7 @@
 
 mod endings;
 mod placing;
+mod pool;
 mod privacy;
 mod refused;
 mod retrying;

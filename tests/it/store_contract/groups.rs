@@ -1,0 +1,113 @@
+//! Group commit: many callers, one transaction, and nobody pays for another.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use frontdesk::domain::delivery::Receipt;
+use frontdesk::store::{NewSubmission, Store, StoreError};
+use rusqlite::Connection;
+
+use super::{Fresh, for_every_store};
+use crate::harness::{START_MS, event, signed};
+
+for_every_store! {
+    one_unit_that_fails_inside_a_group_does_not_spoil_the_others,
+    a_full_queue_says_so_at_once_and_takes_deliveries_again_afterwards,
+    what_was_answered_is_there_after_the_database_is_opened_again,
+}
+
+/// Keeps the writer from starting its next transaction, so that a group gathers.
+fn stop_the_writer(fresh: &Fresh) -> Connection {
+    let other = fresh.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    other
+}
+
+fn submission(id: &str) -> NewSubmission {
+    NewSubmission {
+        id: id.to_owned(),
+        project: "default".to_owned(),
+        ticket_id: "T-1".to_owned(),
+        workflow: "summary".to_owned(),
+        prompt_version: "1".to_owned(),
+        ticket_revision: 1,
+        actor: "ada".to_owned(),
+        created_at_ms: START_MS,
+    }
+}
+
+async fn record(store: Store, n: usize) -> Result<Receipt, StoreError> {
+    let body = event(&format!("evt_{n}"), "response.completed", &format!("resp_{n}"));
+    store.record(signed("default", &format!("wh_{n}"), &body, START_MS)).await
+}
+
+async fn one_unit_that_fails_inside_a_group_does_not_spoil_the_others(fresh: Fresh) {
+    fresh.store.begin_submission(submission("sub_taken")).await.unwrap();
+    let stopped = stop_the_writer(&fresh);
+    let mut good = Vec::new();
+    let mut bad = Vec::new();
+    for n in 0..40 {
+        good.push(tokio::spawn(record(fresh.store.clone(), n)));
+        if n % 10 == 5 {
+            let store = fresh.store.clone();
+            bad.push(tokio::spawn(async move { store.begin_submission(submission("sub_taken")).await }));
+            let store = fresh.store.clone();
+            bad.push(tokio::spawn(async move { store.retry_job(9_999, START_MS).await.map(drop) }));
+        }
+    }
+    // All of them are in the queue before the writer goes on.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    stopped.execute_batch("ROLLBACK").unwrap();
+    for unit in good {
+        assert_eq!(unit.await.unwrap(), Ok(Receipt::Queued));
+    }
+    for unit in bad {
+        assert!(unit.await.unwrap().is_err());
+    }
+    assert_eq!(fresh.store.counts().await.unwrap().deliveries, 40);
+    assert_eq!(fresh.claim_at(START_MS, 100).await.len(), 40);
+}
+
+async fn a_full_queue_says_so_at_once_and_takes_deliveries_again_afterwards(fresh: Fresh) {
+    let stopped = stop_the_writer(&fresh);
+    let mut waiting = Vec::new();
+    let mut context = Context::from_waker(Waker::noop());
+    let body = event("evt_1", "response.completed", "resp_1");
+    let refused = loop {
+        let webhook_id = format!("wh_{}", waiting.len());
+        let delivery = signed("default", &webhook_id, &body, START_MS);
+        let store = fresh.store.clone();
+        let mut unit: Pin<Box<dyn Future<Output = _>>> = Box::pin(async move { store.record(delivery).await });
+        match unit.as_mut().poll(&mut context) {
+            Poll::Pending => waiting.push(unit),
+            Poll::Ready(answer) => break answer,
+        }
+        assert!(waiting.len() < 10_000, "the queue has no end");
+    };
+    assert_eq!(refused, Err(StoreError::Full));
+    assert_eq!(fresh.store.ping().await, Err(StoreError::Full), "and the readiness check sees it");
+    stopped.execute_batch("ROLLBACK").unwrap();
+    let stored = waiting.len();
+    for (n, unit) in waiting.into_iter().enumerate() {
+        let expected = if n == 0 { Receipt::Queued } else { Receipt::KnownEvent };
+        assert_eq!(unit.await, Ok(expected), "whatever was let in is stored");
+    }
+    assert_eq!(record(fresh.store.clone(), 99_999).await, Ok(Receipt::Queued));
+    let deliveries = fresh.store.counts().await.unwrap().deliveries;
+    assert_eq!(usize::try_from(deliveries).unwrap(), stored + 1, "and what was refused is not");
+}
+
+async fn what_was_answered_is_there_after_the_database_is_opened_again(fresh: Fresh) {
+    fresh.queued(5).await;
+    fresh.claim_at(START_MS, 2).await;
+    let path = fresh.store.path().to_owned();
+    let Fresh { store, dir } = fresh;
+    drop(store);
+    let again = Store::open(&path, false).unwrap();
+    assert_eq!(record(again.clone(), 0).await, Ok(Receipt::Duplicate { altered: false }));
+    let left = again.claim(super::claim_at(START_MS, 10)).await.unwrap();
+    assert_eq!(left.len(), 3, "the leases are there as well");
+    drop(dir);
+}
