@@ -143,7 +143,7 @@ pub fn openai_clients(config: &Config, projects: &[ProjectSettings]) -> Result<B
 /// When a base URL cannot be used.
 pub fn submitter(config: &Config, store: &Store, clock: &Clock) -> Result<Submitter> {
     let clients = openai_clients(config, &config.projects()?)?;
-    let helpdesk = Builtin::new(store.clone(), clock.clone());
+    let helpdesk = Builtin::new(store.clone());
     Ok(Submitter::new(store.clone(), clock.clone(), clients, helpdesk, config.openai.model.clone(), keys(config)))
 }
 
@@ -232,7 +232,7 @@ impl Parts<'_> {
             self.store.clone(),
             self.clock.clone(),
             openai_clients(self.config, &self.projects)?,
-            Builtin::new(self.store.clone(), self.clock.clone()),
+            Builtin::new(self.store.clone()),
             Policy { min_confidence: self.config.policy.min_confidence },
             workflows::Settings { queues: self.config.workflows.classification.queues.clone() },
             self.worker_settings(),

@@ -1,23 +1,21 @@
 //! The built-in desk: the same verbs as any helpdesk, on our own database.
 
 use super::HelpdeskError;
-use crate::clock::Clock;
 use crate::domain::effect::Effect;
 use crate::domain::ticket::{Message, Ticket};
-use crate::store::{DeskTicket, Store};
+use crate::store::{Change, DeskTicket, Store};
 
 /// The desk that comes with Frontdesk.
 #[derive(Clone)]
 pub struct Builtin {
     store: Store,
-    clock: Clock,
 }
 
 impl Builtin {
     /// The desk in this database.
     #[must_use]
-    pub fn new(store: Store, clock: Clock) -> Builtin {
-        Builtin { store, clock }
+    pub fn new(store: Store) -> Builtin {
+        Builtin { store }
     }
 
     /// The ticket as decisions read it.
@@ -28,19 +26,11 @@ impl Builtin {
         self.store.ticket(id.to_owned()).await?.map(for_deciding).ok_or(HelpdeskError::NoTicket)
     }
 
-    /// Carries one effect out and returns the desk's id of what was written.
-    /// The same reference never writes twice.
-    ///
-    /// # Errors
-    /// [`HelpdeskError::NoTicket`], or the database's error.
-    pub async fn write(&self, ticket_id: &str, effect: &Effect, reference: &str) -> Result<String, HelpdeskError> {
-        let (ticket_id, reference, now_ms) = (ticket_id.to_owned(), reference.to_owned(), self.clock.now_ms());
-        let written = match effect.clone() {
-            Effect::Note { text } => self.store.write_note(ticket_id, text, reference, now_ms).await?,
-            Effect::Draft { text } => self.store.write_draft(ticket_id, text, reference, now_ms).await?,
-            Effect::Route(route) => self.store.write_route(ticket_id, route, reference, now_ms).await?,
-        };
-        written.ok_or(HelpdeskError::NoTicket)
+    /// Hands one effect over, to be carried out together with the end of the
+    /// job. The same reference never writes twice.
+    #[must_use]
+    pub fn write(&self, ticket_id: &str, effect: Effect, reference: String) -> Change {
+        Change::WithTheEnd { reference, ticket_id: ticket_id.to_owned(), effect }
     }
 
     /// What has been written under this reference, if anything.

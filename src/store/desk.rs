@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::row::{hit_one, json, next_seq, to_json};
 use super::{Page, PageRequest, Store, StoreError};
-use crate::domain::effect::{Priority, Route};
+use crate::domain::effect::{Effect, Priority, Route};
 use crate::domain::ticket::{Author, Visibility};
 
 /// A ticket to be made.
@@ -182,70 +182,6 @@ impl Store {
         .await
     }
 
-    /// Writes an internal note, once a reference. None when there is no such ticket.
-    ///
-    /// # Errors
-    /// When the transaction could not be committed.
-    pub async fn write_note(
-        &self,
-        id: String,
-        text: String,
-        reference: String,
-        now_ms: i64,
-    ) -> Result<Option<String>, StoreError> {
-        self.write(move |connection| {
-            if !touch(connection, &id, now_ms)? {
-                return Ok(None);
-            }
-            connection
-                .prepare_cached(
-                    "INSERT INTO messages (ticket_id, author, visibility, body, ref, created_at)
-                     VALUES (?1, 'frontdesk', 'internal', ?2, ?3, ?4) ON CONFLICT (ref) DO NOTHING",
-                )?
-                .execute((&id, &text, &reference, now_ms))?;
-            find(connection, &reference)
-        })
-        .await
-    }
-
-    /// Writes a draft, once a reference. None when there is no such ticket.
-    ///
-    /// # Errors
-    /// When the transaction could not be committed.
-    pub async fn write_draft(
-        &self,
-        id: String,
-        text: String,
-        reference: String,
-        now_ms: i64,
-    ) -> Result<Option<String>, StoreError> {
-        self.write(move |connection| {
-            if !touch(connection, &id, now_ms)? {
-                return Ok(None);
-            }
-            connection
-                .prepare_cached("INSERT INTO drafts (ticket_id, body, ref, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (ref) DO NOTHING")?
-                .execute((&id, &text, &reference, now_ms))?;
-            find(connection, &reference)
-        })
-        .await
-    }
-
-    /// Sets intent, priority, queue and tags, once a reference. None when there
-    /// is no such ticket.
-    ///
-    /// # Errors
-    /// When the transaction could not be committed.
-    pub async fn write_route(
-        &self,
-        id: String,
-        route: Route,
-        reference: String,
-        now_ms: i64,
-    ) -> Result<Option<String>, StoreError> {
-        self.write(move |connection| write_route(connection, &id, &route, &reference, now_ms)).await
-    }
-
     /// What has been written under a reference; looked for before a second write.
     ///
     /// # Errors
@@ -253,6 +189,39 @@ impl Store {
     pub async fn find_written(&self, reference: String) -> Result<Option<String>, StoreError> {
         self.look_up(move |connection| find(connection, &reference)).await
     }
+}
+
+/// Carries one effect out, once a reference, and returns the desk's id of it.
+pub(super) fn write(
+    connection: &Connection,
+    ticket_id: &str,
+    effect: &Effect,
+    reference: &str,
+    now_ms: i64,
+) -> Result<String, StoreError> {
+    // Our own writing is seen on the ticket but does not count as a change by a person.
+    let touched =
+        connection.prepare_cached("UPDATE tickets SET updated_at = ?2 WHERE id = ?1")?.execute((ticket_id, now_ms))?;
+    hit_one(touched, "ticket")?;
+    match effect {
+        Effect::Note { text } => {
+            connection
+                .prepare_cached(
+                    "INSERT INTO messages (ticket_id, author, visibility, body, ref, created_at)
+                     VALUES (?1, 'frontdesk', 'internal', ?2, ?3, ?4) ON CONFLICT (ref) DO NOTHING",
+                )?
+                .execute((ticket_id, text, reference, now_ms))?;
+        }
+        Effect::Draft { text } => {
+            connection
+                .prepare_cached(
+                    "INSERT INTO drafts (ticket_id, body, ref, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (ref) DO NOTHING",
+                )?
+                .execute((ticket_id, text, reference, now_ms))?;
+        }
+        Effect::Route(route) => write_route(connection, ticket_id, route, reference, now_ms)?,
+    }
+    find(connection, reference)?.ok_or(StoreError::Missing("change"))
 }
 
 fn create(connection: &Connection, new: &NewTicket, now_ms: i64) -> Result<Option<String>, StoreError> {
@@ -304,11 +273,6 @@ fn add_message(
     Ok(())
 }
 
-/// Our own writing is seen on the ticket but does not count as a change by a person.
-fn touch(connection: &Connection, id: &str, now_ms: i64) -> Result<bool, StoreError> {
-    Ok(connection.prepare_cached("UPDATE tickets SET updated_at = ?2 WHERE id = ?1")?.execute((id, now_ms))? == 1)
-}
-
 fn find(connection: &Connection, reference: &str) -> Result<Option<String>, StoreError> {
     Ok(connection
         .prepare_cached(
@@ -326,11 +290,11 @@ fn write_route(
     route: &Route,
     reference: &str,
     now_ms: i64,
-) -> Result<Option<String>, StoreError> {
-    if let Some(written) = find(connection, reference)? {
-        return Ok(Some(written));
+) -> Result<(), StoreError> {
+    if find(connection, reference)?.is_some() {
+        return Ok(());
     }
-    let Some(before) = fields_of(connection, id)? else { return Ok(None) };
+    let before = fields_of(connection, id)?.ok_or(StoreError::Missing("ticket"))?;
     let after = before.with(route);
     connection
         .prepare_cached(
@@ -338,10 +302,18 @@ fn write_route(
         )?
         .execute((reference, id, to_json(&before)?, to_json(&after)?, now_ms))?;
     let changed = connection
-        .prepare_cached("UPDATE tickets SET intent = ?2, priority = ?3, queue = ?4, tags = ?5, fields = ?6, updated_at = ?7 WHERE id = ?1")?
-        .execute(params![id, after.intent, after.priority, after.queue, to_json(&after.tags)?, to_json(&after.fields)?, now_ms])?;
-    hit_one(changed, "ticket")?;
-    find(connection, reference)
+        .prepare_cached(
+            "UPDATE tickets SET intent = ?2, priority = ?3, queue = ?4, tags = ?5, fields = ?6 WHERE id = ?1",
+        )?
+        .execute(params![
+            id,
+            after.intent,
+            after.priority,
+            after.queue,
+            to_json(&after.tags)?,
+            to_json(&after.fields)?
+        ])?;
+    hit_one(changed, "ticket")
 }
 
 /// The columns a route touches, as they were or will be.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::row::to_json;
-use super::{Store, StoreError};
+use super::{Store, StoreError, desk};
 use crate::domain::effect::Effect;
 use crate::domain::id;
 
@@ -47,13 +47,26 @@ pub enum Standing {
     InOtherHands,
 }
 
-/// A change that has been made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
-    /// The visible reference.
-    pub reference: String,
-    /// The helpdesk's own id of what was written.
-    pub external_id: String,
+/// How a change gets onto the ticket.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// It is there.
+    Made {
+        /// The visible reference.
+        reference: String,
+        /// The helpdesk's own id of what was written.
+        external_id: String,
+    },
+    /// It is made on the built-in desk in the transaction that ends the job:
+    /// both are in one database, so there is never one without the other.
+    WithTheEnd {
+        /// The visible reference; what is there under it is not written again.
+        reference: String,
+        /// The ticket it goes to.
+        ticket_id: String,
+        /// What to change.
+        effect: Effect,
+    },
 }
 
 impl Store {
@@ -139,13 +152,19 @@ fn plan(connection: &Connection, intent: &Intent, now_ms: i64) -> Result<Planned
     Ok(Planned { reference, effect: effect.unwrap_or_else(|| intent.effect.clone()), standing })
 }
 
-/// Writes receipts.
-pub(super) fn receive(connection: &Connection, receipts: &[Applied], now_ms: i64) -> Result<(), StoreError> {
+/// Makes the changes that come with the end of the job, and writes all receipts.
+pub(super) fn receive(connection: &Connection, changes: &[Change], now_ms: i64) -> Result<(), StoreError> {
     let mut receive = connection.prepare_cached(
         "UPDATE effects SET state = 'applied', applied_at = coalesce(applied_at, ?2), external_id = coalesce(external_id, ?3) WHERE ref = ?1",
     )?;
-    for receipt in receipts {
-        receive.execute((&receipt.reference, now_ms, &receipt.external_id))?;
+    for change in changes {
+        match change {
+            Change::Made { reference, external_id } => receive.execute((reference, now_ms, external_id))?,
+            Change::WithTheEnd { reference, ticket_id, effect } => {
+                let external_id = desk::write(connection, ticket_id, effect, reference, now_ms)?;
+                receive.execute((reference, now_ms, external_id))?
+            }
+        };
     }
     Ok(())
 }

@@ -5,10 +5,10 @@
 //! |---|---|
 //! | `inbox` | the front desk: deliveries, refusals |
 //! | `queue` | the back office: claim, heartbeat, settle |
-//! | `effects` | the back office: results, intents and receipts |
+//! | `effects` | the back office: results, intents and changes |
 //! | `ledger` | starting work: submissions |
 //! | `reviews` | people who decide |
-//! | `records` | people who look: lists, `why`, counts |
+//! | `records`, `why` | people who look: lists, counts, the trail of one piece of work |
 //! | `desk` | the built-in helpdesk |
 //! | `alerts`, `tokens` | operators |
 
@@ -35,7 +35,7 @@ use tokio::sync::Notify;
 
 pub use alerts::Alert;
 pub use desk::{DeskTicket, Draft, NewTicket, StoredMessage, TicketPatch};
-pub use effects::{Applied, Intent, Planned, Standing};
+pub use effects::{Change, Intent, Planned, Standing};
 pub use inbox::RefusalTally;
 pub use ledger::{NewSubmission, Submission};
 pub use migrate::{Migrated, SCHEMA_VERSION};

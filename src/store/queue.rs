@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::effects::Applied;
+use super::effects::Change;
 use super::{NewReview, Store, StoreError, alerts, effects, ledger, reviews};
 use crate::domain::effect::Effect;
 use crate::domain::failure::{Cause, Failure};
@@ -74,14 +74,14 @@ pub enum Settlement {
     /// The ticket has been changed.
     Applied {
         /// What was written where.
-        receipts: Vec<Applied>,
+        changes: Vec<Change>,
     },
     /// A person decides.
     Held {
         /// What the person will see.
         review: Box<NewReview>,
         /// What was written beside it (a draft).
-        receipts: Vec<Applied>,
+        changes: Vec<Change>,
     },
     /// Nothing to do.
     Ignored {
@@ -337,9 +337,9 @@ fn settle(
     }
     let mut new_alert = false;
     match settlement {
-        Settlement::Applied { receipts } => effects::receive(connection, receipts, now_ms)?,
-        Settlement::Held { review, receipts } => {
-            effects::receive(connection, receipts, now_ms)?;
+        Settlement::Applied { changes } => effects::receive(connection, changes, now_ms)?,
+        Settlement::Held { review, changes } => {
+            effects::receive(connection, changes, now_ms)?;
             reviews::open(connection, job, placement, review, now_ms)?;
         }
         Settlement::GaveUp { failure } if job::alerts(failure.cause()) => {

@@ -8,7 +8,7 @@ use crate::domain::effect::Effect;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::id::new_id;
 use crate::domain::submission::Placement;
-use crate::store::{Applied, ClaimedJob, Intent, NewReview, Planned, Proposed, Settlement, Standing};
+use crate::store::{Change, ClaimedJob, Intent, NewReview, Planned, Proposed, Settlement, Standing};
 
 impl Worker {
     /// Changes the ticket.
@@ -21,10 +21,10 @@ impl Worker {
         if effects.is_empty() {
             return Ok(Settlement::Ignored { reason: "the workflow proposes nothing".to_owned() });
         }
-        let (receipts, news) = self.carry_out(job, placement, effects).await?;
+        let (changes, news) = self.carry_out(job, placement, effects).await?;
         self.after(Step::Applied)?;
         Ok(if news {
-            Settlement::Applied { receipts }
+            Settlement::Applied { changes }
         } else {
             Settlement::Ignored { reason: "another event of this resource has applied it".to_owned() }
         })
@@ -38,20 +38,20 @@ impl Worker {
         hold: Hold,
     ) -> Result<Settlement, Halt> {
         let Hold { reason, detail, topics, proposed, output, meanwhile } = hold;
-        let (receipts, _) = self.carry_out(job, placement, meanwhile).await?;
+        let (changes, _) = self.carry_out(job, placement, meanwhile).await?;
         self.after(Step::Applied)?;
         let id = new_id("rev").map_err(|error| Failure::retryable(Cause::Internal, error.to_string()))?;
         let proposed = proposed.into_iter().map(|(slot, text)| Proposed { slot, text }).collect();
-        Ok(Settlement::Held { review: Box::new(NewReview { id, reason, detail, topics, proposed, output }), receipts })
+        Ok(Settlement::Held { review: Box::new(NewReview { id, reason, detail, topics, proposed, output }), changes })
     }
 
-    /// Returns the receipts, and whether anything was this job's to do.
+    /// Returns the changes, and whether anything was this job's to do.
     async fn carry_out(
         &self,
         job: &ClaimedJob,
         placement: Option<&Placement>,
         effects: Vec<Effect>,
-    ) -> Result<(Vec<Applied>, bool), Halt> {
+    ) -> Result<(Vec<Change>, bool), Halt> {
         if effects.is_empty() {
             return Ok((Vec::new(), false));
         }
@@ -70,22 +70,21 @@ impl Worker {
         if planned.iter().any(|planned| planned.standing == Standing::InOtherHands) {
             return Err(Halt::InOtherHands);
         }
-        let mut receipts = Vec::with_capacity(planned.len());
+        let mut changes = Vec::with_capacity(planned.len());
         for planned in planned.into_iter().filter(|planned| planned.standing != Standing::Applied) {
-            receipts.push(self.write_once(&placement.ticket_id, planned).await?);
+            changes.push(self.write_once(&placement.ticket_id, planned).await?);
             self.after(Step::Written)?;
         }
-        let news = !receipts.is_empty();
-        Ok((receipts, news))
+        let news = !changes.is_empty();
+        Ok((changes, news))
     }
 
-    async fn write_once(&self, ticket_id: &str, planned: Planned) -> Result<Applied, Halt> {
+    async fn write_once(&self, ticket_id: &str, planned: Planned) -> Result<Change, Halt> {
         let Planned { reference, effect, standing } = planned;
         let there = if standing == Standing::MayBeThere { self.helpdesk.find(&reference).await? } else { None };
-        let external_id = match there {
-            Some(external_id) => external_id,
-            None => self.helpdesk.write(ticket_id, &effect, &reference).await?,
-        };
-        Ok(Applied { reference, external_id })
+        Ok(match there {
+            Some(external_id) => Change::Made { reference, external_id },
+            None => self.helpdesk.write(ticket_id, effect, reference),
+        })
     }
 }

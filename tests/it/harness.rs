@@ -106,9 +106,9 @@ impl TestDesk {
         let clock = Clock::Hand(self.clock.clone());
         Worker::new(
             self.store.clone(),
-            clock.clone(),
+            clock,
             self.clients.clone(),
-            Builtin::new(self.store.clone(), clock),
+            Builtin::new(self.store.clone()),
             Policy::default(),
             workflows::Settings { queues: BTreeMap::from([("shipping".to_owned(), "logistics".to_owned())]) },
             self.settings.clone(),

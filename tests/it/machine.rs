@@ -265,7 +265,7 @@ fn settlement(ending: Ending, held: &ClaimedJob, now_ms: i64) -> Settlement {
                 proposed: Vec::new(),
                 output: None,
             };
-            Settlement::Held { review: Box::new(review), receipts: Vec::new() }
+            Settlement::Held { review: Box::new(review), changes: Vec::new() }
         }
         Ending::Retry(ms) => Settlement::Retry { failure, at_ms: now_ms + ms, counts: true },
         Ending::Uncounted(ms) => Settlement::Retry { failure, at_ms: now_ms + ms, counts: false },

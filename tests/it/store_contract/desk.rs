@@ -1,10 +1,10 @@
 //! The built-in desk: what we write is there once, what people do counts.
 
-use frontdesk::domain::effect::{Priority, Route};
+use frontdesk::domain::effect::{Effect, Priority, Route};
 use frontdesk::domain::ticket::{Author, Visibility};
-use frontdesk::store::{DeskTicket, NewTicket, TicketPatch};
+use frontdesk::store::{Change, ClaimedJob, DeskTicket, NewTicket, Settlement, TicketPatch};
 
-use super::{Fresh, for_every_store};
+use super::{DONE, Fresh, for_every_store};
 use crate::harness::START_MS;
 
 for_every_store! {
@@ -23,16 +23,34 @@ impl Fresh {
         self.store.ticket(id.to_owned()).await.unwrap().unwrap()
     }
 
+    /// Writes as the end of a job does, and says what is there under the reference.
+    async fn write(&self, id: &str, effect: Effect, reference: &str) -> Option<String> {
+        let (written, job) = (reference.to_owned(), self.any_job().await);
+        let change = Change::WithTheEnd { reference: written.clone(), ticket_id: id.to_owned(), effect };
+        let end = Settlement::Applied { changes: vec![change] };
+        let settled = self.store.settle(job, None, end, START_MS + 1).await;
+        let found = self.store.find_written(written).await.unwrap();
+        assert_eq!(settled.is_ok(), found.is_some(), "the job ends when, and only when, the change is there");
+        found
+    }
+
+    /// A claimed job about something that nothing else is about.
+    async fn any_job(&self) -> ClaimedJob {
+        let number: i64 = self.sql().query_row("SELECT count(*) FROM jobs", [], |row| row.get(0)).unwrap();
+        self.deliver(&format!("wh_w{number}"), &format!("evt_w{number}"), &format!("resp_w{number}")).await;
+        self.claim_at(START_MS, 1).await.remove(0)
+    }
+
     async fn note(&self, id: &str, text: &str, reference: &str) -> Option<String> {
-        self.store.write_note(id.to_owned(), text.to_owned(), reference.to_owned(), START_MS + 1).await.unwrap()
+        self.write(id, Effect::Note { text: text.to_owned() }, reference).await
     }
 
     async fn draft(&self, id: &str, text: &str, reference: &str) -> Option<String> {
-        self.store.write_draft(id.to_owned(), text.to_owned(), reference.to_owned(), START_MS + 1).await.unwrap()
+        self.write(id, Effect::Draft { text: text.to_owned() }, reference).await
     }
 
     async fn route(&self, id: &str, route: Route, reference: &str) -> Option<String> {
-        self.store.write_route(id.to_owned(), route, reference.to_owned(), START_MS + 1).await.unwrap()
+        self.write(id, Effect::Route(route), reference).await
     }
 }
 
@@ -177,18 +195,16 @@ async fn only_people_raise_the_revision(fresh: Fresh) {
 
 async fn many_writers_of_one_reference_write_once(fresh: Fresh) {
     fresh.ticket("T-1").await;
-    let writes = (0..16).map(|n| {
-        let store = fresh.store.clone();
-        let text = format!("version {n}");
-        tokio::spawn(
-            async move { store.write_note("T-1".to_owned(), text, "fd_1".to_owned(), START_MS).await.unwrap() },
-        )
-    });
-    let mut ids = Vec::new();
-    for write in writes.collect::<Vec<_>>() {
-        ids.push(write.await.unwrap().unwrap());
+    let mut writes = Vec::new();
+    for n in 0..16 {
+        let (store, job) = (fresh.store.clone(), fresh.any_job().await);
+        let effect = Effect::Note { text: format!("version {n}") };
+        let change = Change::WithTheEnd { reference: "fd_1".to_owned(), ticket_id: "T-1".to_owned(), effect };
+        let end = Settlement::Applied { changes: vec![change] };
+        writes.push(tokio::spawn(async move { store.settle(job, None, end, START_MS).await.unwrap() }));
     }
-    ids.dedup();
-    assert_eq!(ids.len(), 1, "all are told of the one note");
+    for write in writes {
+        assert_eq!(write.await.unwrap(), DONE);
+    }
     assert_eq!(fresh.read("T-1").await.messages.len(), 1);
 }

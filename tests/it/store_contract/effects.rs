@@ -1,7 +1,7 @@
-//! The third gate: intents before receipts, each slot of a resource once.
+//! The third gate: intents before changes, each slot of a resource once.
 
 use frontdesk::domain::effect::{Effect, Route};
-use frontdesk::store::{Applied, ClaimedJob, Intent, Settled, Settlement, Standing};
+use frontdesk::store::{Change, ClaimedJob, Intent, Settled, Settlement, Standing};
 
 use super::{DONE, Fresh, for_every_store, retry};
 use crate::harness::{LEASE_MS, START_MS};
@@ -49,7 +49,7 @@ impl Fresh {
 
 fn applied(reference: &str) -> Settlement {
     Settlement::Applied {
-        receipts: vec![Applied { reference: reference.to_owned(), external_id: "message/1".to_owned() }],
+        changes: vec![Change::Made { reference: reference.to_owned(), external_id: "message/1".to_owned() }],
     }
 }
 
@@ -79,8 +79,8 @@ async fn an_applied_effect_stays_applied_for_every_event_of_the_resource(fresh: 
     let (standing, same, _) = fresh.plan(intent(&second, note("two")), START_MS).await;
     assert_eq!((standing, same.as_str()), (Standing::Applied, reference.as_str()));
     // A second receipt changes neither the time nor the place of the first.
-    let later = Applied { reference, external_id: "message/2".to_owned() };
-    fresh.settle(second, Settlement::Applied { receipts: vec![later] }, START_MS + 9).await;
+    let later = Change::Made { reference, external_id: "message/2".to_owned() };
+    fresh.settle(second, Settlement::Applied { changes: vec![later] }, START_MS + 9).await;
     let row: (i64, String) = fresh
         .sql()
         .query_row("SELECT applied_at, external_id FROM effects", [], |row| Ok((row.get(0)?, row.get(1)?)))

@@ -88,7 +88,7 @@ async fn a_stale_worker_that_settles_after_the_lease_was_taken_over_changes_noth
         retry(START_MS, true),
         retry(START_MS, false),
         gave_up(Cause::ResourceFailed),
-        Settlement::Applied { receipts: Vec::new() },
+        Settlement::Applied { changes: Vec::new() },
     ];
     fresh.queued(endings.len()).await;
     let stale = fresh.claim_at(START_MS, 10).await;

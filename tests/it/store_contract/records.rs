@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use frontdesk::domain::failure::Cause;
 use frontdesk::domain::hold::HoldReason;
 use frontdesk::domain::job::State;
-use frontdesk::store::{Applied, DeliveryFilter, NewReview, PageRequest, Settlement};
+use frontdesk::store::{Change, DeliveryFilter, NewReview, PageRequest, Settlement};
 
 use super::{Fresh, for_every_store, gave_up, ignored, placement, retry};
 use crate::harness::{ALL, START_MS, signed};
@@ -59,7 +59,7 @@ impl Fresh {
             proposed: Vec::new(),
             output: None,
         };
-        self.settle(job, Settlement::Held { review: Box::new(review), receipts: Vec::new() }, START_MS).await;
+        self.settle(job, Settlement::Held { review: Box::new(review), changes: Vec::new() }, START_MS).await;
     }
 }
 
@@ -134,7 +134,7 @@ async fn counts_agree_with_the_rows_through_every_state(fresh: Fresh) {
     let jobs = fresh.claim_at(START_MS + 2, 6).await;
     let endings = [
         ignored(),
-        Settlement::Applied { receipts: Vec::new() },
+        Settlement::Applied { changes: Vec::new() },
         retry(START_MS + 9, true),
         gave_up(Cause::Internal),
         gave_up(Cause::Internal),
@@ -181,8 +181,8 @@ async fn the_trail_of_a_piece_of_work_is_the_same_from_each_of_its_ids(fresh: Fr
         job_id: id,
     };
     let reference = fresh.store.plan(vec![intent], START_MS).await.unwrap().remove(0).reference;
-    let receipts = vec![Applied { reference: reference.clone(), external_id: "message/1".to_owned() }];
-    let applied = Settlement::Applied { receipts };
+    let changes = vec![Change::Made { reference: reference.clone(), external_id: "message/1".to_owned() }];
+    let applied = Settlement::Applied { changes };
     fresh.store.settle(job, Some(placement("T-1", None)), applied, START_MS + 1).await.unwrap();
     for from in ["wh_0", "wh_again", "evt_0", "resp_0", "T-1", &format!("job_{id}"), &reference] {
         let trail = fresh.store.trail(from.to_owned()).await.unwrap().expect(from);

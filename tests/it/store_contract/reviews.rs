@@ -2,7 +2,7 @@
 
 use frontdesk::domain::hold::HoldReason;
 use frontdesk::domain::job::State;
-use frontdesk::store::{Applied, NewReview, PageRequest, Proposed, Settled, Settlement};
+use frontdesk::store::{Change, NewReview, PageRequest, Proposed, Settled, Settlement};
 
 use super::{DONE, Fresh, for_every_store, placement};
 use crate::harness::{ALL, LEASE_MS, START_MS};
@@ -24,7 +24,7 @@ fn held(id: &str) -> Settlement {
         proposed: vec![Proposed { slot: "reply".to_owned(), text: "Hello".to_owned() }],
         output: Some("{}".to_owned()),
     };
-    Settlement::Held { review: Box::new(review), receipts: Vec::<Applied>::new() }
+    Settlement::Held { review: Box::new(review), changes: Vec::<Change>::new() }
 }
 
 async fn a_held_job_opens_a_review_with_all_that_a_person_needs(fresh: Fresh) {
