@@ -1,7 +1,7 @@
 //! Webhook signatures after the Standard Webhooks specification: `v1,` and a base64 HMAC-SHA256.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
@@ -35,9 +35,10 @@ pub fn parse_secret(secret: &str) -> Result<Vec<u8>, String> {
     let Some(encoded) = secret.strip_prefix("whsec_") else {
         return Err("the webhook secret does not start with whsec_; copy all of it".into());
     };
-    let key = STANDARD
-        .decode(encoded)
-        .map_err(|_| "what follows whsec_ is not base64 with its padding; copy the secret again".to_string())?;
+    // With or without its padding, as receivers take it.
+    let key = STANDARD_NO_PAD
+        .decode(encoded.trim_end_matches('='))
+        .map_err(|_| "what follows whsec_ is not base64; copy the secret again".to_string())?;
     if key.len() < SHORTEST_KEY {
         return Err(format!("the webhook secret holds {} bytes, fewer than {SHORTEST_KEY}; it was cut", key.len()));
     }

@@ -26,12 +26,12 @@ pub(super) enum Command {
         /// As job_17.
         id: String,
     },
-    /// Queue a failed job again, with all its attempts.
+    /// Queue a failed or discarded job again, with all its attempts.
     Retry {
         /// As job_17.
         id: String,
     },
-    /// Close a failed job for good.
+    /// Close a failed job; only `retry` opens it again.
     Discard {
         /// As job_17.
         id: String,

@@ -1,11 +1,13 @@
 //! The states of a job, and the only ways between them.
 //!
 //! ```text
-//! received            verified and stored, no job: a person, or a new handler
+//! received            verified and stored, no job; a person looks at it
 //! queued ──claim──▶ processing ──succeed──▶ processed
-//!                    │   ▲  └────fail─────▶ failed_final ──retry──▶ queued
+//!                    │   ▲  └────fail─────▶ failed_final
 //!                    │   └──claim (due, or the lease is over)
 //!                    └─fail─▶ failed_retryable
+//! failed_retryable, failed_final ──a person's retry──▶ queued
+//! failed_retryable, failed_final ──a person's discard──▶ failed_final (discarded)
 //! ```
 //!
 //! The database restates this with CHECK constraints; the property tests hold
@@ -19,7 +21,7 @@ use super::failure::{Cause, Failure};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum State {
     /// Verified and stored, but there is no work to do: nobody handles the
-    /// type, or the body cannot be read. A person or a new handler moves it.
+    /// type, or the body cannot be read. It is kept for a person; nothing moves it yet.
     Received,
     /// Waits for a worker. `claim` moves it.
     Queued,
@@ -28,7 +30,8 @@ pub enum State {
     Processing,
     /// Ended well; see the outcome. Nothing moves it.
     Processed,
-    /// Waits for its next attempt. `claim` moves it when it is due.
+    /// Waits for its next attempt. `claim` moves it when it is due, a person's
+    /// `retry` or `discard` before that.
     FailedRetryable,
     /// Ended badly. A person's `retry` moves it, or a `discard` closes it.
     FailedFinal,

@@ -95,3 +95,18 @@ pub(super) fn raise(
         .query_row((kind, subject, detail, now_ms), |row| row.get(0))?;
     Ok(times == 1)
 }
+
+/// Closes the alert that a failed job raised, when no other failed job of its
+/// project waits for a person for the same cause.
+pub(super) fn close_if_last(connection: &Connection, job_id: i64, now_ms: i64) -> Result<(), StoreError> {
+    connection.execute(
+        "UPDATE alerts SET closed_at = ?2
+         FROM (SELECT project, error_cause FROM jobs WHERE id = ?1) AS this
+         WHERE alerts.closed_at IS NULL AND alerts.kind = this.error_cause AND alerts.subject = this.project
+           AND alerts.kind NOT IN ('openai_auth', 'openai_quota')
+           AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'failed_final' AND outcome IS NULL
+                             AND jobs.project = this.project AND jobs.error_cause = this.error_cause)",
+        (job_id, now_ms),
+    )?;
+    Ok(())
+}

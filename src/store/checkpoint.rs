@@ -18,7 +18,9 @@ use rusqlite::Connection;
 
 use super::{Shared, StoreError};
 
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Between two looks while much is written, and while nothing is.
+const LOOK_WHILE_BUSY: Duration = Duration::from_millis(100);
+const LOOK_WHILE_QUIET: Duration = Duration::from_secs(1);
 
 /// Pages that wait in the log before they are moved.
 const MOVE_OVER_PAGES: i64 = 1000;
@@ -62,22 +64,27 @@ pub(super) fn start(path: &Path, shared: &Arc<Shared>, finish: Finish) -> Result
 }
 
 fn keep_short(connection: &Connection, shared: &Weak<Shared>, finish: &Finish) {
+    let mut wait = LOOK_WHILE_BUSY;
     while shared.strong_count() > 0 {
-        thread::sleep(LOOK_EVERY);
-        match look(connection, finish) {
-            Ok(()) => {}
+        thread::sleep(wait);
+        wait = match look(connection, finish) {
+            Ok(log) if log.waiting() == 0 => LOOK_WHILE_QUIET,
+            Ok(_) => LOOK_WHILE_BUSY,
             Err(error) => {
-                tracing::warn!(%error, "the log could not be moved into the database; it will be tried again")
+                tracing::warn!(%error, "the log could not be moved into the database; it will be tried again");
+                LOOK_WHILE_QUIET
             }
-        }
+        };
     }
 }
 
-fn look(connection: &Connection, finish: &Finish) -> Result<(), StoreError> {
-    let mut log = checkpoint(connection, "NOOP")?;
-    if log.waiting() < MOVE_OVER_PAGES {
-        return Ok(());
+/// Moves what is to be moved, and says how the log was found.
+fn look(connection: &Connection, finish: &Finish) -> Result<Log, StoreError> {
+    let found = checkpoint(connection, "NOOP")?;
+    if found.waiting() < MOVE_OVER_PAGES {
+        return Ok(found);
     }
+    let mut log = found;
     for _ in 0..PASSES {
         log = checkpoint(connection, "PASSIVE")?;
         log = Log { pages: checkpoint(connection, "NOOP")?.pages, ..log };
@@ -88,7 +95,7 @@ fn look(connection: &Connection, finish: &Finish) -> Result<(), StoreError> {
     if log.pages > FINISH_OVER_PAGES {
         finish.ask();
     }
-    Ok(())
+    Ok(found)
 }
 
 /// The state of the log.

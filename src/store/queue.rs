@@ -200,7 +200,8 @@ impl Store {
         Ok(released)
     }
 
-    /// A person queues a failed job again, with all its attempts.
+    /// A person queues a failed job again, with all its attempts; also one that
+    /// was discarded. An alert that told of it, and of nothing else, is over.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is no such job.
@@ -213,6 +214,9 @@ impl Store {
                     (id, now_ms),
                 )?;
                 must_exist(connection, id)?;
+                if changed == 1 {
+                    alerts::close_if_last(connection, id, now_ms)?;
+                }
                 Ok(if changed == 1 { Retried::Queued } else { Retried::NotFailed })
             })
             .await?;
@@ -220,7 +224,8 @@ impl Store {
         Ok(retried)
     }
 
-    /// A person closes a failed job.
+    /// A person closes a failed job, and with it the submission it came from. An
+    /// alert that told of it, and of nothing else, is over.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is no such job.
@@ -238,7 +243,16 @@ impl Store {
                 (id, now_ms, format!("{actor}: {reason}")),
             )?;
             must_exist(connection, id)?;
-            Ok(if changed == 1 { Discarded::Done } else { Discarded::NotFailed })
+            if changed == 0 {
+                return Ok(Discarded::NotFailed);
+            }
+            alerts::close_if_last(connection, id, now_ms)?;
+            let submission: Option<String> =
+                connection.query_row("SELECT submission_id FROM jobs WHERE id = ?1", [id], |row| row.get(0))?;
+            if let Some(submission) = submission {
+                ledger::end(connection, &submission, now_ms)?;
+            }
+            Ok(Discarded::Done)
         })
         .await
     }
@@ -270,7 +284,9 @@ fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError
         }
     }
     if !lost.is_empty() {
-        alerts::raise(connection, Cause::LeaseLost.code(), &claim.project, &detail, claim.now_ms)?;
+        if alerts::raise(connection, Cause::LeaseLost.code(), &claim.project, &detail, claim.now_ms)? {
+            tracing::error!(alert = Cause::LeaseLost.code(), project = claim.project, jobs = lost.len(), "alert");
+        }
         count(connection, "failed_final", lost.len())?;
     }
     Ok(())

@@ -8,11 +8,11 @@ use super::{Store, StoreError};
 /// What a token may do; each role may do all of the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Read, decide reviews, start one submission.
+    /// Read, write on tickets of the built-in desk, start one submission.
     Agent,
-    /// Also batches, retry, discard, bulk.
+    /// Also retry and discard jobs.
     Lead,
-    /// Also users, tokens, policy, raw events, erasure.
+    /// Everything there is.
     Admin,
 }
 

@@ -1,5 +1,5 @@
 //! The back office: claim → retrieve → place → decide → apply → settle, a file
-//! for each step. [`attempt`](Worker::attempt) is the whole story of one job.
+//! for each step. `attempt` is the whole story of one job.
 
 mod apply;
 mod attempt;
@@ -13,6 +13,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 pub use attempt::Step;
 pub use pool::Pool;
@@ -66,6 +67,8 @@ pub struct Worker {
     workflows: workflows::Settings,
     settings: Settings,
     metrics: Arc<Metrics>,
+    /// Whose turn it is to be claimed first.
+    turn: AtomicUsize,
     /// Called after each step; a test that answers `true` stops there, as a
     /// crash would.
     stop_after: Option<StopAfter>,
@@ -96,7 +99,18 @@ impl Worker {
     ) -> Worker {
         let gate = || Gate::new(settings.probe_first_ms, settings.probe_max_ms);
         let projects = clients.into_iter().map(|(name, openai)| (name, Project { openai, gate: gate() })).collect();
-        Worker { store, clock, projects, helpdesk, policy, workflows, settings, metrics, stop_after: None }
+        Worker {
+            store,
+            clock,
+            projects,
+            helpdesk,
+            policy,
+            workflows,
+            settings,
+            metrics,
+            turn: AtomicUsize::new(0),
+            stop_after: None,
+        }
     }
 
     /// Makes the worker stop after a step, as a crash would: for tests.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -132,7 +133,10 @@ impl Worker {
     async fn claim(&self, free: usize) -> Result<Vec<ClaimedJob>, StoreError> {
         let now_ms = self.clock.now_ms();
         let mut jobs = Vec::new();
-        for (name, project) in &self.projects {
+        // Another project goes first each time: the backlog of one never keeps
+        // the others from being seen.
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.projects.len().max(1);
+        for (name, project) in self.projects.iter().cycle().skip(turn).take(self.projects.len()) {
             let limit = match project.gate.allowance(now_ms) {
                 Allowance::All => free - jobs.len(),
                 Allowance::Probe => 1.min(free - jobs.len()),
