@@ -1,14 +1,17 @@
 //! Alerts and tokens: what operators are told, and who may ask.
 
-use frontdesk::store::{Role, Token};
+use frontdesk::domain::failure::Cause;
+use frontdesk::store::{Discarded, NewSubmission, Role, Token};
 
-use super::{Fresh, for_every_store};
+use super::{Fresh, for_every_store, gave_up, placement};
 use crate::harness::START_MS;
 
 for_every_store! {
     an_alert_opens_once_closes_once_and_can_open_again,
     alerts_of_another_kind_or_subject_are_others,
     many_who_raise_one_alert_at_once_are_told_of_one_opening,
+    an_alert_about_failed_jobs_is_over_when_a_person_has_dealt_with_the_last_of_them,
+    a_discard_ends_the_submission_that_the_job_came_from,
     a_token_is_stored_as_a_hash_and_found_by_its_secret,
     a_revoked_token_is_nobodys,
     a_name_is_taken_once,
@@ -97,4 +100,47 @@ async fn a_name_is_taken_once(fresh: Fresh) {
     assert!(!create("two").await.unwrap());
     assert!(fresh.store.token("one").await.unwrap().is_some());
     assert!(fresh.store.token("two").await.unwrap().is_none());
+}
+
+async fn an_alert_about_failed_jobs_is_over_when_a_person_has_dealt_with_the_last_of_them(fresh: Fresh) {
+    fresh.queued(3).await;
+    let mut ids = Vec::new();
+    for (job, cause) in fresh.claim_at(START_MS, 3).await.into_iter().zip([
+        Cause::ResourceFailed,
+        Cause::ResourceFailed,
+        Cause::LostToRetention,
+    ]) {
+        ids.push(job.id());
+        fresh.settle(job, gave_up(cause), START_MS).await;
+    }
+    let open =
+        async || fresh.store.open_alerts().await.unwrap().into_iter().map(|alert| alert.kind).collect::<Vec<_>>();
+    assert_eq!(open().await.len(), 2);
+    fresh.store.retry_job(ids[0], START_MS).await.unwrap();
+    assert_eq!(open().await.len(), 2, "another job still waits for the same cause");
+    let discarded = fresh.store.discard_job(ids[1], "lead".to_owned(), "old".to_owned(), START_MS).await.unwrap();
+    assert_eq!(discarded, Discarded::Done);
+    assert_eq!(open().await, ["lost_to_retention"]);
+}
+
+async fn a_discard_ends_the_submission_that_the_job_came_from(fresh: Fresh) {
+    let new = NewSubmission {
+        id: "sub_1".to_owned(),
+        project: "default".to_owned(),
+        ticket_id: "T-1".to_owned(),
+        workflow: "summary".to_owned(),
+        prompt_version: "1".to_owned(),
+        ticket_revision: 1,
+        actor: "test".to_owned(),
+        created_at_ms: START_MS,
+    };
+    fresh.store.begin_submission(new).await.unwrap();
+    fresh.queued(1).await;
+    let job = fresh.claim_one(START_MS).await;
+    let id = job.id();
+    let place = Some(placement("T-1", Some("sub_1")));
+    fresh.store.settle(job, place, super::retry(START_MS + 9, true), START_MS).await.unwrap();
+    fresh.store.discard_job(id, "lead".to_owned(), "old".to_owned(), START_MS + 1).await.unwrap();
+    let submission = fresh.store.submission("sub_1".to_owned()).await.unwrap().unwrap();
+    assert_eq!(submission.state, "ended");
 }
