@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -105,8 +106,14 @@ async fn receive_default(State(desk): State<Arc<FrontDesk>>, request: Request) -
     receive(&desk, &project, request).await
 }
 
-async fn receive_named(State(desk): State<Arc<FrontDesk>>, Path(project): Path<String>, request: Request) -> Response {
-    receive(&desk, &project, request).await
+async fn receive_named(
+    State(desk): State<Arc<FrontDesk>>,
+    project: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    // A name that is not UTF-8 is the name of no project.
+    let name = project.map_or_else(|_| String::new(), |Path(name)| name);
+    receive(&desk, &name, request).await
 }
 
 async fn receive(desk: &FrontDesk, name: &str, request: Request) -> Response {
