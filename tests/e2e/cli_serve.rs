@@ -46,6 +46,14 @@ async fn serve_is_ready_on_the_built_in_desk_without_any_file_and_stops_with_sta
     assert_eq!(place.json(&["deliveries", "list"])["items"].as_array().unwrap().len(), 10);
 }
 
+#[test]
+fn a_stop_right_after_the_word_ready_is_a_stop_and_not_a_kill() {
+    let place = Place::new();
+    for round in 0..10 {
+        assert_eq!(place.serve(&[]).stop(), 0, "round {round}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_process_takes_in_and_another_works_on_the_same_file() {
     let (place, _simulator) = place_with_openai().await;
