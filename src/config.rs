@@ -183,8 +183,11 @@ impl Config {
             lay_over(&mut table, read_file(path)?);
         }
         lay_environment_over(&mut table, env)?;
-        let config: Config = table.try_into().map_err(|error: toml::de::Error| wrong(explain(error.message())))?;
-        config.check()?;
+        // The file has been read by itself, so this is about the one variable that is not just any text.
+        let config: Config = table
+            .try_into()
+            .map_err(|error: toml::de::Error| wrong(format!("FRONTDESK_LISTEN: {}", explain(error.message()))))?;
+        config.check().map_err(|ConfigError(text)| wrong(place_in(file, &text)))?;
         Ok(config)
     }
 
@@ -288,10 +291,38 @@ fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
     let mut whole: toml::Table = EXAMPLE.parse().map_err(|error| wrong(format!("the built-in defaults: {error}")))?;
     lay_over(&mut whole, table.clone());
     if let Err(error) = Config::deserialize(whole) {
-        let key = error.message().split('`').nth(1).unwrap_or_default().to_owned();
-        return Err(wrong(format!("{}{}: {}", path.display(), line_of(&text, &key), explain(error.message()))));
+        let (setting, error) = first_wrong(&table).unwrap_or_else(|| ("settings".to_owned(), error));
+        let line = line_of(&text, &setting);
+        return Err(wrong(format!("{}{line}: {setting}: {}", path.display(), explain(error.message()))));
     }
     Ok(table)
+}
+
+/// The first setting of the file that spoils the defaults when only it is laid over them.
+fn first_wrong(table: &toml::Table) -> Option<(String, toml::de::Error)> {
+    let alone = |name: &str, value: toml::Value| {
+        let mut whole: toml::Table = EXAMPLE.parse().ok()?;
+        lay_over(&mut whole, toml::Table::from_iter([(name.to_owned(), value)]));
+        Config::deserialize(whole).err()
+    };
+    table.iter().find_map(|(name, value)| match value {
+        toml::Value::Table(section) => section.iter().find_map(|(key, value)| {
+            let error = alone(name, toml::Table::from_iter([(key.clone(), value.clone())]).into())?;
+            let unknown = error.message().contains(&format!("`{name}`"));
+            Some((if unknown { name.clone() } else { format!("{name}.{key}") }, error))
+        }),
+        _ => Some((name.clone(), alone(name, value.clone())?)),
+    })
+}
+
+/// A rule that names its setting first, with the place in the file where that is set.
+fn place_in(file: Option<&Path>, rule: &str) -> String {
+    let place = file.and_then(|path| {
+        let text = std::fs::read_to_string(path).ok()?;
+        let line = line_of(&text, rule.split(' ').next()?);
+        (!line.is_empty()).then(|| format!("{}{line}: ", path.display()))
+    });
+    place.unwrap_or_default() + rule
 }
 
 /// File, line and message; never the line itself, which may hold a secret.
@@ -300,14 +331,28 @@ fn at(path: &Path, text: &str, error: &toml::de::Error) -> String {
     format!("{}:{line}: {}", path.display(), error.message())
 }
 
-fn line_of(text: &str, key: &str) -> String {
-    let found =
-        text.lines().position(|line| !key.is_empty() && line.trim_start().trim_start_matches('[').contains(key));
+/// Where `section.key`, `section` or `key` stands; nothing when it is written in an unusual way.
+fn line_of(text: &str, setting: &str) -> String {
+    let mut section = String::new();
+    let found = text.lines().position(|line| {
+        let line = line.trim();
+        if let Some(header) = line.strip_prefix('[') {
+            section = header.split(']').next().unwrap_or_default().trim().to_owned();
+            return section == setting;
+        }
+        let Some((key, _)) = line.split_once('=') else { return false };
+        let key = key.trim();
+        setting == if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
+    });
     found.map_or_else(String::new, |index| format!(":{}", index + 1))
 }
 
+/// The message without the value: it may be a secret.
 fn explain(message: &str) -> String {
     let mut text = message.lines().next().unwrap_or(message).to_owned();
+    if let (true, Some(from), Some(to)) = (text.starts_with("invalid "), text.find(" `"), text.rfind('`')) {
+        text.replace_range(from..=to, "");
+    }
     if message.contains("unknown field") {
         text.push_str("; `frontdesk config example` lists every setting");
     }

@@ -40,7 +40,11 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     let builder = builder(limits);
     loop {
         // A place first: connections beyond the bound wait in the kernel's queue.
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { break };
+        let place = tokio::select! {
+            () = stop.cancelled() => break,
+            place = Arc::clone(&room).acquire_owned() => place,
+        };
+        let Ok(place) = place else { break };
         let stream = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {

@@ -170,7 +170,12 @@ pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), String> {
     use std::io::IsTerminal;
     use tracing_subscriber::{EnvFilter, fmt};
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("FRONTDESK_LOG: {error}"))?;
-    let base = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let base = fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        // Complaining on stderr that stderr is gone is a panic in the middle of the work.
+        .log_internal_errors(false);
     // A second start, in tests, is not an error worth stopping for.
     let _ = match format {
         LogFormat::Text => base.try_init(),

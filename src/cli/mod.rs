@@ -17,6 +17,7 @@ mod trigger;
 mod why;
 mod workflows;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -104,7 +105,8 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("frontdesk: {error:#}");
+    // Nor is it a reason to panic when nobody reads the errors.
+    let _ = writeln!(std::io::stderr(), "frontdesk: {error:#}");
     ExitCode::from(1)
 }
 

@@ -23,21 +23,30 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
     let config = setup.config()?;
     telemetry::start_logging(&config.log.filter, config.log_format()).map_err(anyhow::Error::msg)?;
+    // Before anybody is told that it is ready, or a stop right then is a kill.
+    let stop = stop_asked()?;
     let app = App::start(&config, args.roles, !args.no_migrate, Clock::System).await?;
     tracing::info!(address = %app.addr, database = %app.store.path().display(), roles = ?args.roles, "frontdesk is ready");
-    wait_for_stop().await?;
+    stop.await;
     tracing::info!("stopping: finishing what was accepted");
     app.stop().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
+/// Listens for Ctrl-C and SIGTERM from now on; what it gives resolves on either.
+pub(super) fn stop_asked() -> Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
 /// Resolves on Ctrl-C or SIGTERM.
 pub(super) async fn wait_for_stop() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        done = tokio::signal::ctrl_c() => done?,
-        _ = terminate.recv() => {}
-    }
+    stop_asked()?.await;
     Ok(())
 }

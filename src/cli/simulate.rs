@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use frontdesk_simulator::{Fault, Settings, Simulator};
 
-use super::serve::wait_for_stop;
+use super::serve::stop_asked;
 use super::{Setup, webhook_secret};
 
 #[derive(clap::Args)]
@@ -45,13 +45,14 @@ pub(super) async fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
         new_id_per_attempt: args.new_id_per_attempt,
         ..Settings::default()
     };
+    let stop = stop_asked()?;
     let simulator = Simulator::start(settings).await.context("the simulator did not start")?;
     setup.output.line(&format!("OPENAI_BASE_URL={}", simulator.base_url()))?;
     match args.webhook_url {
         Some(url) => eprintln!("signed webhooks go to {url}; Ctrl-C stops"),
         None => eprintln!("no webhooks are sent (--webhook-url); Ctrl-C stops"),
     }
-    wait_for_stop().await?;
+    stop.await;
     simulator.shutdown().await;
     Ok(ExitCode::SUCCESS)
 }

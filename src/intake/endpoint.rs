@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -25,6 +26,9 @@ use crate::telemetry::Metrics;
 /// Largest body that is read. OpenAI's are some hundred bytes; a telephone
 /// event with its SIP headers a few KiB.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// How much of a body that is too large is read and dropped.
+const MAX_PASSED_OVER_BYTES: usize = 16 * MAX_BODY_BYTES;
 
 /// A commit that takes longer than this is answered with 503. Should it succeed
 /// after all, the sender's next try is a duplicate and gets its 200.
@@ -105,8 +109,14 @@ async fn receive_default(State(desk): State<Arc<FrontDesk>>, request: Request) -
     receive(&desk, &project, request).await
 }
 
-async fn receive_named(State(desk): State<Arc<FrontDesk>>, Path(project): Path<String>, request: Request) -> Response {
-    receive(&desk, &project, request).await
+async fn receive_named(
+    State(desk): State<Arc<FrontDesk>>,
+    project: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    // A name that is not UTF-8 is the name of no project.
+    let name = project.map_or_else(|_| String::new(), |Path(name)| name);
+    receive(&desk, &name, request).await
 }
 
 async fn receive(desk: &FrontDesk, name: &str, request: Request) -> Response {
@@ -137,13 +147,28 @@ enum BodyProblem {
     Broken,
 }
 
-async fn read_body(body: Body, timeout: Duration) -> Result<Bytes, BodyProblem> {
-    let whole = Limited::new(body, MAX_BODY_BYTES).collect();
+async fn read_body(mut body: Body, timeout: Duration) -> Result<Bytes, BodyProblem> {
+    let whole = Limited::new(&mut body, MAX_BODY_BYTES).collect();
     match tokio::time::timeout(timeout, whole).await {
         Err(_) => Err(BodyProblem::TooSlow),
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyProblem::TooLarge),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let _ = tokio::time::timeout(timeout, pass_over(&mut body)).await;
+            Err(BodyProblem::TooLarge)
+        }
         Ok(Err(_)) => Err(BodyProblem::Broken),
+    }
+}
+
+/// Reads on without keeping anything: a sender whose connection is reset while
+/// it writes never sees the 413.
+async fn pass_over(body: &mut Body) {
+    let mut passed = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        passed += frame.data_ref().map_or(0, Bytes::len);
+        if passed > MAX_PASSED_OVER_BYTES {
+            return;
+        }
     }
 }
 

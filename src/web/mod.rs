@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 
@@ -51,6 +51,8 @@ pub fn health_routes(web: Arc<Web>) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
+        // Named, because the router's own fallback loses its headers when routers are merged.
+        .fallback(no_such_route)
         .with_state(web)
 }
 
@@ -73,7 +75,8 @@ pub fn api_routes(web: Arc<Web>) -> Router {
         .route("/stats", get(why::stats))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(axum::middleware::map_response(unreadable_address));
     Router::new().nest("/api/v1", api).route("/", get(home)).with_state(web)
 }
 
@@ -98,7 +101,13 @@ async fn home() -> Html<&'static str> {
 }
 
 async fn no_such_route() -> Response {
-    Problem::new(404, "No such address", "this address is not part of the API").into_response()
+    Problem::new(404, "No such address", "there is nothing at this address").into_response()
+}
+
+/// The router answers an address that is not UTF-8 by itself, in plain text.
+async fn unreadable_address(response: Response) -> Response {
+    let plain = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/"));
+    if response.status() == StatusCode::BAD_REQUEST && plain { no_such_route().await } else { response }
 }
 
 async fn wrong_method() -> Response {

@@ -1,0 +1,17 @@
+//! Frontdesk as the outside sees it: over its port, through its API, by its
+//! command line, and killed in the middle of its work.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+mod api;
+mod api_tickets;
+mod api_work;
+mod cli;
+mod cli_refusals;
+mod cli_serve;
+mod desk;
+mod front_desk;
+mod front_limits;
+mod front_stop;
+mod kill;
+mod process;
+mod wire;
