@@ -22,9 +22,9 @@ pub enum Step {
     Decided,
     /// The intents are written down.
     Planned,
-    /// One more effect has been carried out, and there is no receipt yet.
+    /// One more effect has been handed to the helpdesk, and there is no receipt yet.
     Written,
-    /// All effects have been carried out.
+    /// All effects have been handed over.
     Applied,
 }
 
