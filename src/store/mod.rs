@@ -241,7 +241,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
          PRAGMA wal_autocheckpoint = 0;
          PRAGMA foreign_keys = ON;
          PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -65536;",
+         PRAGMA cache_size = -12288;",
         )
         .map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
     connection.set_prepared_statement_cache_capacity(128);
