@@ -13,6 +13,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 /// Largest head of a request, in bytes.
@@ -27,7 +28,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Limits {
     /// Open connections at most.
     pub max_connections: usize,
-    /// Longest time for the head of a request, also of the next one on a kept connection.
+    /// Longest time for the head of a request, also of the next one on a kept
+    /// connection, and longest time in which nothing of an answer is taken.
     pub header_timeout: Duration,
     /// How long a stopping process finishes what it has accepted.
     pub drain: Duration,
@@ -56,7 +58,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
                 }
             },
         };
-        let connection = graceful.watch(connection(&builder, stream, &router));
+        let connection = graceful.watch(connection(&builder, stream, limits.header_timeout, &router));
         tokio::spawn(async move {
             // Broken and slow connections are the sender's affair.
             if let Err(error) = connection.await {
@@ -70,6 +72,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
         tracing::warn!("stopping with requests under way");
     }
 }
+
+/// A connection whose writes may not stand still.
+type Stream = TokioIo<std::pin::Pin<Box<TimeoutStream<TcpStream>>>>;
 
 fn builder(limits: Limits) -> hyper::server::conn::http1::Builder {
     let mut builder = hyper::server::conn::http1::Builder::new();
@@ -85,9 +90,13 @@ fn builder(limits: Limits) -> hyper::server::conn::http1::Builder {
 fn connection(
     builder: &hyper::server::conn::http1::Builder,
     stream: TcpStream,
+    write_timeout: Duration,
     router: &Router,
-) -> hyper::server::conn::http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+) -> hyper::server::conn::http1::Connection<Stream, TowerToHyperService<Router>> {
     // Answers are small; waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
-    builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()))
+    let mut stream = TimeoutStream::new(stream);
+    // A caller that asks and never reads the answer would keep its place for ever.
+    stream.set_write_timeout(Some(write_timeout));
+    builder.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router.clone()))
 }

@@ -23,6 +23,7 @@ CREATE TABLE deliveries (
 ) STRICT;
 CREATE INDEX deliveries_duplicates ON deliveries (project, duplicate_of) WHERE duplicate_of IS NOT NULL;
 CREATE INDEX deliveries_parked ON deliveries (seq) WHERE job_key IS NULL;
+CREATE INDEX deliveries_parked_event ON deliveries (event_id, project) WHERE job_key IS NULL;
 
 CREATE TABLE jobs (
     id            INTEGER PRIMARY KEY,
@@ -39,9 +40,10 @@ CREATE TABLE jobs (
     forget_at     INTEGER NOT NULL,             -- when OpenAI may forget the result
     claims        INTEGER NOT NULL DEFAULT 0,   -- the fence: each claim gets the next number
     attempts      INTEGER NOT NULL DEFAULT 0,   -- claims that count against the limit
+    calls         INTEGER NOT NULL DEFAULT 0,   -- times OpenAI was asked for it
     started_at    INTEGER,
     worker        TEXT,
-    outcome       TEXT    CHECK (outcome IN ('applied','held','ignored','superseded','discarded')),
+    outcome       TEXT    CHECK (outcome IN ('applied','held','ignored','discarded')),
     reason        TEXT,                         -- of the outcome, or of the discard
     error_cause   TEXT,
     error_detail  TEXT,
@@ -51,7 +53,7 @@ CREATE TABLE jobs (
     UNIQUE (key, project),
     CHECK ((claimable_at IS NULL) = (state IN ('processed','failed_final'))),
     CHECK ((worker IS NOT NULL) = (state = 'processing')),
-    CHECK (state <> 'processed' OR (outcome IS NOT NULL AND outcome IN ('applied','held','ignored','superseded'))),
+    CHECK (state <> 'processed' OR (outcome IS NOT NULL AND outcome IN ('applied','held','ignored'))),
     CHECK (outcome IS NULL OR state = 'processed' OR (state = 'failed_final' AND outcome = 'discarded')),
     CHECK (state NOT IN ('failed_retryable','failed_final') OR error_cause IS NOT NULL)
 ) STRICT;
@@ -221,3 +223,9 @@ CREATE TABLE tallies (
     name  TEXT    PRIMARY KEY,
     count INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- The readiness check writes here, because only a write shows that a write can be made.
+CREATE TABLE pulse (
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    beats INTEGER NOT NULL
+) STRICT;

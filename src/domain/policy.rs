@@ -24,17 +24,32 @@ impl Default for Policy {
 const TOPICS: [(&str, &[&str]); 6] = [
     (
         "refund",
-        &["refund", "refunds", "refunded", "refunding", "money back", "reimburse", "reimbursement", "chargeback"],
+        &[
+            "refund",
+            "refunds",
+            "refunded",
+            "refunding",
+            "money back",
+            "reimburse",
+            "reimbursed",
+            "reimbursement",
+            "chargeback",
+            "charge back",
+        ],
     ),
     (
         "billing_dispute",
         &[
+            "billing dispute",
             "dispute",
             "disputed",
+            "disputing",
             "overcharged",
+            "overcharge",
             "charged twice",
             "double charged",
             "charged me twice",
+            "billed twice",
             "wrongly charged",
             "unauthorized charge",
             "unauthorised charge",
@@ -44,49 +59,82 @@ const TOPICS: [(&str, &[&str]); 6] = [
     (
         "account_access",
         &[
+            "account access",
+            "access my account",
+            "into my account",
+            "access to my account",
             "password",
+            "passwords",
             "locked out",
             "account locked",
+            "account is locked",
             "cannot log in",
             "can't log in",
             "can not log in",
             "cannot login",
+            "can't login",
+            "cannot sign in",
+            "can't sign in",
             "two factor",
             "2fa",
             "hacked",
             "reset link",
             "verification code",
+            "login code",
         ],
     ),
     (
         "healthcare",
         &[
+            "healthcare",
+            "health care",
             "medical",
             "medication",
+            "medicine",
             "prescription",
             "diagnosis",
             "diagnosed",
             "patient",
+            "patients",
             "hospital",
             "doctor",
             "symptom",
             "symptoms",
             "health insurance",
+            "hipaa",
         ],
     ),
-    ("legal", &["lawyer", "attorney", "lawsuit", "sue", "suing", "legal action", "court", "subpoena", "solicitor"]),
+    (
+        "legal",
+        &[
+            "legal",
+            "legally",
+            "lawyer",
+            "lawyers",
+            "attorney",
+            "lawsuit",
+            "sue",
+            "suing",
+            "sued",
+            "legal action",
+            "court",
+            "subpoena",
+            "solicitor",
+        ],
+    ),
     (
         "compliance",
         &[
-            "gdpr",
-            "hipaa",
-            "ccpa",
             "compliance",
+            "gdpr",
+            "ccpa",
+            "hipaa",
             "delete my data",
             "data deletion",
             "data protection",
-            "personal data request",
+            "personal data",
             "regulator",
+            "regulatory",
         ],
     ),
 ];
@@ -97,7 +145,7 @@ const TOPICS: [(&str, &[&str]); 6] = [
 #[must_use]
 pub fn sensitive_topics(proposal: &Proposal, ticket: &Ticket) -> Vec<String> {
     let mut words = Words::of(&ticket.subject);
-    for message in ticket.messages.iter().filter(|message| message.author == Author::Customer) {
+    for message in ticket.messages.iter().filter(|message| message.author != Author::Frontdesk) {
         words.add(&message.body);
     }
     words.add(&proposal.output);
@@ -106,7 +154,11 @@ pub fn sensitive_topics(proposal: &Proposal, ticket: &Ticket) -> Vec<String> {
     }
     let named = |topic: &str| {
         let is = |label: &String| label.trim().to_lowercase().replace([' ', '-'], "_") == topic;
-        proposal.topics.iter().any(is) || ticket.tags.iter().any(is) || is(&ticket.queue)
+        let intent = proposal.effects.iter().filter_map(|effect| match effect {
+            Effect::Route(route) => route.intent.as_ref(),
+            _ => None,
+        });
+        proposal.topics.iter().chain(&ticket.tags).chain(intent).any(is) || is(&ticket.queue)
     };
     TOPICS
         .iter()
@@ -301,6 +353,30 @@ mod tests {
         }
         for text in ["what is the issue?", "a courtyard pursued", "impatiently doctored refundless"] {
             assert!(sensitive_topics(&Proposal::default(), &ticket(text)).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_agent_s_words_and_the_intent_can_each_add_a_topic() {
+        let mut told = ticket("hello");
+        told.messages[0].author = Author::Agent;
+        told.messages[0].body = "Your refund is on its way".into();
+        assert_eq!(sensitive_topics(&Proposal::default(), &told), ["refund"]);
+        told.messages[0].author = Author::Frontdesk;
+        assert!(
+            sensitive_topics(&Proposal::default(), &told).is_empty(),
+            "our own notes name topics without being about them"
+        );
+        let route = Route { intent: Some("account_access".into()), ..Route::default() };
+        let classified = Proposal { effects: vec![Effect::Route(route)], ..Proposal::default() };
+        assert_eq!(sensitive_topics(&classified, &ticket("hello")), ["account_access"]);
+    }
+
+    #[test]
+    fn each_topic_is_found_by_its_own_name() {
+        for (topic, _) in TOPICS {
+            let text = format!("a question about {}", topic.replace('_', " "));
+            assert!(sensitive_topics(&Proposal::default(), &ticket(&text)).contains(&topic.to_owned()), "{topic}");
         }
     }
 

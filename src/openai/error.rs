@@ -102,12 +102,13 @@ impl Answer {
         }
     }
 
-    /// `x-should-retry` wins, as in OpenAI's own SDKs; but not over a refusal of
-    /// *us* (key, quota), which says nothing about this one job.
+    /// `x-should-retry: true` makes any refusal worth another try. `false` is
+    /// meant for a loop within one call, as in OpenAI's own SDKs: it never ends a
+    /// job whose fault may pass, because reading again later does no harm.
     fn into_failure(self) -> Failure {
         let detail = self.to_string();
         let (cause, passing) = self.sort();
-        let passing = cause.pauses() || self.should_retry.unwrap_or(passing);
+        let passing = passing || self.should_retry == Some(true);
         if passing {
             Failure::Retryable { cause, detail, retry_after_ms: self.retry_after_ms }
         } else {
@@ -222,11 +223,11 @@ mod tests {
     }
 
     #[test]
-    fn what_openai_says_about_trying_again_wins_but_not_over_a_refusal_of_us() {
+    fn openai_may_call_a_refusal_passing_but_never_a_passing_fault_final() {
         let said = |status, retry| sorted(Answer { should_retry: Some(retry), ..answer(status, None) });
         assert_eq!(said(400, true), (Cause::OpenAiRefused, true));
-        assert_eq!(said(500, false), (Cause::OpenAiServer, false));
-        assert_eq!(said(429, false), (Cause::OpenAiRateLimited, false));
+        assert_eq!(said(500, false), (Cause::OpenAiServer, true));
+        assert_eq!(said(429, false), (Cause::OpenAiRateLimited, true));
         assert_eq!(said(401, false), (Cause::OpenAiAuth, true));
     }
 

@@ -68,7 +68,7 @@ fn keep_short(connection: &Connection, shared: &Weak<Shared>, finish: &Finish) {
     while shared.strong_count() > 0 {
         thread::sleep(wait);
         wait = match look(connection, finish) {
-            Ok(log) if log.waiting() == 0 => LOOK_WHILE_QUIET,
+            Ok(log) if log.waiting() < MOVE_OVER_PAGES => LOOK_WHILE_QUIET,
             Ok(_) => LOOK_WHILE_BUSY,
             Err(error) => {
                 tracing::warn!(%error, "the log could not be moved into the database; it will be tried again");

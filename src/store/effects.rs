@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::lane::Posted;
 use super::row::to_json;
 use super::{Store, StoreError, desk};
 use crate::domain::effect::Effect;
@@ -69,13 +70,26 @@ pub enum Change {
     },
 }
 
+/// A result on its way to the disk.
+#[must_use = "a result that was not kept must not be acted on"]
+pub struct Kept(Posted);
+
+impl Kept {
+    /// Resolves when the result is on the disk.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn committed(self) -> Result<(), StoreError> {
+        self.0.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
 impl Store {
     /// Keeps what was fetched. A second copy of the same resource is ignored:
     /// only ended resources are kept, and those do not change.
     ///
-    /// This does not wait for the disk. Whatever the caller writes next is
-    /// committed with it or after it, so nothing is ever done with a result
-    /// that is not kept.
+    /// This does not wait for the disk; [`Kept::committed`] does, and is asked
+    /// before the job ends.
     ///
     /// # Errors
     /// When the store has been closed.
@@ -85,7 +99,7 @@ impl Store {
         resource_id: String,
         raw: String,
         now_ms: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Kept, StoreError> {
         self.writer
             .post(move |connection| {
                 connection
@@ -97,6 +111,7 @@ impl Store {
                 Ok(())
             })
             .await
+            .map(Kept)
     }
 
     /// Writes intents down before anything is changed, and says of each

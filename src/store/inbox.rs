@@ -52,7 +52,10 @@ fn record(connection: &Connection, delivery: &NewDelivery) -> Result<Receipt, St
     if !insert_delivery(connection, delivery, job.as_ref())? {
         return count_copy(connection, delivery);
     }
-    let Some(job) = job else { return Ok(Receipt::Stored) };
+    let Some(job) = job else {
+        mark_known_parked(connection, delivery)?;
+        return Ok(Receipt::Stored);
+    };
     let queued = insert_job(connection, delivery, &job)?;
     if queued {
         return Ok(Receipt::Queued);
@@ -119,6 +122,22 @@ fn mark_known_event(connection: &Connection, delivery: &NewDelivery, job_key: &s
              WHERE project = ?1 AND delivery_id = ?2",
         )?
         .execute((delivery.project(), delivery.delivery_id(), job_key))?;
+    Ok(())
+}
+
+/// A parked event under another webhook-id: the first one is named.
+fn mark_known_parked(connection: &Connection, delivery: &NewDelivery) -> Result<(), StoreError> {
+    let Some(event_id) = &delivery.event().id else { return Ok(()) };
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET duplicate_of = (
+               SELECT first.delivery_id FROM deliveries first
+               WHERE first.event_id = ?3 AND first.project = ?1 AND first.job_key IS NULL ORDER BY first.seq LIMIT 1)
+             WHERE project = ?1 AND delivery_id = ?2
+               AND EXISTS (SELECT 1 FROM deliveries first WHERE first.event_id = ?3 AND first.project = ?1
+                             AND first.job_key IS NULL AND first.delivery_id <> ?2)",
+        )?
+        .execute((delivery.project(), delivery.delivery_id(), event_id))?;
     Ok(())
 }
 

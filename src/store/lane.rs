@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
 use super::checkpoint::Finish;
+use super::file::File;
 
 /// How many units share a transaction at most. Beyond a few hundred rows the
 /// fsync is amortised and a larger group only makes the first one wait longer.
@@ -56,24 +57,8 @@ where
     }
 }
 
-struct Posted<F> {
-    work: F,
-}
-
-impl<F> Unit for Posted<F>
-where
-    F: FnMut(&Connection) -> Result<(), StoreError> + Send,
-{
-    fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        (self.work)(connection)
-    }
-
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        if let Err(error) = committed {
-            tracing::warn!(%error, "a write that nobody waits for failed");
-        }
-    }
-}
+/// A write that was handed over and has not been waited for yet.
+pub(super) type Posted = oneshot::Receiver<Result<(), StoreError>>;
 
 /// A way to hand work to the threads behind it.
 #[derive(Clone)]
@@ -85,11 +70,12 @@ impl Lane {
     /// Starts the writer thread. `depth` units may wait before callers do.
     pub(super) fn writer(
         connection: Connection,
+        file: File,
         depth: usize,
         finish: Finish,
     ) -> Result<(Lane, thread::JoinHandle<()>), StoreError> {
         let (queue, waiting) = mpsc::channel(depth);
-        let thread = spawn("store-writer", move || write_in_groups(&connection, waiting, &finish))?;
+        let thread = spawn("store-writer", move || write_in_groups(&connection, &file, waiting, &finish))?;
         Ok((Lane { queue }, thread))
     }
 
@@ -118,12 +104,14 @@ impl Lane {
 
     /// Hands `work` over and does not wait for it: whatever is handed over later
     /// by the same caller is committed later, or together with it.
-    pub(super) async fn post<F>(&self, work: F) -> Result<(), StoreError>
+    pub(super) async fn post<F>(&self, work: F) -> Result<Posted, StoreError>
     where
         F: FnMut(&Connection) -> Result<(), StoreError> + Send + 'static,
     {
-        let call = Box::new(Posted { work });
-        self.queue.send(call).await.map_err(|_| StoreError::Closed)
+        let (reply, answer) = oneshot::channel();
+        let call = Box::new(Call { work, result: None, reply });
+        self.queue.send(call).await.map_err(|_| StoreError::Closed)?;
+        Ok(answer)
     }
 
     /// As [`Lane::run`], but refuses at once when the queue is full.
@@ -149,7 +137,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<thread::Joi
         .map_err(|error| StoreError::Open(format!("cannot start a thread: {error}")))
 }
 
-fn write_in_groups(connection: &Connection, mut waiting: mpsc::Receiver<Box<dyn Unit>>, finish: &Finish) {
+fn write_in_groups(connection: &Connection, file: &File, mut waiting: mpsc::Receiver<Box<dyn Unit>>, finish: &Finish) {
     let mut group = Vec::with_capacity(MAX_GROUP);
     while let Some(first) = waiting.blocking_recv() {
         group.push(first);
@@ -159,13 +147,15 @@ fn write_in_groups(connection: &Connection, mut waiting: mpsc::Receiver<Box<dyn 
                 Err(_) => break,
             }
         }
-        commit_group(connection, &mut group);
+        commit_group(connection, file, &mut group);
         finish.if_asked(connection);
     }
 }
 
-fn commit_group(connection: &Connection, group: &mut Vec<Box<dyn Unit>>) {
-    let committed = in_transaction(connection, || group.iter_mut().try_for_each(|unit| unit.run(connection)));
+fn commit_group(connection: &Connection, file: &File, group: &mut Vec<Box<dyn Unit>>) {
+    let committed = file
+        .must_be_there()
+        .and_then(|()| in_transaction(connection, || group.iter_mut().try_for_each(|unit| unit.run(connection))));
     match committed {
         Ok(()) => group.drain(..).for_each(|unit| unit.answer(Ok(()))),
         Err(error) if group.len() == 1 || !error.is_of_one_unit() => {

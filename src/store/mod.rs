@@ -16,6 +16,7 @@ mod alerts;
 mod checkpoint;
 mod desk;
 mod effects;
+mod file;
 mod inbox;
 mod lane;
 mod ledger;
@@ -29,13 +30,14 @@ mod why;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Notify;
 
 pub use alerts::Alert;
 pub use desk::{DeskTicket, Draft, NewTicket, StoredMessage, TicketPatch};
-pub use effects::{Change, Intent, Planned, Standing};
+pub use effects::{Change, Intent, Kept, Planned, Standing};
 pub use inbox::RefusalTally;
 pub use ledger::{NewSubmission, Submission};
 pub use migrate::{Migrated, SCHEMA_VERSION};
@@ -53,12 +55,22 @@ const WRITER_DEPTH: usize = 4096;
 const READER_DEPTH: usize = 1024;
 const READERS: usize = 2;
 
+/// How long one readiness check speaks for the next, and how long it may take.
+const PULSE_EVERY: Duration = Duration::from_secs(1);
+const PULSE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Why the store could not do what it was asked. Never holds content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Too many writes are waiting already.
     #[error("the database cannot keep up: too many writes are waiting")]
     Full,
+    /// The file was removed or replaced under us: what is written now is lost.
+    #[error("the database file was removed or replaced; start again with the right one")]
+    Gone,
+    /// The database did not answer in time.
+    #[error("the database is busy")]
+    Busy,
     /// The store has been shut down.
     #[error("the database has been closed")]
     Closed,
@@ -91,7 +103,7 @@ impl StoreError {
     /// a locked database concerns all of them, and trying each is a waste.
     fn is_of_one_unit(&self) -> bool {
         // SQLITE_BUSY, LOCKED, NOMEM, IOERR, FULL, CANTOPEN, READONLY
-        !matches!(self, StoreError::Sqlite { code: 5 | 6 | 7 | 8 | 10 | 13 | 14, .. })
+        !matches!(self, StoreError::Gone | StoreError::Sqlite { code: 5 | 6 | 7 | 8 | 10 | 13 | 14, .. })
     }
 }
 
@@ -130,6 +142,8 @@ struct Shared {
     path: PathBuf,
     /// Connections for look-ups in place.
     at_hand: Mutex<Vec<Connection>>,
+    /// What the last readiness check found, and when.
+    pulse: tokio::sync::Mutex<Option<(Instant, Result<(), StoreError>)>>,
 }
 
 impl Store {
@@ -152,9 +166,15 @@ impl Store {
         let at_hand = (0..READERS).map(|_| connect_to_read(path)).collect::<Result<Vec<_>, _>>()?;
         let readers = (0..READERS).map(|_| connect_to_read(path)).collect::<Result<Vec<_>, _>>()?;
         let finish = checkpoint::Finish::default();
-        let (writer, _thread) = lane::Lane::writer(connection, WRITER_DEPTH, finish.clone())?;
+        let file = file::File::at(path)?;
+        let (writer, _thread) = lane::Lane::writer(connection, file, WRITER_DEPTH, finish.clone())?;
         let readers = lane::Lane::readers(readers, READER_DEPTH)?;
-        let shared = Arc::new(Shared { work: Notify::new(), path: path.to_owned(), at_hand: Mutex::new(at_hand) });
+        let shared = Arc::new(Shared {
+            work: Notify::new(),
+            path: path.to_owned(),
+            at_hand: Mutex::new(at_hand),
+            pulse: tokio::sync::Mutex::new(None),
+        });
         checkpoint::start(path, &shared, finish)?;
         Ok(Store { writer, readers, shared })
     }
@@ -184,12 +204,26 @@ impl Store {
         self.shared.work.notify_one();
     }
 
-    /// True when a write can be committed now; the readiness check.
+    /// The readiness check: commits a write. Callers within a second share one
+    /// answer, so that asking often costs nothing.
     ///
     /// # Errors
-    /// What SQLite says when it cannot.
+    /// What SQLite says when it cannot, or [`StoreError::Busy`] after two seconds.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.writer.run_if_room(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?)).await
+        let mut pulse = self.shared.pulse.lock().await;
+        if let Some((_, found)) = pulse.as_ref().filter(|(at, _)| at.elapsed() < PULSE_EVERY) {
+            return found.clone();
+        }
+        let beat = self.writer.run_if_room(|connection| {
+            connection.execute(
+                "INSERT INTO pulse (id, beats) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET beats = beats + 1",
+                [],
+            )?;
+            Ok(())
+        });
+        let found = tokio::time::timeout(PULSE_TIMEOUT, beat).await.unwrap_or(Err(StoreError::Busy));
+        *pulse = Some((Instant::now(), found.clone()));
+        found
     }
 
     async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -229,6 +263,7 @@ impl Store {
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
+    file::File::make(path)?;
     let connection =
         Connection::open(path).map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
     // FULL: a commit is on the disk before it is answered. Checkpoints are made

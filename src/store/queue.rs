@@ -1,6 +1,8 @@
 //! The back office's queue. The job row *is* the queue entry: it is claimed by
 //! lease, and settled by whoever still holds the claim it was made under.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::effects::Change;
@@ -19,6 +21,10 @@ pub struct Claim {
     pub project: String,
     /// Most jobs to take.
     pub limit: usize,
+    /// Take the ones tried longest ago, to see whether OpenAI accepts us again.
+    /// By forget time it would be the same job each time, and one that OpenAI
+    /// refuses for a reason of its own would stand for all the others.
+    pub probe: bool,
     /// How long the jobs are ours, in ms.
     pub lease_ms: i64,
     /// The time, in ms.
@@ -34,6 +40,7 @@ pub struct Claim {
 pub struct ClaimedJob {
     id: i64,
     claim: i64,
+    called: AtomicBool,
     /// Attempts so far, with this one.
     pub attempt: i64,
     /// The OpenAI project.
@@ -59,6 +66,11 @@ impl ClaimedJob {
     #[must_use]
     pub fn id(&self) -> i64 {
         self.id
+    }
+
+    /// OpenAI is being asked for it: the call counts, whatever becomes of it.
+    pub fn mark_called(&self) {
+        self.called.store(true, Ordering::Relaxed);
     }
 
     /// The fence: the number of this claim.
@@ -292,30 +304,42 @@ fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError
     Ok(())
 }
 
+/// Waiting jobs by when OpenAI forgets their result, and due ones; each part
+/// walks an index of just those rows, so a long queue does not slow a claim.
+const SOONEST_FORGOTTEN: &str = "SELECT id FROM (
+    SELECT * FROM (SELECT id, forget_at FROM jobs WHERE project = ?1 AND state = 'queued'
+                   ORDER BY forget_at, id LIMIT ?5)
+    UNION ALL
+    SELECT * FROM (SELECT id, forget_at FROM jobs
+                   WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2
+                   ORDER BY claimable_at LIMIT ?5)
+  ) ORDER BY forget_at, id LIMIT ?5";
+
+/// One that has never been tried, or else the one tried longest ago.
+const LONGEST_UNTRIED: &str = "SELECT id FROM (
+    SELECT * FROM (SELECT id, 0 AS tried_at FROM jobs WHERE project = ?1 AND state = 'queued'
+                   ORDER BY forget_at, id LIMIT ?5)
+    UNION ALL
+    SELECT * FROM (SELECT id, coalesce(started_at, 0) AS tried_at FROM jobs
+                   WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2
+                   ORDER BY tried_at, id LIMIT ?5)
+  ) ORDER BY tried_at, id LIMIT ?5";
+
 fn take_due(connection: &Connection, claim: &Claim) -> Result<Vec<ClaimedJob>, StoreError> {
     let limit = i64::try_from(claim.limit).unwrap_or(i64::MAX);
-    // Waiting jobs by when OpenAI forgets their result, and due ones; each part
-    // walks an index of just those rows, so a long queue does not slow a claim.
-    let mut take = connection.prepare_cached(
+    let which = if claim.probe { LONGEST_UNTRIED } else { SOONEST_FORGOTTEN };
+    let mut take = connection.prepare_cached(&format!(
         "UPDATE jobs SET state = 'processing', since = ?2, started_at = ?2, worker = ?3, claimable_at = ?2 + ?4,
                          claims = claims + 1, attempts = attempts + 1
-         WHERE id IN (
-           SELECT id FROM (
-             SELECT * FROM (SELECT id, forget_at FROM jobs WHERE project = ?1 AND state = 'queued'
-                            ORDER BY forget_at, id LIMIT ?5)
-             UNION ALL
-             SELECT * FROM (SELECT id, forget_at FROM jobs
-                            WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2
-                            ORDER BY claimable_at LIMIT ?5)
-           ) ORDER BY forget_at, id LIMIT ?5)
-         RETURNING id, claims, attempts, project, event_type, resource_id, forget_at, queued_at",
-    )?;
+         WHERE id IN ({which})
+         RETURNING id, claims, attempts, project, event_type, resource_id, forget_at, queued_at"
+    ))?;
     let mut jobs = take
         .query_map(params![claim.project, claim.now_ms, claim.worker, claim.lease_ms, limit], claimed)?
         .collect::<Result<Vec<_>, _>>()?;
     for job in &mut jobs {
         job.kept = effects::kept(connection, &job.project, &job.resource_id)?;
-        if job.kept.is_some() {
+        if job.claim > 1 || job.kept.is_some() {
             job.unfinished = effects::unfinished(connection, &job.project, &job.resource_id)?;
         }
         job.placement = ledger::placement_of(connection, &job.project, &job.resource_id)?;
@@ -329,6 +353,7 @@ fn claimed(row: &Row<'_>) -> rusqlite::Result<ClaimedJob> {
     Ok(ClaimedJob {
         id: row.get(0)?,
         claim: row.get(1)?,
+        called: AtomicBool::new(false),
         attempt: row.get(2)?,
         project: row.get(3)?,
         event_type: row.get(4)?,
@@ -385,7 +410,7 @@ fn leave_processing(
         .prepare_cached(
             "UPDATE jobs SET state = ?3, since = ?4, claimable_at = ?5, worker = NULL, outcome = ?6, reason = ?7,
                              error_cause = coalesce(?8, error_cause), error_detail = coalesce(?9, error_detail),
-                             attempts = attempts - ?10,
+                             attempts = attempts - ?10, calls = calls + ?14,
                              ticket_id = coalesce(?11, ticket_id), workflow = coalesce(?12, workflow),
                              submission_id = coalesce(?13, submission_id)
              WHERE id = ?1 AND claims = ?2 AND state = 'processing'",
@@ -404,6 +429,7 @@ fn leave_processing(
             placement.map(|placement| &placement.ticket_id),
             placement.map(|placement| &placement.workflow),
             placement.and_then(|placement| placement.submission_id.as_ref()),
+            i64::from(job.called.load(Ordering::Relaxed)),
         ])?;
     Ok(changed == 1)
 }

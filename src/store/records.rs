@@ -79,7 +79,7 @@ pub struct Delivery {
     pub status: State,
     /// In ms.
     pub received_at_ms: i64,
-    /// Attempts of its job.
+    /// How often OpenAI was asked for it.
     pub attempt_count: i64,
     /// Once known.
     pub ticket_id: Option<String>,
@@ -126,7 +126,7 @@ pub struct Job {
     pub next_at_ms: Option<i64>,
     /// When OpenAI may forget the result, in ms.
     pub forget_at_ms: i64,
-    /// Attempts that count.
+    /// How often OpenAI was asked for it.
     pub attempt_count: i64,
     /// Who has it.
     pub worker: Option<String>,
@@ -174,7 +174,7 @@ pub struct Counts {
 
 const DELIVERY_COLUMNS: &str =
     "d.seq, d.delivery_id, d.event_id, d.event_type, d.resource_id, d.project, j.state, d.received_at,
-    coalesce(j.attempts, 0), j.ticket_id, j.workflow, j.error_cause, j.error_detail, j.id, j.outcome, d.duplicate_of,
+    coalesce(j.calls, 0), j.ticket_id, j.workflow, j.error_cause, j.error_detail, j.id, j.outcome, d.duplicate_of,
     d.copies, d.altered_copies, d.note";
 const DELIVERY_FROM: &str = "deliveries d LEFT JOIN jobs j ON j.key = d.job_key AND j.project = d.project";
 
@@ -238,6 +238,31 @@ impl Store {
     pub async fn job(&self, id: i64) -> Result<Option<Job>, StoreError> {
         self.look_up(move |connection| {
             Ok(connection.prepare_cached("SELECT * FROM jobs WHERE id = ?1")?.query_row([id], job).optional()?)
+        })
+        .await
+    }
+
+    /// The projects for which jobs wait or are at work.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn projects_with_open_jobs(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|connection| {
+            // From one project to the next along the index, not over all its rows.
+            let mut next = connection.prepare_cached(
+                "SELECT min(project) FROM (
+                   SELECT min(project) AS project FROM jobs WHERE state = 'queued' AND project > ?1
+                   UNION ALL
+                   SELECT min(project) FROM jobs WHERE state IN ('processing','failed_retryable') AND project > ?1)",
+            )?;
+            let mut projects: Vec<String> = Vec::new();
+            loop {
+                let last = projects.last().map_or("", String::as_str);
+                match next.query_row([last], |row| row.get::<_, Option<String>>(0))? {
+                    Some(project) => projects.push(project),
+                    None => return Ok(projects),
+                }
+            }
         })
         .await
     }
@@ -348,7 +373,7 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         queued_at_ms: row.get("queued_at")?,
         next_at_ms: row.get("claimable_at")?,
         forget_at_ms: row.get("forget_at")?,
-        attempt_count: row.get("attempts")?,
+        attempt_count: row.get("calls")?,
         worker: row.get("worker")?,
         outcome: row.get("outcome")?,
         reason: row.get("reason")?,

@@ -3,6 +3,7 @@
 //! before the call's answer is, and both orders work.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::domain::failure::Failure;
@@ -15,7 +16,10 @@ use crate::store::{NewSubmission, Store, StoreError};
 use crate::workflows::{self, Workflow};
 
 /// Starts work.
-pub struct Submitter {
+#[derive(Clone)]
+pub struct Submitter(Arc<Desk>);
+
+struct Desk {
     store: Store,
     clock: Clock,
     clients: BTreeMap<String, Client>,
@@ -85,14 +89,32 @@ impl Submitter {
         model: String,
         keys: MetadataKeys,
     ) -> Submitter {
-        Submitter { store, clock, clients, helpdesk, model, keys }
+        Submitter(Arc::new(Desk { store, clock, clients, helpdesk, model, keys }))
     }
 
-    /// Starts one background response for a ticket.
+    /// Starts one background response for a ticket. It goes on to its end even
+    /// when the caller goes away: between the call to OpenAI and our record of
+    /// it, nobody may lose patience.
     ///
     /// # Errors
     /// See [`SubmitError`]; each says whether anything runs at OpenAI.
     pub async fn submit(
+        &self,
+        project: &str,
+        workflow: &str,
+        ticket_id: &str,
+        actor: &str,
+    ) -> Result<Submitted, SubmitError> {
+        let desk = Arc::clone(&self.0);
+        let [project, workflow, ticket_id, actor] = [project, workflow, ticket_id, actor].map(str::to_owned);
+        tokio::spawn(async move { desk.submit(&project, &workflow, &ticket_id, &actor).await })
+            .await
+            .map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl Desk {
+    async fn submit(
         &self,
         project: &str,
         workflow: &str,

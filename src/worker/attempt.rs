@@ -69,7 +69,7 @@ impl Worker {
 
     async fn steps(&self, job: &ClaimedJob, placement: &mut Option<Placement>) -> Result<Settlement, Halt> {
         self.after(Step::Claimed)?;
-        let resource = self.retrieve(job).await?;
+        let (resource, kept) = self.retrieve(job).await?;
         let placed = self.place(job, &resource, placement.clone()).await?;
         // Known from here on, also to an attempt that fails: the job then says which ticket waits for it.
         placement.clone_from(&placed.placement);
@@ -77,11 +77,15 @@ impl Worker {
         let decision = self.decide(&resource, &placed)?;
         self.after(Step::Decided)?;
         let place = placement.as_ref();
-        match keep_to_plan(decision, &job.unfinished) {
-            Decision::Ignore(reason) => Ok(Settlement::Ignored { reason }),
-            Decision::Apply(effects) => self.apply(job, place, effects).await,
-            Decision::Hold(hold) => self.hold(job, place, hold).await,
+        let settlement = match keep_to_plan(decision, &job.unfinished) {
+            Decision::Ignore(reason) => Settlement::Ignored { reason },
+            Decision::Apply(effects) => self.apply(job, place, effects).await?,
+            Decision::Hold(hold) => self.hold(job, place, hold).await?,
+        };
+        if let Some(kept) = kept {
+            kept.committed().await?;
         }
+        Ok(settlement)
     }
 
     /// Marks the end of a step.

@@ -71,6 +71,11 @@ impl Gate {
         })
     }
 
+    /// Whether OpenAI refuses us.
+    pub(super) fn is_shut(&self) -> bool {
+        self.with(|state| matches!(state, State::Refused { .. }))
+    }
+
     /// OpenAI refused us. True when it had accepted us before.
     pub(super) fn refuse(&self, now_ms: i64) -> bool {
         self.with(|state| match state {

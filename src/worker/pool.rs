@@ -1,6 +1,6 @@
 //! Claims jobs and keeps as many at work as may be.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,7 @@ use crate::store::{Claim, ClaimedJob, StoreError};
 pub struct Pool {
     worker: Arc<Worker>,
     /// Jobs at work: id and claim.
-    running: Mutex<HashMap<i64, i64>>,
+    running: Mutex<HashSet<(i64, i64)>>,
     /// Rung when enough jobs have ended to claim some more.
     room: Notify,
 }
@@ -87,7 +87,7 @@ impl Pool {
     }
 
     async fn work(self: Arc<Pool>, job: ClaimedJob) {
-        let id = job.id();
+        let (id, claim) = (job.id(), job.claim());
         // A panic ends this job and not the pool: its lease runs out, and on the
         // last attempt it goes to a person.
         if AssertUnwindSafe(self.worker.attempt(job)).catch_unwind().await.is_err() {
@@ -95,7 +95,7 @@ impl Pool {
         }
         let left = {
             let mut running = self.running();
-            running.remove(&id);
+            running.remove(&(id, claim));
             running.len()
         };
         // Claims are made a quarter at a time: one by one they would cost as
@@ -112,7 +112,7 @@ impl Pool {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(ms(self.worker.settings.heartbeat_ms)) => {}
             }
-            let jobs: Vec<(i64, i64)> = self.running().iter().map(|(id, claim)| (*id, *claim)).collect();
+            let jobs: Vec<(i64, i64)> = self.running().iter().copied().collect();
             if jobs.is_empty() {
                 continue;
             }
@@ -123,7 +123,7 @@ impl Pool {
         }
     }
 
-    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<i64, i64>> {
+    fn running(&self) -> std::sync::MutexGuard<'_, HashSet<(i64, i64)>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -137,23 +137,25 @@ impl Worker {
         // the others from being seen.
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.projects.len().max(1);
         for (name, project) in self.projects.iter().cycle().skip(turn).take(self.projects.len()) {
-            let limit = match project.gate.allowance(now_ms) {
-                Allowance::All => free - jobs.len(),
-                Allowance::Probe => 1.min(free - jobs.len()),
-                Allowance::NoneUntil(_) => 0,
+            let room = free - jobs.len();
+            let (limit, probe) = match project.gate.allowance(now_ms) {
+                Allowance::All => (room, false),
+                Allowance::Probe => (room.min(1), true),
+                Allowance::NoneUntil(_) => (0, false),
             };
             if limit > 0 {
-                jobs.extend(self.store.claim(self.claim_of(name, limit, now_ms)).await?);
+                jobs.extend(self.store.claim(self.claim_of(name, limit, probe, now_ms)).await?);
             }
         }
         Ok(jobs)
     }
 
-    fn claim_of(&self, project: &str, limit: usize, now_ms: i64) -> Claim {
+    fn claim_of(&self, project: &str, limit: usize, probe: bool, now_ms: i64) -> Claim {
         Claim {
             worker: self.settings.name.clone(),
             project: project.to_owned(),
             limit,
+            probe,
             lease_ms: self.settings.lease_ms,
             now_ms,
             max_attempts: self.settings.retry.attempts,

@@ -5,34 +5,38 @@ use super::{Project, Worker};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::resource::{Resource, Status};
 use crate::openai::{self, Fetched};
-use crate::store::ClaimedJob;
+use crate::store::{ClaimedJob, Kept};
 
 impl Worker {
     /// The resource, as it ended. Decisions are made from its *fetched* status:
     /// the event's type may be late, repeated or out of order.
-    pub(super) async fn retrieve(&self, job: &ClaimedJob) -> Result<Resource, Halt> {
+    pub(super) async fn retrieve(&self, job: &ClaimedJob) -> Result<(Resource, Option<Kept>), Halt> {
         if let Some(raw) = &job.kept {
-            return Ok(if of_batch(job) {
+            let resource = if of_batch(job) {
                 Resource::Batch(openai::read::batch(raw)?)
             } else {
                 Resource::Response(openai::read::response(raw)?)
-            });
+            };
+            return Ok((resource, None));
         }
         let fetched = self.fetch(job).await?;
         self.after(Step::Retrieved)?;
         must_have_ended(&fetched)?;
         let Fetched { resource, raw, .. } = fetched;
-        // Stored before anything is done with it: from here on neither OpenAI's
-        // forgetting nor a helpdesk that is down can lose it.
-        self.store.keep_result(job.project.clone(), job.resource_id.clone(), raw, self.clock.now_ms()).await?;
+        // On its way to the disk before anything is done with it, and there before
+        // the job ends: neither OpenAI's forgetting nor a helpdesk that is down can
+        // lose it.
+        let kept =
+            self.store.keep_result(job.project.clone(), job.resource_id.clone(), raw, self.clock.now_ms()).await?;
         self.after(Step::Kept)?;
-        Ok(resource)
+        Ok((resource, Some(kept)))
     }
 
     async fn fetch(&self, job: &ClaimedJob) -> Result<Fetched, Halt> {
         let project = self.projects.get(&job.project).ok_or_else(|| {
             Failure::last(Cause::Internal, format!("project {} is not in the configuration", job.project))
         })?;
+        job.mark_called();
         let fetched = if of_batch(job) {
             project.openai.batch(&job.resource_id).await
         } else {

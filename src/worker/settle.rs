@@ -21,19 +21,21 @@ impl Worker {
             Err(Halt::InOtherHands) => in_other_hands(now_ms),
             Err(Halt::Failed(failure)) => self.after_failure(&job, failure, now_ms),
         };
-        self.tell(&job, &settlement, now_ms);
+        let told = Told::of(&job, &settlement, now_ms);
         let (id, project) = (job.id(), job.project.clone());
         let cause = cause_of(&settlement);
         match self.store.settle(job, placement, settlement, now_ms).await {
-            Ok(Settled::Done { new_alert: true }) => {
-                tracing::error!(
-                    alert = cause,
-                    project,
-                    job = id,
-                    "alert: jobs fail for good; `frontdesk jobs list --status failed_final` shows them"
-                );
+            Ok(Settled::Done { new_alert }) => {
+                self.tell(&told);
+                if new_alert {
+                    tracing::error!(
+                        alert = cause,
+                        project,
+                        job = id,
+                        "alert: jobs fail for good; `frontdesk jobs list --status failed_final` shows them"
+                    );
+                }
             }
-            Ok(Settled::Done { .. }) => {}
             Ok(Settled::Fenced) => {
                 tracing::warn!(job = id, "the lease was lost; another worker has this job, nothing was changed")
             }
@@ -50,27 +52,16 @@ impl Worker {
         }
     }
 
-    fn tell(&self, job: &ClaimedJob, settlement: &Settlement, now_ms: i64) {
-        let (end, reason) = (end_of(settlement), cause_of(settlement));
-        #[allow(clippy::cast_precision_loss, reason = "far below 2^52 ms")]
-        let waited_s = (now_ms - job.queued_at_ms).max(0) as f64 / 1000.0;
-        let ended = !matches!(settlement, Settlement::Retry { .. });
-        self.metrics.attempted(end, reason, ended.then_some(waited_s));
-        match settlement {
-            Settlement::Retry { failure, .. } => {
-                tracing::info!(job = job.id(), resource = job.resource_id, attempt = job.attempt, end, %failure, "attempt ended");
+    /// Counts and logs an end that is written.
+    fn tell(&self, told: &Told) {
+        self.metrics.attempted(told.end, told.reason, told.waited_s);
+        let Told { job, resource, attempt, end, reason, failure, .. } = told;
+        match failure {
+            Some(failure) if *end == "failed_final" => {
+                tracing::warn!(job, resource, attempt, end, failure, "attempt ended");
             }
-            Settlement::GaveUp { failure } => {
-                tracing::warn!(job = job.id(), resource = job.resource_id, attempt = job.attempt, end, %failure, "attempt ended");
-            }
-            _ => tracing::debug!(
-                job = job.id(),
-                resource = job.resource_id,
-                attempt = job.attempt,
-                end,
-                reason,
-                "attempt ended"
-            ),
+            Some(failure) => tracing::info!(job, resource, attempt, end, failure, "attempt ended"),
+            None => tracing::debug!(job, resource, attempt, end, reason, "attempt ended"),
         }
     }
 
@@ -98,6 +89,39 @@ impl Worker {
             Ok(released) => tracing::info!(project, released, "waiting jobs go on"),
             // They are due by themselves a little later.
             Err(error) => tracing::warn!(project, %error, "waiting jobs could not be released"),
+        }
+    }
+}
+
+/// What is told of an attempt once its end is written.
+struct Told {
+    job: i64,
+    resource: String,
+    attempt: i64,
+    end: &'static str,
+    reason: &'static str,
+    failure: Option<String>,
+    /// From queued to the end of the job; none while it goes on.
+    waited_s: Option<f64>,
+}
+
+impl Told {
+    fn of(job: &ClaimedJob, settlement: &Settlement, now_ms: i64) -> Told {
+        let failure = match settlement {
+            Settlement::Retry { failure, .. } | Settlement::GaveUp { failure } => Some(failure.to_string()),
+            _ => None,
+        };
+        #[allow(clippy::cast_precision_loss, reason = "far below 2^52 ms")]
+        let waited_s = (now_ms - job.queued_at_ms).max(0) as f64 / 1000.0;
+        let ended = !matches!(settlement, Settlement::Retry { .. });
+        Told {
+            job: job.id(),
+            resource: job.resource_id.clone(),
+            attempt: job.attempt,
+            end: end_of(settlement),
+            reason: cause_of(settlement),
+            failure,
+            waited_s: ended.then_some(waited_s),
         }
     }
 }

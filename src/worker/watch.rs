@@ -8,44 +8,79 @@ use tokio_util::sync::CancellationToken;
 
 use super::Worker;
 use crate::domain::job::State;
+use crate::store::StoreError;
 
 const LOOK_EVERY: Duration = Duration::from_secs(15);
-const KIND: &str = "overdue";
-const SUBJECT: &str = "queue";
+const OVERDUE: &str = "overdue";
+const UNKNOWN_PROJECT: &str = "unknown_project";
 
 impl Worker {
     /// Looks every so often until told to stop.
     pub(super) async fn watch_age(self: Arc<Worker>, stop: CancellationToken) {
         loop {
+            self.look_at_age().await;
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => self.look_at_age().await,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
     }
 
     async fn look_at_age(&self) {
         let now_ms = self.clock.now_ms();
+        if let Err(error) = self.look_for_strays(now_ms).await {
+            tracing::error!(%error, "jobs of unknown projects could not be looked for");
+        }
+        // While OpenAI refuses us there is an alert that says so; work that waits
+        // for it is not a second fault.
+        if self.projects.values().any(|project| project.gate.is_shut()) {
+            return;
+        }
         let Ok(counts) = self.store.counts().await else { return };
         let oldest =
             counts.states.iter().filter(|count| count.state == State::Queued).find_map(|count| count.oldest_ms);
         let late_ms = oldest.map_or(0, |since| now_ms - since);
-        let told = if late_ms > self.settings.overdue_ms {
-            let detail = format!("the oldest queued job has waited {} s", late_ms / 1000);
-            self.store
-                .raise_alert(KIND, SUBJECT.to_owned(), detail, now_ms)
-                .await
-                .map(|new| new.then_some("alert: queued work is overdue"))
-        } else {
-            self.store
-                .close_alert(KIND, SUBJECT.to_owned(), now_ms)
-                .await
-                .map(|was_open| was_open.then_some("recovered: queued work is on time"))
-        };
-        match told {
-            Ok(Some(news)) => tracing::error!(alert = KIND, late_s = late_ms / 1000, "{news}"),
-            Ok(None) => {}
-            Err(error) => tracing::error!(%error, "the age of the queue could not be watched"),
+        let detail = (late_ms > self.settings.overdue_ms)
+            .then(|| format!("the oldest queued job has waited {} s", late_ms / 1000));
+        if let Err(error) = self.tell_condition(OVERDUE, "queue", detail, now_ms).await {
+            tracing::error!(%error, "the age of the queue could not be watched");
         }
+    }
+
+    /// Jobs of a project that is not in the configuration any more: nobody would
+    /// ever claim them.
+    async fn look_for_strays(&self, now_ms: i64) -> Result<(), StoreError> {
+        let open = self.store.projects_with_open_jobs().await?;
+        for project in open.iter().filter(|project| !self.projects.contains_key(*project)) {
+            let detail = "jobs wait for a project that is not in the configuration".to_owned();
+            self.tell_condition(UNKNOWN_PROJECT, project, Some(detail), now_ms).await?;
+        }
+        for project in self.projects.keys() {
+            self.tell_condition(UNKNOWN_PROJECT, project, None, now_ms).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens or closes the alert of a condition, and says so when that is news.
+    async fn tell_condition(
+        &self,
+        kind: &'static str,
+        subject: &str,
+        detail: Option<String>,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        match detail {
+            Some(detail) => {
+                if self.store.raise_alert(kind, subject.to_owned(), detail.clone(), now_ms).await? {
+                    tracing::error!(alert = kind, subject, detail, "alert");
+                }
+            }
+            None => {
+                if self.store.close_alert(kind, subject.to_owned(), now_ms).await? {
+                    tracing::warn!(alert = kind, subject, "recovered");
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -187,3 +187,25 @@ async fn what_cannot_be_made_durable_is_503_and_can_be_sent_again() {
     assert_eq!(desk.count("SELECT count(*) FROM deliveries"), 2);
     assert_eq!(desk.count("SELECT count(*) FROM jobs"), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_asks_and_never_reads_does_not_keep_its_place() {
+    let desk = Desk::with("[http]\nmax_connections = 2\nheader_timeout = \"300ms\"\n", INTAKE).await;
+    let asked = request("GET", "/metrics", &[], b"").repeat(2_000);
+    let mut greedy = Vec::new();
+    for _ in 0..2 {
+        let mut stream = tokio::net::TcpStream::connect(desk.addr).await.unwrap();
+        let all = asked.clone();
+        greedy.push(tokio::spawn(async move {
+            // Writes for as long as it is let, and reads nothing.
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, &all).await;
+            std::future::pending::<()>().await;
+        }));
+    }
+    let answer = until("a place is free again", async || {
+        ask(desk.addr, &request("GET", "/health/live", &[("connection", "close")], b"")).await
+    })
+    .await;
+    assert_eq!(answer.status, 200);
+    greedy.iter().for_each(tokio::task::JoinHandle::abort);
+}

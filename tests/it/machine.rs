@@ -139,6 +139,7 @@ impl History<'_> {
             }
         }
         let claim = Claim {
+            probe: false,
             worker: "w".to_owned(),
             project: self.project.clone(),
             limit,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod crash;
+mod database_file;
 mod fake_openai;
 mod harness;
 mod invariants;

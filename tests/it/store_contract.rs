@@ -96,7 +96,15 @@ impl Fresh {
 }
 
 pub fn claim_at(now_ms: i64, limit: usize) -> Claim {
-    Claim { worker: "w".to_owned(), project: "default".to_owned(), limit, lease_ms: LEASE_MS, now_ms, max_attempts: 3 }
+    Claim {
+        worker: "w".to_owned(),
+        project: "default".to_owned(),
+        limit,
+        probe: false,
+        lease_ms: LEASE_MS,
+        now_ms,
+        max_attempts: 3,
+    }
 }
 
 pub const DONE: Settled = Settled::Done { new_alert: false };

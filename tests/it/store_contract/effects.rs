@@ -139,15 +139,29 @@ async fn a_kept_result_is_the_first_one_and_comes_with_the_next_claim(fresh: Fre
     assert_eq!(fresh.claim_one(START_MS).await.kept, None);
     for raw in ["first", "second"] {
         let (project, resource) = ("default".to_owned(), "resp_0".to_owned());
-        fresh.store.keep_result(project, resource, raw.to_owned(), START_MS).await.unwrap();
+        fresh.store.keep_result(project, resource, raw.to_owned(), START_MS).await.unwrap().committed().await.unwrap();
     }
-    fresh.store.keep_result("second".to_owned(), "resp_0".to_owned(), "other".to_owned(), START_MS).await.unwrap();
+    fresh
+        .store
+        .keep_result("second".to_owned(), "resp_0".to_owned(), "other".to_owned(), START_MS)
+        .await
+        .unwrap()
+        .committed()
+        .await
+        .unwrap();
     assert_eq!(fresh.claim_one(START_MS + LEASE_MS).await.kept.as_deref(), Some("first"));
 }
 
 async fn an_unfinished_effect_comes_with_the_next_claim_until_its_receipt(fresh: Fresh) {
     let (first, second) = fresh.two_jobs().await;
-    fresh.store.keep_result("default".to_owned(), "resp_1".to_owned(), "{}".to_owned(), START_MS).await.unwrap();
+    fresh
+        .store
+        .keep_result("default".to_owned(), "resp_1".to_owned(), "{}".to_owned(), START_MS)
+        .await
+        .unwrap()
+        .committed()
+        .await
+        .unwrap();
     let (_, reference, _) = fresh.plan(intent(&first, note("one")), START_MS).await;
     fresh.settle(first, retry(START_MS, true), START_MS).await;
     let first = fresh.claim_one(START_MS).await;
