@@ -4,7 +4,7 @@
 //! | file | who uses it |
 //! |---|---|
 //! | `inbox` | the front desk: deliveries, refusals |
-//! | `queue` | the back office: claim, heartbeat, settle |
+//! | `queue`, `settle` | the back office: claim, heartbeat, the end of an attempt |
 //! | `effects` | the back office: results, intents and changes |
 //! | `ledger` | starting work: submissions |
 //! | `reviews` | people who decide |
@@ -25,6 +25,7 @@ mod queue;
 mod records;
 mod reviews;
 mod row;
+mod settle;
 mod tokens;
 mod why;
 
@@ -41,9 +42,10 @@ pub use effects::{Change, Intent, Kept, Planned, Standing};
 pub use inbox::RefusalTally;
 pub use ledger::{NewSubmission, Submission};
 pub use migrate::{Migrated, SCHEMA_VERSION};
-pub use queue::{Claim, ClaimedJob, Discarded, Retried, Settled, Settlement};
+pub use queue::{Claim, ClaimedJob, Discarded, Retried};
 pub use records::{Counts, Delivery, DeliveryFilter, Job, Page, PageRequest, StateCount};
 pub use reviews::{NewReview, Proposed, Review};
+pub use settle::{Settled, Settlement};
 pub use tokens::{Role, Token};
 
 /// Oldest SQLite that may write: 3.51.3 carries the fix of a WAL-reset

@@ -1,0 +1,206 @@
+//! The end of an attempt: the job moves, the ticket of the built-in desk
+//! changes, receipts and reviews are written, all in one transaction, and only
+//! if the claim is still the newest one.
+
+use rusqlite::{Connection, params};
+
+use super::effects::Change;
+use super::{ClaimedJob, NewReview, Store, StoreError, alerts, effects, ledger, reviews};
+use crate::domain::failure::Failure;
+use crate::domain::job::{self, Outcome};
+use crate::domain::submission::Placement;
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub enum Settlement {
+    /// The ticket has been changed.
+    Applied {
+        /// What was written where.
+        changes: Vec<Change>,
+    },
+    /// A person decides.
+    Held {
+        /// What the person will see.
+        review: Box<NewReview>,
+        /// What was written beside it (a draft).
+        changes: Vec<Change>,
+    },
+    /// Nothing to do.
+    Ignored {
+        /// Why, in our words.
+        reason: String,
+    },
+    /// To be tried again.
+    Retry {
+        /// Why.
+        failure: Failure,
+        /// Not before, in ms.
+        at_ms: i64,
+        /// Whether the attempt counts against the limit.
+        counts: bool,
+    },
+    /// Given up.
+    GaveUp {
+        /// Why.
+        failure: Failure,
+    },
+}
+
+/// What became of a settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It is written.
+    Done {
+        /// It raised an alert that was not open before.
+        new_alert: bool,
+    },
+    /// The lease was lost: another worker has claimed the job since, and
+    /// nothing was changed.
+    Fenced,
+}
+
+impl Store {
+    /// Records how an attempt ended, if the claim is still the newest one.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed. The lease then runs out and
+    /// the job is claimed again.
+    pub async fn settle(
+        &self,
+        job: ClaimedJob,
+        placement: Option<Placement>,
+        settlement: Settlement,
+        now_ms: i64,
+    ) -> Result<Settled, StoreError> {
+        self.write(move |connection| settle(connection, &job, placement.as_ref(), &settlement, now_ms)).await
+    }
+}
+
+fn settle(
+    connection: &Connection,
+    job: &ClaimedJob,
+    placement: Option<&Placement>,
+    settlement: &Settlement,
+    now_ms: i64,
+) -> Result<Settled, StoreError> {
+    if !leave_processing(connection, job, placement, settlement, now_ms)? {
+        return Ok(Settled::Fenced);
+    }
+    let mut new_alert = false;
+    match settlement {
+        Settlement::Applied { changes } => effects::receive(connection, changes, now_ms)?,
+        Settlement::Held { review, changes } => {
+            effects::receive(connection, changes, now_ms)?;
+            reviews::open(connection, job, placement, review, now_ms)?;
+        }
+        Settlement::GaveUp { failure } if job::alerts(failure.cause()) => {
+            new_alert = alerts::raise(connection, failure.cause().code(), &job.project, &failure.to_string(), now_ms)?;
+        }
+        _ => {}
+    }
+    if let Some(name) = end_of(settlement) {
+        count(connection, name, 1)?;
+        if let Some(submission_id) = placement.and_then(|placement| placement.submission_id.as_deref()) {
+            ledger::end(connection, submission_id, now_ms)?;
+        }
+    }
+    Ok(Settled::Done { new_alert })
+}
+
+/// Moves the job, if the claim is still the newest one.
+fn leave_processing(
+    connection: &Connection,
+    job: &ClaimedJob,
+    placement: Option<&Placement>,
+    settlement: &Settlement,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
+    let to = Transition::of(settlement);
+    let changed = connection
+        .prepare_cached(
+            "UPDATE jobs SET state = ?3, since = ?4, claimable_at = ?5, worker = NULL, outcome = ?6, reason = ?7,
+                             error_cause = coalesce(?8, error_cause), error_detail = coalesce(?9, error_detail),
+                             attempts = attempts - ?10, calls = calls + ?14,
+                             ticket_id = coalesce(?11, ticket_id), workflow = coalesce(?12, workflow),
+                             submission_id = coalesce(?13, submission_id)
+             WHERE id = ?1 AND claims = ?2 AND state = 'processing'",
+        )?
+        .execute(params![
+            job.id(),
+            job.claim(),
+            to.state,
+            now_ms,
+            to.claimable_at,
+            to.outcome,
+            to.reason,
+            to.failure.map(|failure| failure.cause().code()),
+            to.failure.map(detail),
+            i64::from(to.uncounted),
+            placement.map(|placement| &placement.ticket_id),
+            placement.map(|placement| &placement.workflow),
+            placement.and_then(|placement| placement.submission_id.as_ref()),
+            i64::from(job.called()),
+        ])?;
+    Ok(changed == 1)
+}
+
+/// The columns a settlement writes.
+struct Transition<'a> {
+    state: &'static str,
+    claimable_at: Option<i64>,
+    outcome: Option<&'static str>,
+    reason: Option<&'a str>,
+    failure: Option<&'a Failure>,
+    uncounted: bool,
+}
+
+impl<'a> Transition<'a> {
+    fn of(settlement: &'a Settlement) -> Transition<'a> {
+        let stay = Transition {
+            state: "processed",
+            claimable_at: None,
+            outcome: None,
+            reason: None,
+            failure: None,
+            uncounted: false,
+        };
+        let ended = |outcome: Outcome, reason| Transition { outcome: Some(outcome.word()), reason, ..stay };
+        match settlement {
+            Settlement::Applied { .. } => ended(Outcome::Applied, None),
+            Settlement::Held { review, .. } => ended(Outcome::Held, Some(review.reason.code())),
+            Settlement::Ignored { reason } => ended(Outcome::Ignored, Some(reason)),
+            Settlement::Retry { failure, at_ms, counts } => Transition {
+                state: "failed_retryable",
+                claimable_at: Some(*at_ms),
+                failure: Some(failure),
+                uncounted: !counts,
+                ..stay
+            },
+            Settlement::GaveUp { failure } => Transition { state: "failed_final", failure: Some(failure), ..stay },
+        }
+    }
+}
+
+fn detail(failure: &Failure) -> &str {
+    match failure {
+        Failure::Retryable { detail, .. } | Failure::Final { detail, .. } => detail,
+    }
+}
+
+fn end_of(settlement: &Settlement) -> Option<&'static str> {
+    match settlement {
+        Settlement::Applied { .. } => Some("applied"),
+        Settlement::Held { .. } => Some("held"),
+        Settlement::Ignored { .. } => Some("ignored"),
+        Settlement::GaveUp { .. } => Some("failed_final"),
+        Settlement::Retry { .. } => None,
+    }
+}
+
+/// Counts an end as it happens, so that no screen ever counts rows.
+pub(super) fn count(connection: &Connection, name: &str, by: usize) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT INTO tallies (name, count) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET count = count + excluded.count")?
+        .execute((name, i64::try_from(by).unwrap_or(i64::MAX)))?;
+    Ok(())
+}
