@@ -1,12 +1,15 @@
 //! Reading what comes in: bodies, query strings and ids, each with an error
 //! that says what to change.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use bytes::Bytes;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 
 use super::problem::Problem;
 use crate::store::PageRequest;
@@ -28,16 +31,30 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
     }
 }
 
-/// The query string of a list.
-#[derive(Deserialize)]
+/// The query string of a list. An empty value, as a form sends it for a field
+/// that nobody filled in, is none.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(super) struct ListQuery {
+    #[serde(deserialize_with = "given")]
     limit: Option<usize>,
+    #[serde(deserialize_with = "given")]
     cursor: Option<String>,
+    #[serde(deserialize_with = "given")]
     pub(super) status: Option<String>,
+    #[serde(deserialize_with = "given")]
     pub(super) state: Option<String>,
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "given")]
     pub(super) kind: Option<String>,
+    #[serde(deserialize_with = "given")]
     pub(super) q: Option<String>,
+}
+
+fn given<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(value: D) -> Result<Option<T>, D::Error> {
+    match String::deserialize(value)?.as_str() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(D::Error::custom),
+    }
 }
 
 impl ListQuery {

@@ -144,6 +144,26 @@ async fn lists_page_by_cursor_newest_first_and_lose_nothing_to_what_arrives_mean
 }
 
 #[tokio::test]
+async fn an_empty_value_in_the_query_of_a_list_is_the_same_as_none() {
+    let desk = Desk::without_workers().await;
+    desk.ticket("T-1").await;
+    desk.accept(&Message::summary_of("T-1")).await;
+    desk.database()
+        .execute_batch(
+            "INSERT INTO reviews (id, seq, reason, detail, project, resource_id, job_id, created_at)
+             VALUES ('rev_1', 1, 'unplaced', '', 'default', 'resp_1', 1, 1)",
+        )
+        .unwrap();
+    for path in ["/deliveries", "/jobs", "/reviews", "/tickets"] {
+        let all = desk.get(path).await;
+        assert_eq!(all["items"].as_array().unwrap().len(), 1, "{path}");
+        for query in ["status=&state=&type=&q=&limit=&cursor=", "status", "state=", "type=", "q", "limit", "cursor="] {
+            assert_eq!(desk.get(&format!("{path}?{query}")).await, all, "{path}?{query}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn health_tells_what_is_down_and_needs_no_token() {
     let desk = Desk::without_workers().await;
     for path in ["/health/live", "/health/ready"] {
