@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Query, Request};
 use axum::http::request::Parts;
 use bytes::Bytes;
 use serde::de::{DeserializeOwned, Error as _};
@@ -21,14 +21,31 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Input<T>, Problem> {
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(error) if error.status() == 413 => {
-                Problem::new(413, "Too large", "the body is larger than 1 MiB")
-            }
-            _ => Problem::invalid("the body could not be read"),
-        })?;
-        serde_json::from_slice(&body).map(Input).map_err(|error| Problem::invalid(format!("the body: {error}")))
+        parse(&read(request, state).await?)
     }
+}
+
+/// No body at all is none.
+impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Input<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Input<T>>, Problem> {
+        let body = read(request, state).await?;
+        if body.trim_ascii().is_empty() { Ok(None) } else { parse(&body).map(Some) }
+    }
+}
+
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
+        BytesRejection::FailedToBufferBody(error) if error.status() == 413 => {
+            Problem::new(413, "Too large", "the body is larger than 1 MiB")
+        }
+        _ => Problem::invalid("the body could not be read"),
+    })
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<Input<T>, Problem> {
+    serde_json::from_slice(body).map(Input).map_err(|error| Problem::invalid(format!("the body: {error}")))
 }
 
 /// The query string of a list. An empty value, as a form sends it for a field
