@@ -231,6 +231,19 @@ impl Config {
         std::iter::once(Ok(first)).chain(further).collect()
     }
 
+    /// What takes webhooks in needs a signing secret.
+    ///
+    /// # Errors
+    /// When no project has one; says what to do.
+    pub fn must_have_a_secret(projects: &[ProjectSettings]) -> Result<(), ConfigError> {
+        if projects.iter().any(|project| !project.secrets.is_empty()) {
+            return Ok(());
+        }
+        Err(wrong(
+            "no signing secret: set OPENAI_WEBHOOK_SECRET to the whsec_… that OpenAI showed when the endpoint was made",
+        ))
+    }
+
     /// How log lines are written.
     #[must_use]
     pub fn log_format(&self) -> LogFormat {

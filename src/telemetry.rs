@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use tracing_subscriber::EnvFilter;
 
 use crate::store::Counts;
 
@@ -162,16 +163,22 @@ pub enum LogFormat {
     Json,
 }
 
+/// Reads a filter as in `RUST_LOG`.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn log_filter(filter: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(filter).map_err(|error| format!("FRONTDESK_LOG: {error}"))
+}
+
 /// Starts logging to stderr. `filter` is as in `RUST_LOG`.
 ///
 /// # Errors
 /// When the filter cannot be read.
 pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), String> {
     use std::io::IsTerminal;
-    use tracing_subscriber::{EnvFilter, fmt};
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("FRONTDESK_LOG: {error}"))?;
-    let base = fmt()
-        .with_env_filter(filter)
+    let base = tracing_subscriber::fmt()
+        .with_env_filter(log_filter(filter)?)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         // Complaining on stderr that stderr is gone is a panic in the middle of the work.

@@ -73,6 +73,23 @@ fn a_secret_in_a_broken_file_is_not_repeated() {
 }
 
 #[test]
+fn config_check_refuses_what_serve_refuses_in_the_same_words() {
+    for (name, value) in [
+        ("OPENAI_WEBHOOK_SECRET", ""),
+        ("OPENAI_WEBHOOK_SECRET", "whsec_AAAA"),
+        ("OPENAI_BASE_URL", "http://proxy.example/v1"),
+        ("OPENAI_BASE_URL", "not a url"),
+        ("DATABASE_URL", "mysql://desk"),
+        ("FRONTDESK_LOG", "a=b=c=d"),
+    ] {
+        let place = Place::new().with(name, value);
+        let check = place.run(&["config", "check"]);
+        check.fails(1, &[]);
+        assert_eq!(check.err, serve(&place).err, "{name}={value}");
+    }
+}
+
+#[test]
 fn a_wrong_variable_is_refused_by_its_name() {
     for (name, value, hint) in [
         ("FRONTDESK_LISTEN", "everywhere", "FRONTDESK_LISTEN"),
