@@ -89,7 +89,7 @@ impl Metrics {
         }
     }
 
-    /// Everything as Prometheus text, with what the database counts.
+    /// Everything as OpenMetrics text, with what the database counts.
     #[must_use]
     pub fn render(&self, counts: &Counts, now_ms: i64) -> String {
         let mut registry = Registry::with_prefix("frontdesk");
@@ -113,6 +113,25 @@ impl Metrics {
         let _ = encode(&mut text, &registry);
         text
     }
+}
+
+/// OpenMetrics text in the older format of Prometheus, which calls a counter by
+/// its whole name and has neither units nor an end.
+#[must_use]
+pub fn as_plain_text(open_metrics: &str) -> String {
+    let counter = |name: &str| open_metrics.contains(&format!("# TYPE {name} counter\n"));
+    let plain = |line: &str| {
+        let Some(told) = line.strip_prefix("# ") else { return Some(format!("{line}\n")) };
+        let mut words = told.splitn(3, ' ');
+        match (words.next(), words.next(), words.next()) {
+            (Some(word @ ("HELP" | "TYPE")), Some(name), Some(rest)) => {
+                let total = if counter(name) { "_total" } else { "" };
+                Some(format!("# {word} {name}{total} {rest}\n"))
+            }
+            _ => None,
+        }
+    };
+    open_metrics.lines().filter_map(plain).collect()
 }
 
 fn register_counts(registry: &mut Registry, counts: &Counts, now_ms: i64) {
