@@ -1,6 +1,8 @@
 //! Settings: a file, then the environment over it. Unknown keys and nonsense
 //! are refused at start with file, line and a hint; nothing is guessed.
 
+mod environment;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -182,7 +184,7 @@ impl Config {
         if let Some(path) = file {
             lay_over(&mut table, read_file(path)?);
         }
-        lay_environment_over(&mut table, env)?;
+        environment::lay_environment_over(&mut table, env)?;
         // The file has been read by itself, so this is about the one variable that is not just any text.
         let config: Config = table
             .try_into()
@@ -227,6 +229,19 @@ impl Config {
             })
         });
         std::iter::once(Ok(first)).chain(further).collect()
+    }
+
+    /// What takes webhooks in needs a signing secret.
+    ///
+    /// # Errors
+    /// When no project has one; says what to do.
+    pub fn must_have_a_secret(projects: &[ProjectSettings]) -> Result<(), ConfigError> {
+        if projects.iter().any(|project| !project.secrets.is_empty()) {
+            return Ok(());
+        }
+        Err(wrong(
+            "no signing secret: set OPENAI_WEBHOOK_SECRET to the whsec_… that OpenAI showed when the endpoint was made",
+        ))
     }
 
     /// How log lines are written.
@@ -368,46 +383,6 @@ fn lay_over(under: &mut toml::Table, over: toml::Table) {
                 under.insert(key, value);
             }
         }
-    }
-}
-
-/// Which variable goes where.
-const VARIABLES: [(&str, Option<&str>, &str); 7] = [
-    ("OPENAI_WEBHOOK_SECRET", Some("openai"), "webhook_secret"),
-    ("OPENAI_API_KEY", Some("openai"), "api_key"),
-    ("OPENAI_BASE_URL", Some("openai"), "base_url"),
-    ("DATABASE_URL", None, "database_url"),
-    ("FRONTDESK_LISTEN", None, "listen"),
-    ("FRONTDESK_LOG", Some("log"), "filter"),
-    ("FRONTDESK_LOG_FORMAT", Some("log"), "format"),
-];
-
-fn lay_environment_over(table: &mut toml::Table, env: &dyn Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
-    for (variable, section, key) in VARIABLES {
-        let Some(value) = from_environment(variable, env)? else { continue };
-        let target = match section {
-            None => &mut *table,
-            Some(section) => match table.get_mut(section) {
-                Some(toml::Value::Table(target)) => target,
-                _ => return Err(wrong(format!("[{section}] must be a table"))),
-            },
-        };
-        target.insert(key.to_owned(), toml::Value::String(value));
-    }
-    Ok(())
-}
-
-fn from_environment(variable: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
-    let file_variable = format!("{variable}_FILE");
-    match (env(variable), env(&file_variable)) {
-        (Some(_), Some(_)) => Err(wrong(format!("{variable} and {file_variable} are both set; keep one"))),
-        (Some(value), None) => Ok(Some(value)),
-        (None, Some(path)) => {
-            let text =
-                std::fs::read_to_string(&path).map_err(|error| wrong(format!("{file_variable}: {path}: {error}")))?;
-            Ok(Some(text.trim().to_owned()))
-        }
-        (None, None) => Ok(None),
     }
 }
 

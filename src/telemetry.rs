@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use tracing_subscriber::EnvFilter;
 
 use crate::store::Counts;
 
@@ -88,7 +89,7 @@ impl Metrics {
         }
     }
 
-    /// Everything as Prometheus text, with what the database counts.
+    /// Everything as OpenMetrics text, with what the database counts.
     #[must_use]
     pub fn render(&self, counts: &Counts, now_ms: i64) -> String {
         let mut registry = Registry::with_prefix("frontdesk");
@@ -112,6 +113,25 @@ impl Metrics {
         let _ = encode(&mut text, &registry);
         text
     }
+}
+
+/// OpenMetrics text in the older format of Prometheus, which calls a counter by
+/// its whole name and has neither units nor an end.
+#[must_use]
+pub fn as_plain_text(open_metrics: &str) -> String {
+    let counter = |name: &str| open_metrics.contains(&format!("# TYPE {name} counter\n"));
+    let plain = |line: &str| {
+        let Some(told) = line.strip_prefix("# ") else { return Some(format!("{line}\n")) };
+        let mut words = told.splitn(3, ' ');
+        match (words.next(), words.next(), words.next()) {
+            (Some(word @ ("HELP" | "TYPE")), Some(name), Some(rest)) => {
+                let total = if counter(name) { "_total" } else { "" };
+                Some(format!("# {word} {name}{total} {rest}\n"))
+            }
+            _ => None,
+        }
+    };
+    open_metrics.lines().filter_map(plain).collect()
 }
 
 fn register_counts(registry: &mut Registry, counts: &Counts, now_ms: i64) {
@@ -162,16 +182,22 @@ pub enum LogFormat {
     Json,
 }
 
+/// Reads a filter as in `RUST_LOG`.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn log_filter(filter: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(filter).map_err(|error| format!("FRONTDESK_LOG: {error}"))
+}
+
 /// Starts logging to stderr. `filter` is as in `RUST_LOG`.
 ///
 /// # Errors
 /// When the filter cannot be read.
 pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), String> {
     use std::io::IsTerminal;
-    use tracing_subscriber::{EnvFilter, fmt};
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("FRONTDESK_LOG: {error}"))?;
-    let base = fmt()
-        .with_env_filter(filter)
+    let base = tracing_subscriber::fmt()
+        .with_env_filter(log_filter(filter)?)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         // Complaining on stderr that stderr is gone is a panic in the middle of the work.

@@ -6,7 +6,8 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::Setup;
-use crate::config::EXAMPLE;
+use crate::config::{Config, EXAMPLE, ProjectSettings};
+use crate::{app, telemetry};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -21,8 +22,7 @@ pub(super) fn run(command: &Command, setup: &Setup) -> Result<ExitCode> {
         Command::Example => setup.output.line(EXAMPLE.trim_end())?,
         Command::Check => {
             let config = setup.config()?;
-            config.database_path()?;
-            let projects = config.projects()?;
+            let projects = takes(&config)?;
             let names: Vec<&str> = projects
                 .iter()
                 .filter(|project| !project.secrets.is_empty())
@@ -31,10 +31,19 @@ pub(super) fn run(command: &Command, setup: &Setup) -> Result<ExitCode> {
             if setup.output.json {
                 setup.output.json(&json!({"ok": true, "projects": names}))?;
             } else {
-                let with = if names.is_empty() { "none has a signing secret yet".to_owned() } else { names.join(", ") };
-                setup.output.line(&format!("the settings are good; projects: {with}"))?;
+                setup.output.line(&format!("the settings are good; projects: {}", names.join(", ")))?;
             }
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `serve` would refuse before it touches the database, refused in its words.
+fn takes(config: &Config) -> Result<Vec<ProjectSettings>> {
+    telemetry::log_filter(&config.log.filter).map_err(anyhow::Error::msg)?;
+    let projects = config.projects()?;
+    Config::must_have_a_secret(&projects)?;
+    config.database_path()?;
+    app::openai_clients(config, &projects)?;
+    Ok(projects)
 }

@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
@@ -39,7 +40,7 @@ struct Cli {
     #[arg(long, global = true)]
     json: bool,
     /// The settings file; without it `frontdesk.toml` here is used if there is one.
-    #[arg(long, global = true, value_name = "FILE", env = "FRONTDESK_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "FRONTDESK_CONFIG", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
@@ -140,7 +141,9 @@ impl Setup {
     /// The settings. `frontdesk.toml` in this folder is used when no file is named.
     fn config(&self) -> Result<Config> {
         let here = PathBuf::from("frontdesk.toml");
-        let file = self.file.clone().or_else(|| here.exists().then_some(here));
+        // An empty FRONTDESK_CONFIG is none, as with every other variable.
+        let named = self.file.clone().filter(|file| !file.to_string_lossy().trim().is_empty());
+        let file = named.or_else(|| here.exists().then_some(here));
         Ok(Config::load(file.as_deref(), &|name| std::env::var(name).ok())?)
     }
 

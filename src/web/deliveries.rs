@@ -33,7 +33,7 @@ pub(super) async fn show(
 
 /// A state by its word; none when none is asked for.
 pub(super) fn parse_state(word: Option<&str>) -> Result<Option<job::State>, Problem> {
-    let Some(word) = word.filter(|word| !word.is_empty()) else { return Ok(None) };
+    let Some(word) = word else { return Ok(None) };
     let known = || job::State::ALL.map(job::State::word).join(", ");
     job::State::parse(word).map(Some).ok_or_else(|| Problem::invalid(format!("status must be one of {}", known())))
 }

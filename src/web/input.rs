@@ -1,12 +1,15 @@
 //! Reading what comes in: bodies, query strings and ids, each with an error
 //! that says what to change.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Query, Request};
 use axum::http::request::Parts;
 use bytes::Bytes;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 
 use super::problem::Problem;
 use crate::store::PageRequest;
@@ -18,26 +21,57 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Input<T>, Problem> {
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(error) if error.status() == 413 => {
-                Problem::new(413, "Too large", "the body is larger than 1 MiB")
-            }
-            _ => Problem::invalid("the body could not be read"),
-        })?;
-        serde_json::from_slice(&body).map(Input).map_err(|error| Problem::invalid(format!("the body: {error}")))
+        parse(&read(request, state).await?)
     }
 }
 
-/// The query string of a list.
-#[derive(Deserialize)]
+/// No body at all is none.
+impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Input<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Input<T>>, Problem> {
+        let body = read(request, state).await?;
+        if body.trim_ascii().is_empty() { Ok(None) } else { parse(&body).map(Some) }
+    }
+}
+
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
+        BytesRejection::FailedToBufferBody(error) if error.status() == 413 => {
+            Problem::new(413, "Too large", "the body is larger than 1 MiB")
+        }
+        _ => Problem::invalid("the body could not be read"),
+    })
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<Input<T>, Problem> {
+    serde_json::from_slice(body).map(Input).map_err(|error| Problem::invalid(format!("the body: {error}")))
+}
+
+/// The query string of a list. An empty value, as a form sends it for a field
+/// that nobody filled in, is none.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(super) struct ListQuery {
+    #[serde(deserialize_with = "given")]
     limit: Option<usize>,
+    #[serde(deserialize_with = "given")]
     cursor: Option<String>,
+    #[serde(deserialize_with = "given")]
     pub(super) status: Option<String>,
+    #[serde(deserialize_with = "given")]
     pub(super) state: Option<String>,
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "given")]
     pub(super) kind: Option<String>,
+    #[serde(deserialize_with = "given")]
     pub(super) q: Option<String>,
+}
+
+fn given<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(value: D) -> Result<Option<T>, D::Error> {
+    match String::deserialize(value)?.as_str() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(D::Error::custom),
+    }
 }
 
 impl ListQuery {

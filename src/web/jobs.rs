@@ -15,6 +15,7 @@ use super::problem::Problem;
 use crate::shapes;
 use crate::store::{Discarded, Retried, Role};
 
+/// The body may be left out when no reason is given.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reason {
@@ -38,13 +39,14 @@ pub(super) async fn retry(
     State(web): State<Arc<Web>>,
     caller: Caller,
     Path(id): Path<String>,
-    Input(Reason { reason }): Input<Reason>,
+    given: Option<Input<Reason>>,
 ) -> Result<Json<Value>, Problem> {
     caller.must_be(Role::Lead)?;
     let number = number(&id)?;
+    let given = given.and_then(|Input(Reason { reason })| reason);
     match web.store.retry_job(number, web.clock.now_ms()).await? {
         Retried::Queued => {
-            tracing::info!(job = number, actor = caller.name, given = reason.is_some(), "retried by a person");
+            tracing::info!(job = number, actor = caller.name, given = given.is_some(), "retried by a person");
             answer(&web, &id).await
         }
         Retried::NotFailed => Err(Problem::conflict("only a failed job can be retried")),
@@ -55,10 +57,11 @@ pub(super) async fn discard(
     State(web): State<Arc<Web>>,
     caller: Caller,
     Path(id): Path<String>,
-    Input(Reason { reason }): Input<Reason>,
+    given: Option<Input<Reason>>,
 ) -> Result<Json<Value>, Problem> {
     caller.must_be(Role::Lead)?;
-    let reason = reason
+    let reason = given
+        .and_then(|Input(Reason { reason })| reason)
         .filter(|reason| !reason.trim().is_empty())
         .ok_or_else(|| Problem::invalid("a discard needs a reason"))?;
     match web.store.discard_job(number(&id)?, caller.name, reason, web.clock.now_ms()).await? {

@@ -47,10 +47,11 @@ pub struct Web {
 
 /// Health and metrics: every process has them, whatever its roles.
 pub fn health_routes(web: Arc<Web>) -> Router {
+    let metrics = get(health::metrics).with_state(health::Scrape::new(Arc::clone(&web)));
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
-        .route("/metrics", get(health::metrics))
+        .route("/metrics", metrics)
         // Named, because the router's own fallback loses its headers when routers are merged.
         .fallback(no_such_route)
         .with_state(web)

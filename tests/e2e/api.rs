@@ -144,6 +144,26 @@ async fn lists_page_by_cursor_newest_first_and_lose_nothing_to_what_arrives_mean
 }
 
 #[tokio::test]
+async fn an_empty_value_in_the_query_of_a_list_is_the_same_as_none() {
+    let desk = Desk::without_workers().await;
+    desk.ticket("T-1").await;
+    desk.accept(&Message::summary_of("T-1")).await;
+    desk.database()
+        .execute_batch(
+            "INSERT INTO reviews (id, seq, reason, detail, project, resource_id, job_id, created_at)
+             VALUES ('rev_1', 1, 'unplaced', '', 'default', 'resp_1', 1, 1)",
+        )
+        .unwrap();
+    for path in ["/deliveries", "/jobs", "/reviews", "/tickets"] {
+        let all = desk.get(path).await;
+        assert_eq!(all["items"].as_array().unwrap().len(), 1, "{path}");
+        for query in ["status=&state=&type=&q=&limit=&cursor=", "status", "state=", "type=", "q", "limit", "cursor="] {
+            assert_eq!(desk.get(&format!("{path}?{query}")).await, all, "{path}?{query}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn health_tells_what_is_down_and_needs_no_token() {
     let desk = Desk::without_workers().await;
     for path in ["/health/live", "/health/ready"] {
@@ -158,7 +178,6 @@ async fn metrics_are_text_that_prometheus_reads_with_counts_and_oldest_ages_by_s
     desk.accept(&Message::summary_of("T-1")).await;
     desk.accept(&Message::of("some.news", "x_1")).await;
     let text = desk.metrics().await;
-    assert!(text.ends_with("# EOF\n"));
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (name, value) = line.rsplit_once(' ').unwrap();
         assert!(value.parse::<f64>().is_ok(), "{line}");
@@ -186,6 +205,54 @@ async fn metrics_are_text_that_prometheus_reads_with_counts_and_oldest_ages_by_s
         (age > 0.05).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn metrics_come_in_the_format_that_is_asked_for() {
+    let desk = Desk::without_workers().await;
+    desk.accept(&Message::summary_of("T-1")).await;
+    let plain = "text/plain; version=0.0.4; charset=utf-8";
+    let open = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let of_prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    for (accept, kind) in [
+        ("", plain),
+        ("*/*", plain),
+        ("text/plain", plain),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", plain),
+        ("application/openmetrics-text;q=0, */*", plain),
+        ("text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5", plain),
+        ("application/openmetrics-text", open),
+        ("text/html, Application/OpenMetrics-Text; version=1.0.0", open),
+        (of_prometheus, open),
+    ] {
+        let answer = ask(desk.addr, &request("GET", "/metrics", &[("accept", accept)], b"")).await.unwrap();
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some(kind)), "{accept}");
+        let (text, is_open) = (answer.text(), kind == open);
+        assert_eq!(text.ends_with("# EOF\n"), is_open, "{accept}");
+        assert_eq!(text.contains("# UNIT "), is_open, "{accept}");
+        assert_eq!(text.contains("# TYPE frontdesk_deliveries counter\n"), is_open, "{accept}");
+        assert_eq!(text.contains("# TYPE frontdesk_deliveries_total counter\n"), !is_open, "{accept}");
+        assert!(text.contains("\nfrontdesk_deliveries_total{receipt=\"queued\"} 1\n"), "{accept}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_count_the_database_at_most_once_a_second_however_many_ask() {
+    let desk = Desk::without_workers().await;
+    let queued = async || {
+        let text = desk.metrics().await;
+        let line = text.lines().find(|line| line.starts_with("frontdesk_jobs{state=\"queued\"}")).unwrap().to_owned();
+        line.rsplit(' ').next().unwrap().parse::<u32>().unwrap()
+    };
+    let began = std::time::Instant::now();
+    assert_eq!(queued().await, 0);
+    desk.accept(&Message::summary_of("T-1")).await;
+    let again = queued().await;
+    // On a machine that was busy for longer than that there is nothing to tell.
+    if began.elapsed().as_millis() < 1_000 {
+        assert_eq!(again, 0);
+    }
+    until("the database to be counted again", async || (queued().await == 1).then_some(())).await;
 }
 
 #[tokio::test]

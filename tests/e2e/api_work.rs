@@ -227,6 +227,20 @@ async fn a_failed_job_is_retried_by_a_lead_and_others_are_left_alone() {
     assert_eq!(desk.count("SELECT count(*) FROM messages WHERE author = 'frontdesk'"), 1);
 }
 
+#[tokio::test]
+async fn a_retry_needs_no_body() {
+    let desk = Desk::without_workers().await;
+    desk.accept(&Message::summary_of("T-1")).await;
+    for body in ["", "\n", "{}", "{\"reason\":null}"] {
+        desk.database()
+            .execute_batch("UPDATE jobs SET state = 'failed_final', error_cause = 'internal', claimable_at = NULL")
+            .unwrap();
+        let answer = desk.call("lead", "POST", "/jobs/job_1/retry", body).await;
+        assert_eq!((answer.status, answer.json()["status"].clone()), (200, json!("queued")), "{body:?}");
+    }
+    is_problem(&desk.call("lead", "POST", "/jobs/job_1/retry", "{").await, 400);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_discard_closes_a_failed_job_for_good_with_its_reason() {
     let desk = Desk::start().await;
@@ -236,6 +250,11 @@ async fn a_discard_closes_a_failed_job_for_good_with_its_reason() {
     assert!(failed["last_error"].as_str().unwrap().starts_with("lost_to_retention"), "{failed}");
     assert!(desk.get("/stats").await["alerts"].as_array().unwrap().iter().any(|a| a["kind"] == "lost_to_retention"));
     let path = format!("/jobs/{}/discard", failed["job_id"].as_str().unwrap());
+    for body in ["", "{}"] {
+        let without = desk.call("lead", "POST", &path, body).await;
+        is_problem(&without, 400);
+        assert_eq!(without.json()["detail"], "a discard needs a reason");
+    }
     let answer = desk.post("lead", &path, json!({"reason": "a test"})).await;
     assert_eq!(answer.status, 200);
     let job = answer.json();
