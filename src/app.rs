@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -81,10 +81,8 @@ impl App {
     /// address cannot be listened on; says what to do.
     pub async fn start(config: &Config, roles: Roles, migrate: bool, clock: Clock) -> Result<App> {
         let projects = config.projects()?;
-        if roles.intake && projects.iter().all(|project| project.secrets.is_empty()) {
-            bail!(
-                "no signing secret: set OPENAI_WEBHOOK_SECRET to the whsec_… that OpenAI showed when the endpoint was made"
-            );
+        if roles.intake {
+            Config::must_have_a_secret(&projects)?;
         }
         let store = open_store(&config.database_path()?, migrate)?;
         let metrics = Arc::new(Metrics::default());
