@@ -86,10 +86,9 @@ CREATE TABLE effects (
     external_id TEXT,                           -- the helpdesk's own id of what was written
     planned_at  INTEGER NOT NULL,
     applied_at  INTEGER,
-    UNIQUE (project, resource_id, ticket_id, slot),
+    UNIQUE (resource_id, ticket_id, slot, project),
     CHECK ((state = 'applied') = (applied_at IS NOT NULL))
 ) STRICT;
-CREATE INDEX effects_ticket ON effects (ticket_id);
 
 CREATE TABLE submissions (
     id              TEXT    PRIMARY KEY,

@@ -1,6 +1,9 @@
 //! What may happen without a person. Review is the default; everything here
 //! only says when something *else* may happen.
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 use super::decision::{Decision, Hold, Proposal};
 use super::effect::{Effect, Route};
 use super::hold::HoldReason;
@@ -144,51 +147,61 @@ const TOPICS: [(&str, &[&str]); 6] = [
 /// topic and never remove one.
 #[must_use]
 pub fn sensitive_topics(proposal: &Proposal, ticket: &Ticket) -> Vec<String> {
-    let mut words = Words::of(&ticket.subject);
-    for message in ticket.messages.iter().filter(|message| message.author != Author::Frontdesk) {
-        words.add(&message.body);
+    let mut found = [false; TOPICS.len()];
+    let said =
+        ticket.messages.iter().filter(|message| message.author != Author::Frontdesk).map(|message| &message.body);
+    for text in said.chain([&ticket.subject, &proposal.output]).chain(&proposal.reply) {
+        mark_said(text, &mut found);
     }
-    words.add(&proposal.output);
-    if let Some(reply) = &proposal.reply {
-        words.add(reply);
+    let intent = proposal.effects.iter().filter_map(|effect| match effect {
+        Effect::Route(route) => route.intent.as_ref(),
+        _ => None,
+    });
+    for label in proposal.topics.iter().chain(&ticket.tags).chain(intent).chain([&ticket.queue]) {
+        mark_named(label, &mut found);
     }
-    let named = |topic: &str| {
-        let is = |label: &String| label.trim().to_lowercase().replace([' ', '-'], "_") == topic;
-        let intent = proposal.effects.iter().filter_map(|effect| match effect {
-            Effect::Route(route) => route.intent.as_ref(),
-            _ => None,
-        });
-        proposal.topics.iter().chain(&ticket.tags).chain(intent).any(is) || is(&ticket.queue)
-    };
-    TOPICS
-        .iter()
-        .filter(|(topic, lexicon)| named(topic) || words.hit(lexicon))
-        .map(|(topic, _)| (*topic).to_owned())
-        .collect()
+    TOPICS.iter().zip(found).filter(|(_, found)| *found).map(|((topic, _), _)| (*topic).to_owned()).collect()
 }
 
-/// Text as a run of lower-case words, one space before and after each.
-struct Words(String);
+/// A phrase of the lexicon: its topic, and the words after its first one.
+type Phrase = (usize, Vec<&'static str>);
 
-impl Words {
-    fn of(text: &str) -> Words {
-        let mut words = Words(" ".to_owned());
-        words.add(text);
-        words
-    }
-
-    fn add(&mut self, text: &str) {
-        let lower = text.replace('\u{2019}', "'").to_lowercase();
-        for word in lower.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|word| !word.is_empty()) {
-            self.0.push_str(word);
-            self.0.push(' ');
+/// The lexicon by first words, so that a text is walked once.
+fn lexicon() -> &'static HashMap<&'static str, Vec<Phrase>> {
+    static LEXICON: OnceLock<HashMap<&'static str, Vec<Phrase>>> = OnceLock::new();
+    LEXICON.get_or_init(|| {
+        let mut by_first: HashMap<&str, Vec<Phrase>> = HashMap::new();
+        for (topic, (_, phrases)) in TOPICS.iter().enumerate() {
+            for phrase in *phrases {
+                let mut words = phrase.split(' ');
+                let first = words.next().unwrap_or_default();
+                by_first.entry(first).or_default().push((topic, words.collect()));
+            }
         }
-        // A phrase does not reach from one text into the next.
-        self.0.push_str("| ");
-    }
+        by_first
+    })
+}
 
-    fn hit(&self, lexicon: &[&str]) -> bool {
-        lexicon.iter().any(|phrase| self.0.contains(&format!(" {phrase} ")))
+/// Marks the topics whose words stand in a text. A phrase does not reach from
+/// one text into the next.
+fn mark_said(text: &str, found: &mut [bool; TOPICS.len()]) {
+    let lower = text.replace('\u{2019}', "'").to_lowercase();
+    let is_break = |c: char| !c.is_alphanumeric() && c != '\'';
+    let words: Vec<&str> = lower.split(is_break).filter(|word| !word.is_empty()).collect();
+    for (at, word) in words.iter().enumerate() {
+        for (topic, rest) in lexicon().get(word).into_iter().flatten() {
+            if words[at + 1..].starts_with(rest) {
+                found[*topic] = true;
+            }
+        }
+    }
+}
+
+/// Marks the topic that a label names: a tag, a queue, an intent, a model's topic.
+fn mark_named(label: &str, found: &mut [bool; TOPICS.len()]) {
+    let name = label.trim().to_lowercase().replace([' ', '-'], "_");
+    for (topic, found) in TOPICS.iter().zip(found) {
+        *found |= topic.0 == name;
     }
 }
 

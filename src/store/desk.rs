@@ -203,25 +203,31 @@ pub(super) fn write(
     let touched =
         connection.prepare_cached("UPDATE tickets SET updated_at = ?2 WHERE id = ?1")?.execute((ticket_id, now_ms))?;
     hit_one(touched, "ticket")?;
-    match effect {
-        Effect::Note { text } => {
-            connection
-                .prepare_cached(
-                    "INSERT INTO messages (ticket_id, author, visibility, body, ref, created_at)
-                     VALUES (?1, 'frontdesk', 'internal', ?2, ?3, ?4) ON CONFLICT (ref) DO NOTHING",
-                )?
-                .execute((ticket_id, text, reference, now_ms))?;
+    let written = match effect {
+        Effect::Note { text } => connection
+            .prepare_cached(
+                "INSERT INTO messages (ticket_id, author, visibility, body, ref, created_at)
+                 VALUES (?1, 'frontdesk', 'internal', ?2, ?3, ?4) ON CONFLICT (ref) DO NOTHING RETURNING 'message/' || id",
+            )?
+            .query_row((ticket_id, text, reference, now_ms), |row| row.get(0))
+            .optional()?,
+        Effect::Draft { text } => connection
+            .prepare_cached(
+                "INSERT INTO drafts (ticket_id, body, ref, created_at) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (ref) DO NOTHING RETURNING 'draft/' || id",
+            )?
+            .query_row((ticket_id, text, reference, now_ms), |row| row.get(0))
+            .optional()?,
+        Effect::Route(route) => {
+            write_route(connection, ticket_id, route, reference, now_ms)?;
+            None
         }
-        Effect::Draft { text } => {
-            connection
-                .prepare_cached(
-                    "INSERT INTO drafts (ticket_id, body, ref, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (ref) DO NOTHING",
-                )?
-                .execute((ticket_id, text, reference, now_ms))?;
-        }
-        Effect::Route(route) => write_route(connection, ticket_id, route, reference, now_ms)?,
+    };
+    match written {
+        Some(written) => Ok(written),
+        // It was there before, or is a change of fields.
+        None => find(connection, reference)?.ok_or(StoreError::Missing("change")),
     }
-    find(connection, reference)?.ok_or(StoreError::Missing("change"))
 }
 
 fn create(connection: &Connection, new: &NewTicket, now_ms: i64) -> Result<Option<String>, StoreError> {

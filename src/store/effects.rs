@@ -131,7 +131,7 @@ fn plan(connection: &Connection, intent: &Intent, now_ms: i64) -> Result<Planned
         .prepare_cached(
             "INSERT INTO effects (project, resource_id, ticket_id, slot, ref, payload, state, job_id, planned_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'applying', ?7, ?8)
-             ON CONFLICT (project, resource_id, ticket_id, slot) DO NOTHING",
+             ON CONFLICT (resource_id, ticket_id, slot, project) DO NOTHING",
         )?
         .execute((
             &intent.project,
