@@ -44,7 +44,7 @@ impl Output {
                 .try_for_each(|row| self.line(&row.iter().map(|cell| shown(cell)).collect::<Vec<_>>().join("\t")));
         }
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_preset(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(headings);
         for row in rows {
             table.add_row(row.iter().map(|cell| self.cell(&shown(cell))));
