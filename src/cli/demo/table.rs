@@ -11,7 +11,7 @@ use crate::cli::output::Output;
 pub(super) fn line(case: &Case, actual: &Actual, output: &Output) -> String {
     let end = if actual.outcome.is_empty() { &actual.state } else { &actual.outcome };
     let reason = if actual.reason.is_empty() { String::new() } else { format!(" ({})", actual.reason) };
-    format!("{:<7} {:<15} {:<52} {}{reason}", case.ticket.unwrap_or("-"), case.workflow, case.story, output.paint(end))
+    format!("{:<7} {:<19} {:<52} {}{reason}", case.ticket.unwrap_or("-"), case.workflow, case.story, output.paint(end))
 }
 
 /// The table at the end.
