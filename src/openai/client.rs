@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, Url, redirect};
 
+use crate::domain::event::is_path_safe;
 use crate::domain::resource::Resource;
 
 use super::error::{Answer, CreateError, OpenAiError};
@@ -95,14 +96,6 @@ pub struct Client {
     max_body_bytes: usize,
 }
 
-/// Whether this can be the id of an object at OpenAI: `^[A-Za-z0-9_-]{1,128}$`.
-/// Nothing else is put into a path.
-#[must_use]
-pub fn valid_id(id: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-    (1..=128).contains(&id.len()) && id.bytes().all(plain)
-}
-
 impl Client {
     /// A client with these settings. Makes no connection yet.
     ///
@@ -177,7 +170,7 @@ impl Client {
     }
 
     fn by_id(&self, method: Method, kind: &str, id: &str, verb: &str) -> Result<RequestBuilder, OpenAiError> {
-        if !valid_id(id) {
+        if !is_path_safe(id) {
             return Err(OpenAiError::BadId);
         }
         let url = format!("{}/{kind}/{id}{verb}", self.base_url);

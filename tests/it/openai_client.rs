@@ -7,9 +7,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Response, StatusCode, header};
 use axum::routing::any;
+use frontdesk::domain::event::is_path_safe;
 use frontdesk::domain::failure::{Cause, Failure};
 use frontdesk::domain::resource::{Resource, Status};
-use frontdesk::openai::client::{Client, Settings, valid_id};
+use frontdesk::openai::client::{Client, Settings};
 use frontdesk::openai::error::{CreateError, OpenAiError};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -244,12 +245,12 @@ async fn ids_that_are_none_are_never_sent() {
     let client = server.client();
     let long = "a".repeat(129);
     for id in ["", "../files/x", "a/b", "a?b", "a b", "é", "a%2e", long.as_str()] {
-        assert!(!valid_id(id));
+        assert!(!is_path_safe(id));
         assert_eq!(client.response(id).await.unwrap_err(), OpenAiError::BadId);
         assert_eq!(client.batch(id).await.unwrap_err(), OpenAiError::BadId);
         assert_eq!(client.cancel_response(id).await.unwrap_err(), OpenAiError::BadId);
     }
-    assert!(valid_id("resp_68-A") && valid_id(&"a".repeat(128)));
+    assert!(is_path_safe("resp_68-A") && is_path_safe(&"a".repeat(128)));
     assert_eq!(server.requests(), 0);
 }
 
