@@ -25,8 +25,6 @@ pub enum Decision {
     Apply(Vec<Effect>),
     /// Ask a person.
     Hold(Hold),
-    /// Do nothing.
-    Ignore(String),
 }
 
 /// A result set aside for a person.

@@ -212,37 +212,30 @@ impl Policy {
     pub fn decide(&self, proposal: Proposal, ticket: &Ticket, seen_revision: Option<i64>) -> Decision {
         let topics = sensitive_topics(&proposal, ticket);
         if seen_revision.is_some_and(|seen| ticket.revision > seen) {
-            return held(
-                HoldReason::ChangedSince,
-                "the ticket has changed since the work was started",
-                topics,
-                proposal,
-            );
+            let why = "the ticket has changed since the work was started";
+            return Decision::Hold(held(HoldReason::ChangedSince, why, topics, proposal));
         }
         if proposal.reply.is_some() {
-            return self.decide_reply(topics, proposal);
+            return Decision::Hold(self.hold_reply(topics, proposal));
         }
         let routes = proposal.effects.iter().any(|effect| matches!(effect, Effect::Route(_)));
         if let Some((reason, detail)) = routes.then(|| self.keeps_route(&topics, proposal.confidence)).flatten() {
-            return held(reason, &detail, topics, proposal);
+            return Decision::Hold(held(reason, &detail, topics, proposal));
         }
         Decision::Apply(proposal.effects.into_iter().map(|effect| with_topics(effect, &topics)).collect())
     }
 
     /// Text for a customer always waits for a person. When nothing else speaks
     /// against it, it is put on the ticket as a draft meanwhile.
-    fn decide_reply(&self, topics: Vec<String>, proposal: Proposal) -> Decision {
+    fn hold_reply(&self, topics: Vec<String>, proposal: Proposal) -> Hold {
         if !topics.is_empty() {
             return held(HoldReason::Sensitive, &format!("sensitive: {}", topics.join(", ")), topics, proposal);
         }
         if let Some(confidence) = proposal.confidence.filter(|confidence| *confidence < self.min_confidence) {
             return held(HoldReason::LowConfidence, &self.too_unsure(confidence), topics, proposal);
         }
-        let draft = proposal.reply.clone().map(|text| Effect::Draft { text });
-        let Decision::Hold(hold) = held(HoldReason::CustomerFacing, "a person sends it", topics, proposal) else {
-            return Decision::Ignore("nothing to send".to_owned());
-        };
-        Decision::Hold(Hold { meanwhile: draft.into_iter().collect(), ..hold })
+        let meanwhile = proposal.reply.clone().map(|text| Effect::Draft { text }).into_iter().collect();
+        Hold { meanwhile, ..held(HoldReason::CustomerFacing, "a person sends it", topics, proposal) }
     }
 
     fn keeps_route(&self, topics: &[String], confidence: Option<f64>) -> Option<(HoldReason, String)> {
@@ -261,18 +254,11 @@ impl Policy {
     }
 }
 
-fn held(reason: HoldReason, detail: &str, topics: Vec<String>, proposal: Proposal) -> Decision {
+fn held(reason: HoldReason, detail: &str, topics: Vec<String>, proposal: Proposal) -> Hold {
     let mut proposed: Vec<(String, String)> =
         proposal.effects.iter().map(|effect| (effect.slot().word().to_owned(), as_text(effect))).collect();
     proposed.extend(proposal.reply.map(|text| ("reply".to_owned(), text)));
-    Decision::Hold(Hold {
-        reason,
-        detail: detail.to_owned(),
-        topics,
-        proposed,
-        output: Some(proposal.output),
-        meanwhile: Vec::new(),
-    })
+    Hold { reason, detail: detail.to_owned(), topics, proposed, output: Some(proposal.output), meanwhile: Vec::new() }
 }
 
 fn with_topics(effect: Effect, topics: &[String]) -> Effect {

@@ -78,7 +78,6 @@ impl Worker {
         self.after(Step::Decided)?;
         let place = placement.as_ref();
         let settlement = match keep_to_plan(decision, &job.unfinished) {
-            Decision::Ignore(reason) => Settlement::Ignored { reason },
             Decision::Apply(effects) => self.apply(job, place, effects).await?,
             Decision::Hold(hold) => self.hold(job, place, hold).await?,
         };
