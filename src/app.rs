@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,7 +83,7 @@ impl App {
         if roles.intake {
             Config::must_have_a_secret(&projects)?;
         }
-        let store = open_store(&config.database_path()?, migrate)?;
+        let store = Store::open(&config.database_path()?, migrate)?;
         let metrics = Arc::new(Metrics::default());
         let parts = Parts { config, store: store.clone(), clock, projects, metrics };
         let listener = TcpListener::bind(config.listen)
@@ -106,14 +105,6 @@ impl App {
             let _ = task.await;
         }
     }
-}
-
-/// Opens the database; the folder it lies in must exist.
-///
-/// # Errors
-/// When it cannot be opened or brought up to date.
-pub fn open_store(path: &Path, migrate: bool) -> Result<Store> {
-    Ok(Store::open(path, migrate)?)
 }
 
 /// One client for each project.

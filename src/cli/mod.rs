@@ -156,7 +156,7 @@ impl Setup {
                 path.display()
             );
         }
-        crate::app::open_store(&path, false)
+        Ok(Store::open(&path, false)?)
     }
 }
 

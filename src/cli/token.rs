@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 
 use super::Setup;
 use super::deliveries::print_list;
-use crate::app;
 use crate::clock::{Clock, rfc3339};
 use crate::domain::id::new_id;
-use crate::store::Role;
+use crate::store::{Role, Store};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -55,7 +54,7 @@ async fn create(setup: &Setup, name: String, role: Role) -> Result<()> {
         bail!("a name is 1 to 100 printable characters");
     }
     // The first token is often made before the first start.
-    let store = app::open_store(&setup.config()?.database_path()?, true)?;
+    let store = Store::open(&setup.config()?.database_path()?, true)?;
     let (first, second) = (new_id("fdt")?, new_id("")?);
     let token = format!("{first}{}", second.trim_start_matches('_'));
     if !store.create_token(name.clone(), role, token.clone(), Clock::System.now_ms()).await? {

@@ -147,6 +147,14 @@ impl Failure {
         Failure::Final { cause, detail: detail.into() }
     }
 
+    /// One line in our own words.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        match self {
+            Failure::Retryable { detail, .. } | Failure::Final { detail, .. } => detail,
+        }
+    }
+
     /// What went wrong.
     #[must_use]
     pub fn cause(&self) -> Cause {

@@ -72,7 +72,7 @@ pub enum Change {
 
 /// A result on its way to the disk.
 #[must_use = "a result that was not kept must not be acted on"]
-pub struct Kept(Posted);
+pub struct Kept(Posted<()>);
 
 impl Kept {
     /// Resolves when the result is on the disk.

@@ -58,7 +58,7 @@ where
 }
 
 /// A write that was handed over and has not been waited for yet.
-pub(super) type Posted = oneshot::Receiver<Result<(), StoreError>>;
+pub(super) type Posted<T> = oneshot::Receiver<Result<T, StoreError>>;
 
 /// A way to hand work to the threads behind it.
 #[derive(Clone)]
@@ -68,15 +68,10 @@ pub(super) struct Lane {
 
 impl Lane {
     /// Starts the writer thread. `depth` units may wait before callers do.
-    pub(super) fn writer(
-        connection: Connection,
-        file: File,
-        depth: usize,
-        finish: Finish,
-    ) -> Result<(Lane, thread::JoinHandle<()>), StoreError> {
+    pub(super) fn writer(connection: Connection, file: File, depth: usize, finish: Finish) -> Result<Lane, StoreError> {
         let (queue, waiting) = mpsc::channel(depth);
-        let thread = spawn("store-writer", move || write_in_groups(&connection, &file, waiting, &finish))?;
-        Ok((Lane { queue }, thread))
+        spawn("store-writer", move || write_in_groups(&connection, &file, waiting, &finish))?;
+        Ok(Lane { queue })
     }
 
     /// Starts one reader thread a connection, all taking from one queue.
@@ -96,17 +91,15 @@ impl Lane {
         F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let call = Box::new(Call { work, result: None, reply });
-        self.queue.send(call).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        self.post(work).await?.await.map_err(|_| StoreError::Closed)?
     }
 
     /// Hands `work` over and does not wait for it: whatever is handed over later
     /// by the same caller is committed later, or together with it.
-    pub(super) async fn post<F>(&self, work: F) -> Result<Posted, StoreError>
+    pub(super) async fn post<T, F>(&self, work: F) -> Result<Posted<T>, StoreError>
     where
-        F: FnMut(&Connection) -> Result<(), StoreError> + Send + 'static,
+        F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let call = Box::new(Call { work, result: None, reply });
@@ -130,10 +123,11 @@ impl Lane {
     }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, StoreError> {
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
     thread::Builder::new()
         .name(name.to_owned())
         .spawn(work)
+        .map(drop)
         .map_err(|error| StoreError::Open(format!("cannot start a thread: {error}")))
 }
 

@@ -169,7 +169,7 @@ impl Store {
         let readers = (0..READERS).map(|_| connect_to_read(path)).collect::<Result<Vec<_>, _>>()?;
         let finish = checkpoint::Finish::default();
         let file = file::File::at(path)?;
-        let (writer, _thread) = lane::Lane::writer(connection, file, WRITER_DEPTH, finish.clone())?;
+        let writer = lane::Lane::writer(connection, file, WRITER_DEPTH, finish.clone())?;
         let readers = lane::Lane::readers(readers, READER_DEPTH)?;
         let shared = Arc::new(Shared {
             work: Notify::new(),

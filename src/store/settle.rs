@@ -13,16 +13,16 @@ use crate::domain::submission::Placement;
 /// How an attempt ended.
 #[derive(Debug)]
 pub enum Settlement {
-    /// The ticket has been changed.
+    /// The ticket is changed.
     Applied {
-        /// What was written where.
+        /// What is written where.
         changes: Vec<Change>,
     },
     /// A person decides.
     Held {
         /// What the person will see.
         review: Box<NewReview>,
-        /// What was written beside it (a draft).
+        /// What is written beside it (a draft).
         changes: Vec<Change>,
     },
     /// Nothing to do.
@@ -44,6 +44,26 @@ pub enum Settlement {
         /// Why.
         failure: Failure,
     },
+}
+
+impl Settlement {
+    /// The word for it in counts, metrics and logs.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Settlement::Applied { .. } => "applied",
+            Settlement::Held { .. } => "held",
+            Settlement::Ignored { .. } => "ignored",
+            Settlement::Retry { .. } => "failed_retryable",
+            Settlement::GaveUp { .. } => "failed_final",
+        }
+    }
+
+    /// Whether the job ends with it, or goes on.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        !matches!(self, Settlement::Retry { .. })
+    }
 }
 
 /// What became of a settlement.
@@ -98,8 +118,8 @@ fn settle(
         }
         _ => {}
     }
-    if let Some(name) = end_of(settlement) {
-        count(connection, name, 1)?;
+    if settlement.is_end() {
+        count(connection, settlement.word(), 1)?;
         if let Some(submission_id) = placement.and_then(|placement| placement.submission_id.as_deref()) {
             ledger::end(connection, submission_id, now_ms)?;
         }
@@ -134,7 +154,7 @@ fn leave_processing(
             to.outcome,
             to.reason,
             to.failure.map(|failure| failure.cause().code()),
-            to.failure.map(detail),
+            to.failure.map(Failure::detail),
             i64::from(to.uncounted),
             placement.map(|placement| &placement.ticket_id),
             placement.map(|placement| &placement.workflow),
@@ -178,22 +198,6 @@ impl<'a> Transition<'a> {
             },
             Settlement::GaveUp { failure } => Transition { state: "failed_final", failure: Some(failure), ..stay },
         }
-    }
-}
-
-fn detail(failure: &Failure) -> &str {
-    match failure {
-        Failure::Retryable { detail, .. } | Failure::Final { detail, .. } => detail,
-    }
-}
-
-fn end_of(settlement: &Settlement) -> Option<&'static str> {
-    match settlement {
-        Settlement::Applied { .. } => Some("applied"),
-        Settlement::Held { .. } => Some("held"),
-        Settlement::Ignored { .. } => Some("ignored"),
-        Settlement::GaveUp { .. } => Some("failed_final"),
-        Settlement::Retry { .. } => None,
     }
 }
 

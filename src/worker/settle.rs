@@ -113,15 +113,14 @@ impl Told {
         };
         #[allow(clippy::cast_precision_loss, reason = "far below 2^52 ms")]
         let waited_s = (now_ms - job.queued_at_ms).max(0) as f64 / 1000.0;
-        let ended = !matches!(settlement, Settlement::Retry { .. });
         Told {
             job: job.id(),
             resource: job.resource_id.clone(),
             attempt: job.attempt,
-            end: end_of(settlement),
+            end: settlement.word(),
             reason: cause_of(settlement),
             failure,
-            waited_s: ended.then_some(waited_s),
+            waited_s: settlement.is_end().then_some(waited_s),
         }
     }
 }
@@ -131,16 +130,6 @@ fn in_other_hands(now_ms: i64) -> Settlement {
         failure: Failure::retryable(Cause::NotEndedYet, "another job of the same resource is being applied"),
         at_ms: now_ms + OTHER_HANDS_WAIT_MS,
         counts: false,
-    }
-}
-
-fn end_of(settlement: &Settlement) -> &'static str {
-    match settlement {
-        Settlement::Applied { .. } => "applied",
-        Settlement::Held { .. } => "held",
-        Settlement::Ignored { .. } => "ignored",
-        Settlement::Retry { .. } => "failed_retryable",
-        Settlement::GaveUp { .. } => "failed_final",
     }
 }
 
