@@ -21,11 +21,12 @@ use crate::domain::verify::Verifier;
 use crate::helpdesk::Builtin;
 use crate::intake::{self, FrontDesk};
 use crate::store::Store;
-use crate::submit::Submitter;
+use crate::submit::{self, Submitter};
 use crate::telemetry::Metrics;
 use crate::web::{self, Web};
 use crate::worker::{Pool, Worker};
-use crate::{http, openai, worker, workflows};
+use crate::workflows::{self, Catalogue};
+use crate::{http, openai, worker};
 
 /// What a process does. Health and metrics are always there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +134,19 @@ pub fn openai_clients(config: &Config, projects: &[ProjectSettings]) -> Result<B
 pub fn submitter(config: &Config, store: &Store, clock: &Clock) -> Result<Submitter> {
     let clients = openai_clients(config, &config.projects()?)?;
     let helpdesk = Builtin::new(store.clone());
-    Ok(Submitter::new(store.clone(), clock.clone(), clients, helpdesk, config.openai.model.clone(), keys(config)))
+    let settings = submit::Settings {
+        model: config.openai.model.clone(),
+        keys: keys(config),
+        late_ms: config.reconcile.after.ms(),
+        deadline_ms: config.reconcile.deadline.ms(),
+    };
+    Ok(Submitter::new(store.clone(), clock.clone(), clients, helpdesk, workflows(config), settings))
+}
+
+/// The workflows that the settings ask for.
+#[must_use]
+pub fn workflows(config: &Config) -> Catalogue {
+    Catalogue::new(&workflows::Settings { queues: config.workflows.classification.queues.clone() })
 }
 
 fn keys(config: &Config) -> MetadataKeys {
@@ -223,7 +236,8 @@ impl Parts<'_> {
             openai_clients(self.config, &self.projects)?,
             Builtin::new(self.store.clone()),
             Policy { min_confidence: self.config.policy.min_confidence },
-            workflows::Settings { queues: self.config.workflows.classification.queues.clone() },
+            workflows(self.config),
+            submitter(self.config, &self.store, &self.clock)?,
             self.worker_settings(),
             Arc::clone(&self.metrics),
         ))
@@ -242,6 +256,8 @@ impl Parts<'_> {
             probe_first_ms: openai.probe_first.ms(),
             probe_max_ms: openai.probe_max.ms(),
             overdue_ms: audit.overdue.ms(),
+            deadline_ms: self.config.reconcile.deadline.ms(),
+            resubmit_after_ms: self.config.reconcile.resubmit_after.ms(),
             metadata_keys: keys(self.config),
         }
     }

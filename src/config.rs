@@ -139,7 +139,7 @@ section!(Http { header_timeout: Wait, body_timeout: Wait, max_connections: usize
 section!(WorkerWaits { lease: Wait, heartbeat: Wait, concurrency: usize, poll: Wait });
 section!(Retry { first: Wait, max: Wait, attempts: i64 });
 section!(Audit { overdue: Wait });
-section!(Reconcile { after: Wait, every: Wait });
+section!(Reconcile { after: Wait, every: Wait, deadline: Wait, resubmit_after: Wait });
 section!(PolicyNumbers { min_confidence: f64 });
 section!(Workflows { classification: Classification });
 section!(Classification { queues: BTreeMap<String, String> });

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::clock::rfc3339;
 use crate::domain::job::State;
 use crate::domain::trail::Trail;
-use crate::store::{Alert, Counts, Delivery, DeskTicket, Draft, Job, Page, Review, StoredMessage};
+use crate::store::{Alert, Attachment, Counts, Delivery, DeskTicket, Draft, Job, Page, Review, StoredMessage};
 use crate::workflows::Workflow;
 
 fn time(ms: Option<i64>) -> Value {
@@ -103,6 +103,19 @@ pub fn review(review: &Review) -> Value {
         "created_at": rfc3339(review.created_at_ms),
         "decided_by": review.decided_by,
         "decided_at": time(review.decided_at_ms),
+        "decision_reason": review.decision_reason,
+        "undo_until": time(review.undo_until_ms),
+        "text": review.text,
+        "reviewers": review.reviewers,
+        "approvals_needed": review.approvals_needed,
+        "first_approved_by": review.first_approved_by,
+        "escalated_by": review.escalated_by,
+        "stale_reason": review.stale_reason,
+        "matches": review.matches,
+        "policy_version": review.policy_version,
+        "prompt_version": review.prompt_version,
+        "ticket": review.ticket,
+        "erased_at": time(review.erased_at_ms),
     })
 }
 
@@ -121,8 +134,12 @@ pub fn ticket(ticket: &DeskTicket) -> Value {
         "updated_at": rfc3339(ticket.updated_at_ms),
         "messages": ticket.messages.iter().map(message).collect::<Vec<_>>(),
         "drafts": ticket.drafts.iter().map(draft).collect::<Vec<_>>(),
-        "attachments": [],
+        "attachments": ticket.attachments.iter().map(attachment).collect::<Vec<_>>(),
     })
+}
+
+fn attachment(attachment: &Attachment) -> Value {
+    json!({"name": attachment.name, "bytes": attachment.bytes, "ref": attachment.reference})
 }
 
 fn message(message: &StoredMessage) -> Value {
@@ -212,7 +229,7 @@ pub fn workflow(workflow: &Workflow) -> Value {
         "name": workflow.name,
         "about": workflow.about,
         "prompt_version": workflow.prompt_version,
-        "instructions": workflow.instructions(),
-        "schema": workflow.schema(),
+        "instructions": workflow.instructions,
+        "schema": workflow.schema,
     })
 }

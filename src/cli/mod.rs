@@ -122,7 +122,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Deliveries(command) => deliveries::run(command, &context).await,
         Command::Jobs(command) => jobs::run(command, &context).await,
         Command::Reviews(command) => reviews::run(command, &context).await,
-        Command::Workflows(command) => workflows::run(command, &context.output),
+        Command::Workflows(command) => workflows::run(command, &context),
         Command::Token(command) => token::run(command, &context).await,
         Command::Config(command) => config::run(&command, &context),
         Command::Trigger(args) => trigger::run(args, &context).await,

@@ -9,7 +9,8 @@ use super::Setup;
 use super::deliveries::print_list;
 use crate::clock::{Clock, rfc3339};
 use crate::domain::id::new_id;
-use crate::store::{Role, Store};
+use crate::domain::person::Role;
+use crate::store::Store;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {

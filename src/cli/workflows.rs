@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use serde_json::json;
 
+use super::Setup;
 use super::deliveries::{print_list, print_one};
-use super::output::Output;
-use crate::{shapes, workflows};
+use crate::app;
+use crate::shapes;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -20,14 +21,17 @@ pub(super) enum Command {
     },
 }
 
-pub(super) fn run(command: Command, output: &Output) -> Result<ExitCode> {
+pub(super) fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
+    let catalogue = app::workflows(&setup.config()?);
+    let output = &setup.output;
     match command {
         Command::List => {
-            let items: Vec<_> = workflows::all().iter().map(shapes::workflow).collect();
+            let items: Vec<_> = catalogue.all().iter().map(shapes::workflow).collect();
             print_list(output, &json!({"items": items, "next_cursor": null}), &["name", "about", "prompt_version"])?;
         }
         Command::Show { name } => {
-            let workflow = workflows::named(&name)
+            let workflow = catalogue
+                .named(&name)
                 .with_context(|| format!("there is no workflow {name:?}; see `frontdesk workflows list`"))?;
             print_one(output, &shapes::workflow(workflow))?;
         }

@@ -1,9 +1,12 @@
 //! One change to one ticket, as data. Only `worker/apply` carries effects out.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-/// A change that a workflow proposes. There is deliberately no variant that a
-/// customer would see: a public reply exists only as the text of a review.
+use super::permission::{Permission, Reply};
+
+/// A change. The only one that a customer sees is a [`Reply`], and that cannot
+/// be made without leave of a person or of the policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Effect {
@@ -19,6 +22,26 @@ pub enum Effect {
     },
     /// What the ticket is about, and where it goes.
     Route(Route),
+    /// Named values, as an extraction finds them.
+    Fields {
+        /// By name.
+        fields: Map<String, Value>,
+    },
+    /// A text kept with the ticket, as a transcript.
+    Attachment {
+        /// A file name.
+        name: String,
+        /// Plain text.
+        text: String,
+    },
+    /// Work to start when this is applied.
+    Start {
+        /// The workflow's name.
+        workflow: String,
+    },
+    /// A message to the customer.
+    #[serde(skip_deserializing)]
+    Reply(Reply),
 }
 
 /// The fields a classification sets. `None` leaves the ticket's value alone.
@@ -34,6 +57,19 @@ pub struct Route {
     pub tags: Vec<String>,
     /// How sure the model was, 0 to 1; kept as a field of the ticket.
     pub confidence: Option<f64>,
+}
+
+impl Route {
+    fn in_words(&self) -> String {
+        let mut parts = Vec::new();
+        parts.extend(self.intent.as_ref().map(|intent| format!("intent {intent}")));
+        parts.extend(self.priority.map(|priority| format!("priority {}", priority.word())));
+        parts.extend(self.queue.as_ref().map(|queue| format!("queue {queue}")));
+        if !self.tags.is_empty() {
+            parts.push(format!("tags {}", self.tags.join(", ")));
+        }
+        parts.join(" · ")
+    }
 }
 
 /// The four priorities of a ticket.
@@ -85,6 +121,14 @@ pub enum Slot {
     Draft,
     /// Intent, priority, queue and tags, in one write.
     Route,
+    /// Named values, in one write.
+    Fields,
+    /// The attachment.
+    Attachment,
+    /// Work started after it.
+    Start,
+    /// The message to the customer.
+    Reply,
 }
 
 impl Slot {
@@ -95,6 +139,10 @@ impl Slot {
             Slot::Note => "note",
             Slot::Draft => "draft",
             Slot::Route => "route",
+            Slot::Fields => "fields",
+            Slot::Attachment => "attachment",
+            Slot::Start => "start",
+            Slot::Reply => "reply",
         }
     }
 }
@@ -107,6 +155,33 @@ impl Effect {
             Effect::Note { .. } => Slot::Note,
             Effect::Draft { .. } => Slot::Draft,
             Effect::Route(_) => Slot::Route,
+            Effect::Fields { .. } => Slot::Fields,
+            Effect::Attachment { .. } => Slot::Attachment,
+            Effect::Start { .. } => Slot::Start,
+            Effect::Reply(_) => Slot::Reply,
+        }
+    }
+
+    /// As a reviewer reads it.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match self {
+            Effect::Note { text } | Effect::Draft { text } | Effect::Attachment { text, .. } => text.clone(),
+            Effect::Route(route) => route.in_words(),
+            Effect::Fields { fields } => {
+                fields.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")
+            }
+            Effect::Start { workflow } => format!("start {workflow}"),
+            Effect::Reply(reply) => reply.text().to_owned(),
+        }
+    }
+
+    /// By whose leave a customer may see it; none for what only the team sees.
+    #[must_use]
+    pub fn permission(&self) -> Option<&Permission> {
+        match self {
+            Effect::Reply(reply) => Some(reply.permission()),
+            _ => None,
         }
     }
 }

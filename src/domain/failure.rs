@@ -34,6 +34,10 @@ pub enum Cause {
     HelpdeskRefused,
     /// The ticket does not exist in the helpdesk.
     TicketMissing,
+    /// The workflow is not, or no longer, in the configuration.
+    WorkflowMissing,
+    /// A person has paused the workflow or what it depends on.
+    Paused,
     /// Our own database could not be read or written.
     Store,
     /// A worker stopped answering in the middle of the job, on its last attempt.
@@ -44,7 +48,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, in the order of the enum.
-    pub const ALL: [Cause; 17] = [
+    pub const ALL: [Cause; 19] = [
         Cause::OpenAiAuth,
         Cause::OpenAiQuota,
         Cause::OpenAiRateLimited,
@@ -59,6 +63,8 @@ impl Cause {
         Cause::HelpdeskUnavailable,
         Cause::HelpdeskRefused,
         Cause::TicketMissing,
+        Cause::WorkflowMissing,
+        Cause::Paused,
         Cause::Store,
         Cause::LeaseLost,
         Cause::Internal,
@@ -82,6 +88,8 @@ impl Cause {
             Cause::HelpdeskUnavailable => "helpdesk_unavailable",
             Cause::HelpdeskRefused => "helpdesk_refused",
             Cause::TicketMissing => "ticket_missing",
+            Cause::WorkflowMissing => "workflow_missing",
+            Cause::Paused => "paused",
             Cause::Store => "store",
             Cause::LeaseLost => "lease_lost",
             Cause::Internal => "internal",

@@ -30,6 +30,8 @@ pub enum HoldReason {
     ChangedSince,
     /// A customer would see it.
     CustomerFacing,
+    /// The policy asks for a person: a rule, the workflow's own setting, the kill switch.
+    Policy,
     /// It is not known which ticket it belongs to.
     Unplaced,
     /// It came out of a batch whose results are looked at together.
@@ -40,7 +42,7 @@ pub enum HoldReason {
 
 impl HoldReason {
     /// Every reason, in the order of the enum.
-    pub const ALL: [HoldReason; 14] = [
+    pub const ALL: [HoldReason; 15] = [
         HoldReason::Incomplete,
         HoldReason::Refused,
         HoldReason::InvalidOutput,
@@ -52,6 +54,7 @@ impl HoldReason {
         HoldReason::LowConfidence,
         HoldReason::ChangedSince,
         HoldReason::CustomerFacing,
+        HoldReason::Policy,
         HoldReason::Unplaced,
         HoldReason::Batch,
         HoldReason::Failed,
@@ -72,6 +75,7 @@ impl HoldReason {
             HoldReason::LowConfidence => "low_confidence",
             HoldReason::ChangedSince => "changed_since",
             HoldReason::CustomerFacing => "customer_facing",
+            HoldReason::Policy => "policy",
             HoldReason::Unplaced => "unplaced",
             HoldReason::Batch => "batch",
             HoldReason::Failed => "failed",

@@ -83,6 +83,8 @@ pub enum Outcome {
     Held,
     /// There was nothing to do.
     Ignored,
+    /// Newer work of the same workflow and ticket has taken its place.
+    Superseded,
 }
 
 impl Outcome {
@@ -93,7 +95,37 @@ impl Outcome {
             Outcome::Applied => "applied",
             Outcome::Held => "held",
             Outcome::Ignored => "ignored",
+            Outcome::Superseded => "superseded",
         }
+    }
+}
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A resource has ended at OpenAI: fetch it, decide, apply.
+    Ending,
+    /// A person approved a review: apply it.
+    Approval,
+    /// Start planned work at OpenAI.
+    Start,
+}
+
+impl Kind {
+    /// The word used in the database.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Ending => "ending",
+            Kind::Approval => "approval",
+            Kind::Start => "start",
+        }
+    }
+
+    /// The kind with this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Kind> {
+        [Kind::Ending, Kind::Approval, Kind::Start].into_iter().find(|kind| kind.word() == word)
     }
 }
 
@@ -150,8 +182,8 @@ impl RetryPolicy {
             Failure::Final { .. } => AfterFailure::GiveUp,
             Failure::Retryable { cause, retry_after_ms, .. } => {
                 let wait = self.delay_ms(attempt, jitter).max(retry_after_ms.unwrap_or(0));
-                if cause.pauses() {
-                    // OpenAI refuses us, not this job: nothing is given up.
+                if cause.pauses() || *cause == Cause::Paused {
+                    // Not the fault of this job: nothing is given up.
                     AfterFailure::Retry { at_ms: now_ms.saturating_add(wait), counts: false }
                 } else if attempt >= self.attempts {
                     AfterFailure::GiveUp

@@ -3,6 +3,7 @@
 
 pub mod decision;
 pub mod delivery;
+pub mod edits;
 pub mod effect;
 pub mod event;
 pub mod failure;
@@ -10,8 +11,11 @@ pub mod hold;
 pub mod id;
 pub mod job;
 pub mod output;
+pub mod permission;
+pub mod person;
 pub mod policy;
 pub mod resource;
+pub mod review;
 pub mod secret;
 pub mod submission;
 pub mod ticket;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::decision::{Decision, Hold, Proposal};
-use super::effect::{Effect, Route};
+use super::effect::Effect;
 use super::hold::HoldReason;
 use super::ticket::{Author, Ticket};
 
@@ -206,10 +206,39 @@ fn mark_named(label: &str, found: &mut [bool; TOPICS.len()]) {
 }
 
 impl Policy {
+    /// Its number; every decision keeps it.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        1
+    }
+
+    /// Whether work of this workflow that failed at OpenAI with a code that may
+    /// pass is started once more.
+    #[must_use]
+    pub fn resubmits(&self, _workflow: &str) -> bool {
+        true
+    }
+
+    /// Sets aside what cannot be used as it is, with the reviewers and topics
+    /// that its ticket and its words ask for.
+    #[must_use]
+    pub fn hold(
+        &self,
+        reason: HoldReason,
+        detail: String,
+        _workflow: Option<&str>,
+        ticket: Option<&Ticket>,
+        output: Option<String>,
+    ) -> Hold {
+        let proposal = Proposal { output: output.clone().unwrap_or_default(), ..Proposal::default() };
+        let topics = ticket.map(|ticket| sensitive_topics(&proposal, ticket)).unwrap_or_default();
+        Hold { topics, output, ..Hold::because(reason, detail) }
+    }
+
     /// Decides what happens to a clean proposal. `seen_revision` is the ticket's
     /// revision that the work was made from, when it is known.
     #[must_use]
-    pub fn decide(&self, proposal: Proposal, ticket: &Ticket, seen_revision: Option<i64>) -> Decision {
+    pub fn decide(&self, _workflow: &str, proposal: Proposal, ticket: &Ticket, seen_revision: Option<i64>) -> Decision {
         let topics = sensitive_topics(&proposal, ticket);
         if seen_revision.is_some_and(|seen| ticket.revision > seen) {
             let why = "the ticket has changed since the work was started";
@@ -255,10 +284,13 @@ impl Policy {
 }
 
 fn held(reason: HoldReason, detail: &str, topics: Vec<String>, proposal: Proposal) -> Hold {
-    let mut proposed: Vec<(String, String)> =
-        proposal.effects.iter().map(|effect| (effect.slot().word().to_owned(), as_text(effect))).collect();
-    proposed.extend(proposal.reply.map(|text| ("reply".to_owned(), text)));
-    Hold { reason, detail: detail.to_owned(), topics, proposed, output: Some(proposal.output), meanwhile: Vec::new() }
+    Hold {
+        topics,
+        effects: proposal.effects,
+        reply: proposal.reply,
+        output: Some(proposal.output),
+        ..Hold::because(reason, detail)
+    }
 }
 
 fn with_topics(effect: Effect, topics: &[String]) -> Effect {
@@ -270,30 +302,10 @@ fn with_topics(effect: Effect, topics: &[String]) -> Effect {
     }
 }
 
-/// An effect as a reviewer reads it.
-#[must_use]
-pub fn as_text(effect: &Effect) -> String {
-    match effect {
-        Effect::Note { text } | Effect::Draft { text } => text.clone(),
-        Effect::Route(route) => route_text(route),
-    }
-}
-
-fn route_text(route: &Route) -> String {
-    let mut parts = Vec::new();
-    parts.extend(route.intent.as_ref().map(|intent| format!("intent {intent}")));
-    parts.extend(route.priority.map(|priority| format!("priority {}", priority.word())));
-    parts.extend(route.queue.as_ref().map(|queue| format!("queue {queue}")));
-    if !route.tags.is_empty() {
-        parts.push(format!("tags {}", route.tags.join(", ")));
-    }
-    parts.join(" · ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::effect::Priority;
+    use crate::domain::effect::{Priority, Route};
     use crate::domain::ticket::{Message, Visibility};
 
     fn ticket(text: &str) -> Ticket {
@@ -324,7 +336,7 @@ mod tests {
     #[test]
     fn a_sure_classification_of_a_plain_ticket_is_applied() {
         assert!(matches!(
-            Policy::default().decide(route(Some(0.8)), &ticket("where is my parcel?"), None),
+            Policy::default().decide("classification", route(Some(0.8)), &ticket("where is my parcel?"), None),
             Decision::Apply(_)
         ));
     }
@@ -332,7 +344,8 @@ mod tests {
     #[test]
     fn an_unsure_or_silent_classification_is_held() {
         for confidence in [Some(0.79), None, Some(f64::NAN)] {
-            let decision = Policy::default().decide(route(confidence), &ticket("where is my parcel?"), None);
+            let decision =
+                Policy::default().decide("classification", route(confidence), &ticket("where is my parcel?"), None);
             assert_eq!(reason(decision), Some(HoldReason::LowConfidence), "{confidence:?}");
         }
     }
@@ -392,11 +405,11 @@ mod tests {
     #[test]
     fn a_sensitive_classification_is_held_and_a_sensitive_note_is_marked() {
         assert_eq!(
-            reason(Policy::default().decide(route(Some(0.99)), &ticket("refund please"), None)),
+            reason(Policy::default().decide("classification", route(Some(0.99)), &ticket("refund please"), None)),
             Some(HoldReason::Sensitive)
         );
         let note = Proposal { effects: vec![Effect::Note { text: "Summary".into() }], ..Proposal::default() };
-        let Decision::Apply(effects) = Policy::default().decide(note, &ticket("refund please"), None) else {
+        let Decision::Apply(effects) = Policy::default().decide("summary", note, &ticket("refund please"), None) else {
             panic!("not applied")
         };
         assert_eq!(effects, [Effect::Note { text: "Summary\n\nSensitive: refund".into() }]);
@@ -405,12 +418,13 @@ mod tests {
     #[test]
     fn a_reply_is_never_more_than_a_draft_and_not_even_that_when_sensitive() {
         let reply = || Proposal { reply: Some("Dear customer".into()), ..Proposal::default() };
-        let Decision::Hold(plain) = Policy::default().decide(reply(), &ticket("hello"), None) else {
+        let Decision::Hold(plain) = Policy::default().decide("draft_reply", reply(), &ticket("hello"), None) else {
             panic!("not held")
         };
         assert_eq!((plain.reason, plain.meanwhile.len()), (HoldReason::CustomerFacing, 1));
-        assert_eq!(plain.proposed, [("reply".to_owned(), "Dear customer".to_owned())]);
-        let Decision::Hold(sensitive) = Policy::default().decide(reply(), &ticket("refund"), None) else {
+        assert_eq!(plain.proposed(), [("reply".to_owned(), "Dear customer".to_owned())]);
+        let Decision::Hold(sensitive) = Policy::default().decide("draft_reply", reply(), &ticket("refund"), None)
+        else {
             panic!("not held")
         };
         assert_eq!((sensitive.reason, sensitive.meanwhile.len()), (HoldReason::Sensitive, 0));
@@ -419,9 +433,12 @@ mod tests {
     #[test]
     fn work_made_from_an_older_revision_is_held_whatever_it_is() {
         assert_eq!(
-            reason(Policy::default().decide(route(Some(0.9)), &ticket("hello"), Some(2))),
+            reason(Policy::default().decide("classification", route(Some(0.9)), &ticket("hello"), Some(2))),
             Some(HoldReason::ChangedSince)
         );
-        assert_eq!(reason(Policy::default().decide(route(Some(0.9)), &ticket("hello"), Some(3))), None);
+        assert_eq!(
+            reason(Policy::default().decide("classification", route(Some(0.9)), &ticket("hello"), Some(3))),
+            None
+        );
     }
 }

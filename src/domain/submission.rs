@@ -24,4 +24,11 @@ pub struct Placement {
     pub submission_id: Option<String>,
     /// The ticket's revision that the work was made from, when we know it.
     pub ticket_revision: Option<i64>,
+    /// When the work was made from the ticket, in ms: of two results the one
+    /// made later is the newer one, whichever comes first.
+    pub made_at_ms: Option<i64>,
+    /// Which prompt, when we know it.
+    pub prompt_version: Option<String>,
+    /// The failed resource that this work takes the place of.
+    pub retry_of: Option<String>,
 }

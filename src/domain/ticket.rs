@@ -1,7 +1,9 @@
 //! A ticket as decisions read it, whichever helpdesk it lives in.
 
+use serde::{Deserialize, Serialize};
+
 /// A customer conversation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ticket {
     /// The helpdesk's id, as `T-1001`.
     pub id: String,
@@ -22,8 +24,63 @@ pub struct Ticket {
     pub messages: Vec<Message>,
 }
 
+/// How far a conversation had come: counts only, so that it can be kept longer
+/// than the words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Messages of the customer.
+    pub customer: usize,
+    /// Replies of the team that the customer saw.
+    pub replies: usize,
+    /// As the helpdesk says it.
+    pub status: String,
+}
+
+impl Seen {
+    /// How far this ticket has come.
+    #[must_use]
+    pub fn of(ticket: &Ticket) -> Seen {
+        let count = |author, public_only: bool| {
+            let counts = |message: &&Message| {
+                message.author == author && (!public_only || message.visibility == Visibility::Public)
+            };
+            ticket.messages.iter().filter(counts).count()
+        };
+        Seen {
+            customer: count(Author::Customer, false),
+            replies: count(Author::Agent, true),
+            status: ticket.status.clone(),
+        }
+    }
+
+    /// What has happened to the ticket since that makes a draft unfit to send.
+    #[must_use]
+    pub fn moved_on(&self, ticket: &Ticket) -> Option<&'static str> {
+        let now = Seen::of(ticket);
+        match () {
+            () if now.customer > self.customer => Some(WROTE_AGAIN),
+            () if now.replies > self.replies => Some(AGENT_REPLIED),
+            () if now.status != self.status && is_over(&now.status) => Some(TICKET_CLOSED),
+            () => None,
+        }
+    }
+}
+
+/// Why a draft is stale.
+pub const WROTE_AGAIN: &str = "the customer wrote again";
+/// Why a draft is stale.
+pub const AGENT_REPLIED: &str = "an agent replied";
+/// Why a draft is stale.
+pub const TICKET_CLOSED: &str = "the ticket was closed or merged";
+
+/// Whether nobody waits for an answer on a ticket with this status.
+#[must_use]
+pub fn is_over(status: &str) -> bool {
+    matches!(status.to_lowercase().as_str(), "closed" | "merged" | "solved" | "resolved" | "deleted")
+}
+
 /// One message of a ticket.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Who wrote it.
     pub author: Author,
@@ -34,7 +91,8 @@ pub struct Message {
 }
 
 /// Who wrote a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Author {
     /// The person who asks.
     Customer,
@@ -68,7 +126,8 @@ impl Author {
 }
 
 /// Whether the customer sees a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Visibility {
     /// The customer sees it.
     Public,

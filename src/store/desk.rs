@@ -1,12 +1,17 @@
 //! The built-in desk: tickets, messages, drafts and fields in our database.
 
+mod write;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Map, Value};
 
-use super::row::{hit_one, json, next_seq, to_json};
-use super::{Page, PageRequest, Store, StoreError};
-use crate::domain::effect::{Effect, Priority, Route};
-use crate::domain::ticket::{Author, Visibility};
+pub(super) use write::write;
+use write::{Fields, fields_of, find};
+
+use super::row::{next_seq, to_json};
+use super::{Page, PageRequest, Store, StoreError, deciding};
+use crate::domain::effect::Priority;
+use crate::domain::ticket::{AGENT_REPLIED, Author, TICKET_CLOSED, Visibility, WROTE_AGAIN, is_over};
 
 /// A ticket to be made.
 #[derive(Debug, Clone)]
@@ -67,6 +72,19 @@ pub struct DeskTicket {
     pub messages: Vec<StoredMessage>,
     /// Oldest first.
     pub drafts: Vec<Draft>,
+    /// Oldest first.
+    pub attachments: Vec<Attachment>,
+}
+
+/// A text kept with a ticket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// A file name.
+    pub name: String,
+    /// Its length.
+    pub bytes: i64,
+    /// Our marker.
+    pub reference: String,
 }
 
 /// A message of the built-in desk.
@@ -154,6 +172,9 @@ impl Store {
                     now_ms
                 ],
             )?;
+            if changed == 1 && patch.status.as_deref().is_some_and(is_over) {
+                deciding::ticket_moved(connection, &id, TICKET_CLOSED, now_ms)?;
+            }
             Ok(changed == 1)
         })
         .await
@@ -176,6 +197,12 @@ impl Store {
                 .execute("UPDATE tickets SET revision = revision + 1, updated_at = ?2 WHERE id = ?1", (&id, now_ms))?;
             if touched == 1 {
                 add_message(connection, &id, author, visibility, &body, now_ms)?;
+                let why = match (author, visibility) {
+                    (Author::Customer, _) => Some(WROTE_AGAIN),
+                    (Author::Agent, Visibility::Public) => Some(AGENT_REPLIED),
+                    _ => None,
+                };
+                why.map_or(Ok(()), |why| deciding::ticket_moved(connection, &id, why, now_ms))?;
             }
             Ok(touched == 1)
         })
@@ -188,45 +215,6 @@ impl Store {
     /// When the database cannot be read.
     pub async fn find_written(&self, reference: String) -> Result<Option<String>, StoreError> {
         self.look_up(move |connection| find(connection, &reference)).await
-    }
-}
-
-/// Carries one effect out, once a reference, and returns the desk's id of it.
-pub(super) fn write(
-    connection: &Connection,
-    ticket_id: &str,
-    effect: &Effect,
-    reference: &str,
-    now_ms: i64,
-) -> Result<String, StoreError> {
-    // Our own writing is seen on the ticket but does not count as a change by a person.
-    let touched =
-        connection.prepare_cached("UPDATE tickets SET updated_at = ?2 WHERE id = ?1")?.execute((ticket_id, now_ms))?;
-    hit_one(touched, "ticket")?;
-    let written = match effect {
-        Effect::Note { text } => connection
-            .prepare_cached(
-                "INSERT INTO messages (ticket_id, author, visibility, body, ref, created_at)
-                 VALUES (?1, 'frontdesk', 'internal', ?2, ?3, ?4) ON CONFLICT (ref) DO NOTHING RETURNING 'message/' || id",
-            )?
-            .query_row((ticket_id, text, reference, now_ms), |row| row.get(0))
-            .optional()?,
-        Effect::Draft { text } => connection
-            .prepare_cached(
-                "INSERT INTO drafts (ticket_id, body, ref, created_at) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (ref) DO NOTHING RETURNING 'draft/' || id",
-            )?
-            .query_row((ticket_id, text, reference, now_ms), |row| row.get(0))
-            .optional()?,
-        Effect::Route(route) => {
-            write_route(connection, ticket_id, route, reference, now_ms)?;
-            None
-        }
-    };
-    match written {
-        Some(written) => Ok(written),
-        // It was there before, or is a change of fields.
-        None => find(connection, reference)?.ok_or(StoreError::Missing("change")),
     }
 }
 
@@ -279,94 +267,6 @@ fn add_message(
     Ok(())
 }
 
-fn find(connection: &Connection, reference: &str) -> Result<Option<String>, StoreError> {
-    Ok(connection
-        .prepare_cached(
-            "SELECT 'message/' || id FROM messages WHERE ref = ?1
-             UNION ALL SELECT 'draft/' || id FROM drafts WHERE ref = ?1
-             UNION ALL SELECT 'change/' || ref FROM desk_changes WHERE ref = ?1",
-        )?
-        .query_row([reference], |row| row.get(0))
-        .optional()?)
-}
-
-fn write_route(
-    connection: &Connection,
-    id: &str,
-    route: &Route,
-    reference: &str,
-    now_ms: i64,
-) -> Result<(), StoreError> {
-    if find(connection, reference)?.is_some() {
-        return Ok(());
-    }
-    let before = fields_of(connection, id)?.ok_or(StoreError::Missing("ticket"))?;
-    let after = before.with(route);
-    connection
-        .prepare_cached(
-            "INSERT INTO desk_changes (ref, ticket_id, before, after, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute((reference, id, to_json(&before)?, to_json(&after)?, now_ms))?;
-    let changed = connection
-        .prepare_cached(
-            "UPDATE tickets SET intent = ?2, priority = ?3, queue = ?4, tags = ?5, fields = ?6 WHERE id = ?1",
-        )?
-        .execute(params![
-            id,
-            after.intent,
-            after.priority,
-            after.queue,
-            to_json(&after.tags)?,
-            to_json(&after.fields)?
-        ])?;
-    hit_one(changed, "ticket")
-}
-
-/// The columns a route touches, as they were or will be.
-#[derive(Clone, serde::Serialize)]
-struct Fields {
-    intent: Option<String>,
-    priority: String,
-    queue: String,
-    tags: Vec<String>,
-    fields: Map<String, Value>,
-}
-
-impl Fields {
-    fn with(&self, route: &Route) -> Fields {
-        let mut after = self.clone();
-        after.intent = route.intent.clone().or(after.intent);
-        after.priority = route.priority.map_or(after.priority, |priority| priority.word().to_owned());
-        after.queue = route.queue.clone().unwrap_or(after.queue);
-        for tag in &route.tags {
-            if !after.tags.contains(tag) {
-                after.tags.push(tag.clone());
-            }
-        }
-        if let Some(confidence) = route.confidence {
-            after.fields.insert("confidence".to_owned(), Value::from(confidence));
-        }
-        after
-    }
-}
-
-fn fields_of(connection: &Connection, id: &str) -> Result<Option<Fields>, StoreError> {
-    let row = connection
-        .prepare_cached("SELECT intent, priority, queue, tags, fields FROM tickets WHERE id = ?1")?
-        .query_row([id], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?, row.get::<_, String>(4)?))
-        })
-        .optional()?;
-    let Some((intent, priority, queue, tags, fields)) = row else { return Ok(None) };
-    Ok(Some(Fields {
-        intent,
-        priority,
-        queue,
-        tags: json(&tags, "tickets", "tags")?,
-        fields: json(&fields, "tickets", "fields")?,
-    }))
-}
-
 fn ticket(connection: &Connection, id: &str) -> Result<Option<DeskTicket>, StoreError> {
     let head = connection
         .prepare_cached("SELECT subject, status, revision, updated_at FROM tickets WHERE id = ?1")?
@@ -387,6 +287,7 @@ fn ticket(connection: &Connection, id: &str) -> Result<Option<DeskTicket>, Store
         updated_at_ms,
         messages: messages(connection, id)?,
         drafts: drafts(connection, id)?,
+        attachments: attachments(connection, id)?,
     }))
 }
 
@@ -409,6 +310,13 @@ fn messages(connection: &Connection, id: &str) -> Result<Vec<StoredMessage>, Sto
         })
     })
     .collect()
+}
+
+fn attachments(connection: &Connection, id: &str) -> Result<Vec<Attachment>, StoreError> {
+    let mut list = connection
+        .prepare_cached("SELECT name, octet_length(body), ref FROM attachments WHERE ticket_id = ?1 ORDER BY id")?;
+    let read = |row: &Row<'_>| Ok(Attachment { name: row.get(0)?, bytes: row.get(1)?, reference: row.get(2)? });
+    Ok(list.query_map([id], read)?.collect::<Result<_, _>>()?)
 }
 
 fn drafts(connection: &Connection, id: &str) -> Result<Vec<Draft>, StoreError> {

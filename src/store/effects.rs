@@ -3,10 +3,13 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::lane::Posted;
+use super::newest::Work;
 use super::row::to_json;
-use super::{Store, StoreError, desk};
+use super::starts::NewStart;
+use super::{Store, StoreError, deciding, desk, newest, starts};
 use crate::domain::effect::Effect;
 use crate::domain::id;
+use crate::domain::permission::Permission;
 
 /// A change that is about to be made to a ticket.
 #[derive(Debug, Clone)]
@@ -23,6 +26,14 @@ pub struct Intent {
     pub job_id: i64,
 }
 
+impl Intent {
+    /// The same in every attempt, so that a second one can look for what a first
+    /// one may have written.
+    fn reference(&self) -> String {
+        id::effect_ref(&self.project, &self.resource_id, &self.ticket_id, self.effect.slot().word())
+    }
+}
+
 /// What the gate says of an intent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planned {
@@ -33,6 +44,16 @@ pub struct Planned {
     pub effect: Effect,
     /// What to do.
     pub standing: Standing,
+}
+
+/// What may be done with the intents of one piece of work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Newer work of the same workflow has been entered for the ticket: what is
+    /// not there yet must not be written any more.
+    pub is_outdated: bool,
+    /// One for each intent that was written down, now or before.
+    pub planned: Vec<Planned>,
 }
 
 /// Where an intent stands.
@@ -57,6 +78,18 @@ pub enum Change {
         reference: String,
         /// The helpdesk's own id of what was written.
         external_id: String,
+    },
+    /// It was written down, is not there, and shall not be any more.
+    Dropped {
+        /// The visible reference.
+        reference: String,
+    },
+    /// Other work is planned in the transaction that ends the job.
+    Starts {
+        /// The visible reference.
+        reference: String,
+        /// What to start.
+        start: NewStart,
     },
     /// It is made on the built-in desk in the transaction that ends the job:
     /// both are in one database, so there is never one without the other.
@@ -115,22 +148,45 @@ impl Store {
     }
 
     /// Writes intents down before anything is changed, and says of each
-    /// whether it was there before.
+    /// whether it was there before. `work` is entered as the newest of its
+    /// workflow on the ticket; when it is not, no new intent is written.
     ///
     /// # Errors
     /// When the transaction could not be committed.
-    pub async fn plan(&self, intents: Vec<Intent>, now_ms: i64) -> Result<Vec<Planned>, StoreError> {
-        self.write(move |connection| intents.iter().map(|intent| plan(connection, intent, now_ms)).collect()).await
+    pub async fn plan(&self, work: Option<Work>, intents: Vec<Intent>, now_ms: i64) -> Result<Plan, StoreError> {
+        self.write(move |connection| plan_all(connection, work.as_ref(), &intents, now_ms)).await
     }
+}
+
+fn plan_all(connection: &Connection, work: Option<&Work>, intents: &[Intent], now_ms: i64) -> Result<Plan, StoreError> {
+    let is_outdated = match work {
+        None => false,
+        Some(work) => {
+            let entered = newest::enter(connection, work)?;
+            if entered {
+                deciding::outdate(connection, work, now_ms)?;
+            }
+            !entered
+        }
+    };
+    let mut planned = Vec::with_capacity(intents.len());
+    for intent in intents {
+        planned.extend(if is_outdated {
+            planned_before(connection, intent, now_ms)?
+        } else {
+            Some(plan(connection, intent, now_ms)?)
+        });
+    }
+    Ok(Plan { is_outdated, planned })
 }
 
 fn plan(connection: &Connection, intent: &Intent, now_ms: i64) -> Result<Planned, StoreError> {
     let slot = intent.effect.slot().word();
-    let reference = id::effect_ref(&intent.project, &intent.resource_id, &intent.ticket_id, slot);
+    let reference = intent.reference();
     let inserted = connection
         .prepare_cached(
-            "INSERT INTO effects (project, resource_id, ticket_id, slot, ref, payload, state, job_id, planned_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'applying', ?7, ?8)
+            "INSERT INTO effects (project, resource_id, ticket_id, slot, ref, payload, state, job_id, planned_at, permission)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'applying', ?7, ?8, ?9)
              ON CONFLICT (resource_id, ticket_id, slot, project) DO NOTHING",
         )?
         .execute((
@@ -142,31 +198,51 @@ fn plan(connection: &Connection, intent: &Intent, now_ms: i64) -> Result<Planned
             to_json(&intent.effect)?,
             intent.job_id,
             now_ms,
+            intent.effect.permission().map(Permission::word),
         ))?;
     if inserted == 1 {
         return Ok(Planned { reference, effect: intent.effect.clone(), standing: Standing::New });
     }
-    let (state, payload, elsewhere): (String, Option<String>, bool) = connection
+    planned_before(connection, intent, now_ms)?.ok_or(StoreError::Missing("effect"))
+}
+
+/// What has been written down for an intent's slot before, if anything.
+fn planned_before(connection: &Connection, intent: &Intent, now_ms: i64) -> Result<Option<Planned>, StoreError> {
+    let reference = intent.reference();
+    let found: Option<(String, Option<String>, Option<String>, bool)> = connection
         .prepare_cached(
-            "SELECT effects.state, payload, jobs.id <> ?2 AND jobs.state = 'processing' AND jobs.claimable_at > ?3
+            "SELECT effects.state, payload, permission, jobs.id <> ?2 AND jobs.state = 'processing' AND jobs.claimable_at > ?3
              FROM effects JOIN jobs ON jobs.id = effects.job_id WHERE ref = ?1",
         )?
-        .query_row((&reference, intent.job_id, now_ms), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let effect = payload.as_deref().map(|text| super::row::json(text, "effects", "payload")).transpose()?;
+        .query_row((&reference, intent.job_id, now_ms), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .optional()?;
+    let Some((state, payload, permission, elsewhere)) = found else { return Ok(None) };
+    let effect = payload.map(|payload| recall(&payload, permission.as_deref())).transpose()?;
     let standing = match (state.as_str(), elsewhere) {
         ("applied", _) => Standing::Applied,
         (_, true) => Standing::InOtherHands,
         (_, false) => {
-            // From here on it is this job's to finish.
+            // From here on it is this job's to finish, also what newer work had dropped.
             connection
-                .prepare_cached("UPDATE effects SET job_id = ?2 WHERE ref = ?1")?
+                .prepare_cached("UPDATE effects SET job_id = ?2, state = 'applying' WHERE ref = ?1")?
                 .execute((&reference, intent.job_id))?;
             Standing::MayBeThere
         }
     };
-    Ok(Planned { reference, effect: effect.unwrap_or_else(|| intent.effect.clone()), standing })
+    Ok(Some(Planned { reference, effect: effect.unwrap_or_else(|| intent.effect.clone()), standing }))
 }
 
+/// An effect as it was written down.
+fn recall(payload: &str, permission: Option<&str>) -> Result<Effect, StoreError> {
+    let Some(permission) = permission else { return super::row::json(payload, "effects", "payload") };
+    let wrong = |column| StoreError::Corrupt { table: "effects", column };
+    let text: serde_json::Value = super::row::json(payload, "effects", "payload")?;
+    let text = text.get("text").and_then(serde_json::Value::as_str).ok_or(wrong("payload"))?;
+    let permission = Permission::recall(permission).ok_or(wrong("permission"))?;
+    Ok(Effect::Reply(permission.reply(text.to_owned())))
+}
 /// Makes the changes that come with the end of the job, and writes all receipts.
 pub(super) fn receive(connection: &Connection, changes: &[Change], now_ms: i64) -> Result<(), StoreError> {
     let mut receive = connection.prepare_cached(
@@ -175,6 +251,13 @@ pub(super) fn receive(connection: &Connection, changes: &[Change], now_ms: i64) 
     for change in changes {
         match change {
             Change::Made { reference, external_id } => receive.execute((reference, now_ms, external_id))?,
+            Change::Dropped { reference } => connection
+                .prepare_cached("UPDATE effects SET state = 'dropped' WHERE ref = ?1")?
+                .execute([reference])?,
+            Change::Starts { reference, start } => {
+                starts::plan(connection, start, now_ms)?;
+                receive.execute((reference, now_ms, &start.submission_id))?
+            }
             Change::WithTheEnd { reference, ticket_id, effect } => {
                 let external_id = desk::write(connection, ticket_id, effect, reference, now_ms)?;
                 receive.execute((reference, now_ms, external_id))?
@@ -196,9 +279,10 @@ pub(super) fn kept(connection: &Connection, project: &str, resource_id: &str) ->
 /// What an earlier attempt has written down and not settled.
 pub(super) fn unfinished(connection: &Connection, project: &str, resource_id: &str) -> Result<Vec<Effect>, StoreError> {
     let mut list = connection.prepare_cached(
-        "SELECT payload FROM effects
+        "SELECT payload, permission FROM effects
          WHERE project = ?1 AND resource_id = ?2 AND state = 'applying' AND payload IS NOT NULL ORDER BY id",
     )?;
-    let payloads = list.query_map((project, resource_id), |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
-    payloads.iter().map(|payload| super::row::json(payload, "effects", "payload")).collect()
+    let rows: Vec<(String, Option<String>)> =
+        list.query_map((project, resource_id), |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    rows.iter().map(|(payload, permission)| recall(payload, permission.as_deref())).collect()
 }

@@ -1,6 +1,6 @@
 //! The submission ledger: what we started at OpenAI, written before the call.
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Store, StoreError};
 use crate::domain::failure::Failure;
@@ -25,6 +25,25 @@ pub struct NewSubmission {
     pub actor: String,
     /// Now, in ms.
     pub created_at_ms: i64,
+    /// When to ask OpenAI ourselves, if no webhook has come by then, in ms.
+    pub check_at_ms: i64,
+    /// Past it somebody is told, in ms.
+    pub deadline_ms: i64,
+}
+
+/// Planned work of which the prompt has just been made.
+#[derive(Debug, Clone)]
+pub struct Prompted {
+    /// `sub_…`
+    pub id: String,
+    /// Which prompt.
+    pub prompt_version: String,
+    /// The ticket's revision that the prompt was made from.
+    pub ticket_revision: i64,
+    /// Now, in ms.
+    pub made_at_ms: i64,
+    /// When to ask OpenAI ourselves, in ms.
+    pub check_at_ms: i64,
 }
 
 /// A submission as it stands.
@@ -58,10 +77,52 @@ impl Store {
     pub async fn begin_submission(&self, new: NewSubmission) -> Result<(), StoreError> {
         self.write(move |connection| {
             connection.execute(
-                "INSERT INTO submissions (id, project, ticket_id, workflow, prompt_version, ticket_revision, state, created_at, actor)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'starting', ?7, ?8)",
-                (&new.id, &new.project, &new.ticket_id, &new.workflow, &new.prompt_version, new.ticket_revision, new.created_at_ms, &new.actor),
+                "INSERT INTO submissions (id, project, ticket_id, workflow, prompt_version, ticket_revision, state, created_at, made_at, actor,
+                                          check_at, deadline_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'starting', ?7, ?7, ?8, ?9, ?10)",
+                params![
+                    new.id,
+                    new.project,
+                    new.ticket_id,
+                    new.workflow,
+                    new.prompt_version,
+                    new.ticket_revision,
+                    new.created_at_ms,
+                    new.actor,
+                    new.check_at_ms,
+                    new.deadline_ms
+                ],
             )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Planned work is about to be started. False when it is not waiting to be.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed; nothing must be started then.
+    pub async fn begin_planned(&self, prompted: Prompted) -> Result<bool, StoreError> {
+        self.write(move |connection| {
+            let begun = connection.execute(
+                "UPDATE submissions SET state = 'starting', prompt_version = ?2, ticket_revision = ?3, made_at = ?4, check_at = ?5,
+                        error_cause = NULL, error_detail = NULL
+                 WHERE id = ?1 AND state IN ('planned','refused')",
+                (&prompted.id, &prompted.prompt_version, prompted.ticket_revision, prompted.made_at_ms, prompted.check_at_ms),
+            )?;
+            Ok(begun == 1)
+        })
+        .await
+    }
+
+    /// A start was interrupted: whether it reached OpenAI is not known.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed.
+    pub async fn give_up_start(&self, id: String) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            connection
+                .execute("UPDATE submissions SET state = 'unknown' WHERE id = ?1 AND state = 'starting'", [&id])?;
             Ok(())
         })
         .await
@@ -89,7 +150,8 @@ impl Store {
     pub async fn submission_failed(&self, id: String, failure: Failure, known: bool) -> Result<(), StoreError> {
         self.write(move |connection| {
             connection.execute(
-                "UPDATE submissions SET state = ?2, error_cause = ?3, error_detail = ?4 WHERE id = ?1 AND state = 'starting'",
+                "UPDATE submissions SET state = ?2, error_cause = ?3, error_detail = ?4, check_at = CASE WHEN ?2 = 'unknown' THEN check_at END
+                 WHERE id = ?1 AND state = 'starting'",
                 (&id, if known { "refused" } else { "unknown" }, failure.cause().code(), failure.to_string()),
             )?;
             Ok(())
@@ -131,7 +193,7 @@ fn bind(connection: &Connection, project: &str, id: &str, resource_id: &str, now
     let changed = connection
         .prepare_cached(
             "UPDATE submissions SET resource_id = ?2, started_at = ?3,
-                    state = CASE state WHEN 'ended' THEN 'ended' ELSE 'started' END, error_cause = NULL, error_detail = NULL
+                    state = CASE WHEN state IN ('ended','lost') THEN state ELSE 'started' END, error_cause = NULL, error_detail = NULL
              WHERE id = ?1 AND project = ?4 AND resource_id IS NULL
                AND NOT EXISTS (SELECT 1 FROM submissions other WHERE other.project = submissions.project AND other.resource_id = ?2)",
         )?
@@ -147,7 +209,7 @@ pub(super) fn placement_of(
 ) -> Result<Option<Placement>, StoreError> {
     Ok(connection
         .prepare_cached(
-            "SELECT ticket_id, workflow, id, ticket_revision FROM submissions WHERE project = ?1 AND resource_id = ?2",
+            "SELECT ticket_id, workflow, id, ticket_revision, made_at, prompt_version, retry_of FROM submissions WHERE project = ?1 AND resource_id = ?2",
         )?
         .query_row((project, resource_id), |row| {
             Ok(Placement {
@@ -155,6 +217,9 @@ pub(super) fn placement_of(
                 workflow: row.get(1)?,
                 submission_id: row.get(2)?,
                 ticket_revision: row.get(3)?,
+                made_at_ms: row.get(4)?,
+                prompt_version: row.get(5)?,
+                retry_of: row.get(6)?,
             })
         })
         .optional()?)
@@ -163,7 +228,9 @@ pub(super) fn placement_of(
 /// The submission's result has been dealt with.
 pub(super) fn end(connection: &Connection, id: &str, now_ms: i64) -> Result<(), StoreError> {
     connection
-        .prepare_cached("UPDATE submissions SET state = 'ended', ended_at = coalesce(ended_at, ?2) WHERE id = ?1")?
+        .prepare_cached(
+            "UPDATE submissions SET state = 'ended', ended_at = coalesce(ended_at, ?2), check_at = NULL WHERE id = ?1",
+        )?
         .execute((id, now_ms))?;
     Ok(())
 }

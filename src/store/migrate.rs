@@ -7,7 +7,10 @@ use sha2::{Digest, Sha256};
 
 use super::StoreError;
 
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "begin", include_str!("../../migrations/sqlite/0001_begin.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "begin", include_str!("../../migrations/sqlite/0001_begin.sql")),
+    (2, "owners", include_str!("../../migrations/sqlite/0002_owners.sql")),
+];
 
 /// The schema this program works with.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
@@ -21,8 +24,16 @@ pub struct Migrated {
     pub to: i64,
 }
 
-/// Applies what is missing, all in one transaction.
+/// Applies what is missing, all in one transaction. Tables that are made anew
+/// have children meanwhile, so foreign keys are checked at the end instead.
 pub(super) fn up(connection: &mut Connection) -> Result<Migrated, StoreError> {
+    connection.execute_batch("PRAGMA foreign_keys = OFF")?;
+    let done = apply_missing(connection);
+    connection.execute_batch("PRAGMA foreign_keys = ON")?;
+    done
+}
+
+fn apply_missing(connection: &mut Connection) -> Result<Migrated, StoreError> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     tx.execute_batch(
         "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL) STRICT",
@@ -43,6 +54,9 @@ pub(super) fn up(connection: &mut Connection) -> Result<Migrated, StoreError> {
                 )?;
             }
         }
+    }
+    if from < SCHEMA_VERSION && tx.prepare("PRAGMA foreign_key_check")?.exists([])? {
+        return Err(StoreError::Open("a row refers to one that is not there; nothing was changed".to_owned()));
     }
     tx.commit()?;
     Ok(Migrated { from, to: SCHEMA_VERSION })

@@ -5,15 +5,17 @@
 //! |---|---|
 //! | `inbox` | the front desk: deliveries, refusals |
 //! | `queue`, `settle` | the back office: claim, heartbeat, the end of an attempt |
-//! | `effects` | the back office: results, intents and changes |
-//! | `ledger` | starting work: submissions |
-//! | `reviews` | people who decide |
+//! | `effects`, `newest` | the back office: results, intents and changes; which work is the newest |
+//! | `ledger`, `starts` | starting work: submissions, and those that are only planned |
+//! | `reviews`, `deciding` | people who decide |
+//! | `trail` | who did what |
 //! | `records`, `why` | people who look: lists, counts, the trail of one piece of work |
 //! | `desk` | the built-in helpdesk |
-//! | `alerts`, `tokens` | operators |
+//! | `alerts`, `pauses`, `tokens` | operators |
 
 mod alerts;
 mod checkpoint;
+mod deciding;
 mod desk;
 mod effects;
 mod file;
@@ -21,12 +23,16 @@ mod inbox;
 mod lane;
 mod ledger;
 mod migrate;
+mod newest;
+mod pauses;
 mod queue;
 mod records;
 mod reviews;
 mod row;
 mod settle;
+mod starts;
 mod tokens;
+mod trail;
 mod why;
 
 use std::path::{Path, PathBuf};
@@ -37,16 +43,20 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Notify;
 
 pub use alerts::Alert;
-pub use desk::{DeskTicket, Draft, NewTicket, StoredMessage, TicketPatch};
-pub use effects::{Change, Intent, Kept, Planned, Standing};
+pub use deciding::{Act, Approved};
+pub use desk::{Attachment, DeskTicket, Draft, NewTicket, StoredMessage, TicketPatch};
+pub use effects::{Change, Intent, Kept, Plan, Planned, Standing};
 pub use inbox::RefusalTally;
-pub use ledger::{NewSubmission, Submission};
+pub use ledger::{NewSubmission, Prompted, Submission};
 pub use migrate::{Migrated, SCHEMA_VERSION};
-pub use queue::{Claim, ClaimedJob, Discarded, Retried};
+pub use newest::Work;
+pub use pauses::{Pausable, Pause};
+pub use queue::{Claim, ClaimedJob, Discarded, Retried, Which};
 pub use records::{Counts, Delivery, DeliveryFilter, Job, Page, PageRequest, StateCount};
 pub use reviews::{NewReview, Proposed, Review};
 pub use settle::{Settled, Settlement};
-pub use tokens::{Role, Token};
+pub use starts::{NewStart, PlannedStart};
+pub use trail::Entry;
 
 /// Oldest SQLite that may write: 3.51.3 carries the fix of a WAL-reset
 /// corruption that 3.7.0 to 3.51.2 have. Source: sqlite.org/wal.html.

@@ -1,14 +1,15 @@
 //! The back office's queue. The job row *is* the queue entry: it is claimed by
 //! lease, and settled by whoever still holds the claim it was made under.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::settle::count;
-use super::{Store, StoreError, alerts, effects, ledger};
+use super::{Approved, Store, StoreError, alerts, deciding, effects, ledger};
 use crate::domain::effect::Effect;
 use crate::domain::failure::Cause;
+use crate::domain::job::Kind;
 use crate::domain::submission::Placement;
 
 /// What a worker asks for.
@@ -20,10 +21,8 @@ pub struct Claim {
     pub project: String,
     /// Most jobs to take.
     pub limit: usize,
-    /// Take the ones tried longest ago, to see whether OpenAI accepts us again.
-    /// By forget time it would be the same job each time, and one that OpenAI
-    /// refuses for a reason of its own would stand for all the others.
-    pub probe: bool,
+    /// Which of those that are due.
+    pub which: Which,
     /// How long the jobs are ours, in ms.
     pub lease_ms: i64,
     /// The time, in ms.
@@ -33,6 +32,19 @@ pub struct Claim {
     pub max_attempts: i64,
 }
 
+/// Which jobs a claim takes first, or at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All, by when OpenAI may forget their result.
+    SoonestForgotten,
+    /// Those tried longest ago, to see whether OpenAI accepts us again. By forget
+    /// time it would be the same job each time, and one that OpenAI refuses for a
+    /// reason of its own would stand for all the others.
+    LongestUntried,
+    /// Only what people have approved, while OpenAI refuses us.
+    Approvals,
+}
+
 /// A job that is ours until its lease ends. It is made only here, cannot be
 /// copied, and [`Store::settle`] consumes it.
 #[derive(Debug)]
@@ -40,6 +52,12 @@ pub struct ClaimedJob {
     id: i64,
     claim: i64,
     called: AtomicBool,
+    /// The policy that decided about it; 0 while none has.
+    policy_version: AtomicI64,
+    /// What it does.
+    pub kind: Kind,
+    /// What is after the `/` of its key: the event, the review, the submission.
+    pub work: String,
     /// Attempts so far, with this one.
     pub attempt: i64,
     /// The OpenAI project.
@@ -54,6 +72,8 @@ pub struct ClaimedJob {
     pub unfinished: Vec<Effect>,
     /// Where it belongs, when we started it and know its id.
     pub placement: Option<Placement>,
+    /// What it carries out, for the approval of a review that still stands.
+    pub approved: Option<Approved>,
     /// When OpenAI may forget the result, in ms.
     pub forget_at_ms: i64,
     /// When the job was queued, in ms.
@@ -70,6 +90,15 @@ impl ClaimedJob {
     /// OpenAI is being asked for it: the call counts, whatever becomes of it.
     pub fn mark_called(&self) {
         self.called.store(true, Ordering::Relaxed);
+    }
+
+    /// A policy has decided about it.
+    pub fn mark_decided(&self, policy_version: i64) {
+        self.policy_version.store(policy_version, Ordering::Relaxed);
+    }
+
+    pub(super) fn policy_version(&self) -> Option<i64> {
+        Some(self.policy_version.load(Ordering::Relaxed)).filter(|version| *version != 0)
     }
 
     pub(super) fn called(&self) -> bool {
@@ -246,7 +275,7 @@ fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError
 /// Waiting jobs by when OpenAI forgets their result, and due ones; each part
 /// walks an index of just those rows, so a long queue does not slow a claim.
 const SOONEST_FORGOTTEN: &str = "SELECT id FROM (
-    SELECT * FROM (SELECT id, forget_at FROM jobs WHERE project = ?1 AND state = 'queued'
+    SELECT * FROM (SELECT id, forget_at FROM jobs WHERE project = ?1 AND state = 'queued' AND claimable_at <= ?2
                    ORDER BY forget_at, id LIMIT ?5)
     UNION ALL
     SELECT * FROM (SELECT id, forget_at FROM jobs
@@ -256,27 +285,38 @@ const SOONEST_FORGOTTEN: &str = "SELECT id FROM (
 
 /// One that has never been tried, or else the one tried longest ago.
 const LONGEST_UNTRIED: &str = "SELECT id FROM (
-    SELECT * FROM (SELECT id, 0 AS tried_at FROM jobs WHERE project = ?1 AND state = 'queued'
+    SELECT * FROM (SELECT id, 0 AS tried_at FROM jobs WHERE project = ?1 AND state = 'queued' AND claimable_at <= ?2 AND kind = 'ending'
                    ORDER BY forget_at, id LIMIT ?5)
     UNION ALL
     SELECT * FROM (SELECT id, coalesce(started_at, 0) AS tried_at FROM jobs
-                   WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2
+                   WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2 AND kind = 'ending'
                    ORDER BY tried_at, id LIMIT ?5)
   ) ORDER BY tried_at, id LIMIT ?5";
 
+/// What people have approved; OpenAI has no part in it.
+const APPROVALS: &str = "SELECT id FROM jobs WHERE project = ?1 AND kind = 'approval' AND claimable_at IS NOT NULL
+   AND claimable_at <= ?2 ORDER BY claimable_at, id LIMIT ?5";
+
 fn take_due(connection: &Connection, claim: &Claim) -> Result<Vec<ClaimedJob>, StoreError> {
     let limit = i64::try_from(claim.limit).unwrap_or(i64::MAX);
-    let which = if claim.probe { LONGEST_UNTRIED } else { SOONEST_FORGOTTEN };
+    let which = match claim.which {
+        Which::SoonestForgotten => SOONEST_FORGOTTEN,
+        Which::LongestUntried => LONGEST_UNTRIED,
+        Which::Approvals => APPROVALS,
+    };
     let mut take = connection.prepare_cached(&format!(
         "UPDATE jobs SET state = 'processing', since = ?2, started_at = ?2, worker = ?3, claimable_at = ?2 + ?4,
                          claims = claims + 1, attempts = attempts + 1
          WHERE id IN ({which})
-         RETURNING id, claims, attempts, project, event_type, resource_id, forget_at, queued_at"
+         RETURNING id, claims, attempts, project, event_type, resource_id, forget_at, queued_at, kind, key"
     ))?;
     let mut jobs = take
         .query_map(params![claim.project, claim.now_ms, claim.worker, claim.lease_ms, limit], claimed)?
         .collect::<Result<Vec<_>, _>>()?;
-    for job in &mut jobs {
+    for job in jobs.iter_mut().filter(|job| job.kind == Kind::Approval) {
+        job.approved = deciding::approved(connection, &job.work)?;
+    }
+    for job in jobs.iter_mut().filter(|job| job.kind == Kind::Ending) {
         job.kept = effects::kept(connection, &job.project, &job.resource_id)?;
         if job.claim > 1 || job.kept.is_some() {
             job.unfinished = effects::unfinished(connection, &job.project, &job.resource_id)?;
@@ -293,12 +333,16 @@ fn claimed(row: &Row<'_>) -> rusqlite::Result<ClaimedJob> {
         id: row.get(0)?,
         claim: row.get(1)?,
         called: AtomicBool::new(false),
+        policy_version: AtomicI64::new(0),
         attempt: row.get(2)?,
         project: row.get(3)?,
         event_type: row.get(4)?,
         resource_id: row.get(5)?,
         forget_at_ms: row.get(6)?,
         queued_at_ms: row.get(7)?,
+        kind: Kind::parse(&row.get::<_, String>(8)?).ok_or(rusqlite::Error::InvalidQuery)?,
+        work: row.get::<_, String>(9)?.split_once('/').map(|(_, work)| work.to_owned()).unwrap_or_default(),
+        approved: None,
         kept: None,
         unfinished: Vec::new(),
         placement: None,

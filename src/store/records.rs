@@ -294,7 +294,7 @@ fn counts(connection: &Connection) -> Result<Counts, StoreError> {
             .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?,
         refused: pairs(connection, "SELECT code, sum(count) FROM refusals GROUP BY code ORDER BY code")?,
         least_forget_at_ms: connection
-            .prepare_cached("SELECT min(forget_at) FROM jobs WHERE state = 'queued'")?
+            .prepare_cached("SELECT min(forget_at) FROM jobs WHERE state = 'queued' AND kind = 'ending'")?
             .query_row([], |row| row.get(0))?,
     })
 }

@@ -5,24 +5,34 @@ use serde::{Deserialize, Serialize};
 
 use super::row::{json, next_seq, to_json};
 use super::{ClaimedJob, Page, PageRequest, Store, StoreError};
-use crate::domain::hold::HoldReason;
+use crate::domain::decision::{Hold, Match};
+use crate::domain::effect::Slot;
 use crate::domain::submission::Placement;
+use crate::domain::ticket::{Seen, Ticket};
 
 /// What a person will see of a held result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewReview {
     /// `rev_…`
     pub id: String,
-    /// Why it is held.
-    pub reason: HoldReason,
-    /// One line in our words.
-    pub detail: String,
-    /// Sensitive topics found.
-    pub topics: Vec<String>,
-    /// What would be done.
-    pub proposed: Vec<Proposed>,
-    /// The model's words, as they came.
-    pub output: Option<String>,
+    /// What is held, and why.
+    pub hold: Hold,
+    /// The draft that lies on the ticket meanwhile, by its reference.
+    pub draft_ref: Option<String>,
+    /// The ticket as it was; none when it could not be placed.
+    pub ticket: Option<Ticket>,
+    /// Where a text of the reviewer's own would go.
+    pub text_slot: Option<Slot>,
+    /// The policy that decided.
+    pub policy_version: Option<i64>,
+}
+
+impl NewReview {
+    /// A review of what is held, with nothing known of a ticket.
+    #[must_use]
+    pub fn of(id: impl Into<String>, hold: Hold) -> NewReview {
+        NewReview { id: id.into(), hold, draft_ref: None, ticket: None, text_slot: None, policy_version: None }
+    }
 }
 
 /// One change that waits for approval.
@@ -73,6 +83,32 @@ pub struct Review {
     pub decided_by: Option<String>,
     /// When, in ms.
     pub decided_at_ms: Option<i64>,
+    /// Why it was rejected or escalated.
+    pub decision_reason: Option<String>,
+    /// Until when the decision can be taken back, in ms.
+    pub undo_until_ms: Option<i64>,
+    /// The text as a person changed or wrote it.
+    pub text: Option<String>,
+    /// Roles and names that may decide.
+    pub reviewers: Vec<String>,
+    /// One, or two different people.
+    pub approvals_needed: i64,
+    /// Who has approved it already, of two.
+    pub first_approved_by: Option<String>,
+    /// Who handed it to the leads.
+    pub escalated_by: Option<String>,
+    /// Why it no longer fits.
+    pub stale_reason: Option<String>,
+    /// The rules of the policy that hit.
+    pub matches: Vec<Match>,
+    /// The policy that decided.
+    pub policy_version: Option<i64>,
+    /// The prompt that made it.
+    pub prompt_version: Option<String>,
+    /// The ticket as it was.
+    pub ticket: Option<Ticket>,
+    /// When its content was erased, in ms.
+    pub erased_at_ms: Option<i64>,
 }
 
 impl Store {
@@ -99,16 +135,17 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn review(&self, id: String) -> Result<Option<Review>, StoreError> {
-        self.read(move |connection| {
-            connection
-                .prepare_cached("SELECT * FROM reviews WHERE id = ?1")?
-                .query_row([&id], read)
-                .optional()?
-                .map(Raw::open)
-                .transpose()
-        })
-        .await
+        self.read(move |connection| one(connection, &id)).await
     }
+}
+
+pub(super) fn one(connection: &Connection, id: &str) -> Result<Option<Review>, StoreError> {
+    connection
+        .prepare_cached("SELECT * FROM reviews WHERE id = ?1")?
+        .query_row([id], read)
+        .optional()?
+        .map(Raw::open)
+        .transpose()
 }
 
 /// Opens a review for a held job. One resource is reviewed once, however many
@@ -120,28 +157,48 @@ pub(super) fn open(
     review: &NewReview,
     now_ms: i64,
 ) -> Result<(), StoreError> {
+    let hold = &review.hold;
     connection
         .prepare_cached(
-            "INSERT INTO reviews (id, seq, reason, detail, topics, project, ticket_id, resource_id, workflow, job_id, proposed, output, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+            "INSERT INTO reviews (id, seq, reason, detail, topics, project, ticket_id, resource_id, workflow, job_id, proposed, output, created_at,
+                                  effects, reply, draft_ref, ticket, seen, text_slot, prompt_version, policy_version, matches, reviewers,
+                                  approvals_needed, undo_ms, made_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)
              ON CONFLICT (resource_id, project) DO NOTHING",
         )?
         .execute(params![
             review.id,
             next_seq(connection, "reviews")?,
-            review.reason.code(),
-            review.detail,
-            to_json(&review.topics)?,
+            hold.reason.code(),
+            hold.detail,
+            to_json(&hold.topics)?,
             job.project,
             placement.map(|placement| &placement.ticket_id),
             job.resource_id,
             placement.map(|placement| &placement.workflow),
             job.id(),
-            to_json(&review.proposed)?,
-            review.output,
+            to_json(&proposed(hold))?,
+            hold.output,
             now_ms,
+            to_json(&hold.effects)?,
+            hold.reply,
+            review.draft_ref,
+            review.ticket.as_ref().map(to_json).transpose()?,
+            review.ticket.as_ref().map(|ticket| to_json(&Seen::of(ticket))).transpose()?,
+            review.text_slot.map(Slot::word),
+            placement.and_then(|placement| placement.prompt_version.as_ref()),
+            review.policy_version,
+            to_json(&hold.matches)?,
+            to_json(&hold.reviewers)?,
+            hold.approvals_needed,
+            hold.undo_ms,
+            placement.and_then(|placement| placement.made_at_ms),
         ])?;
     Ok(())
+}
+
+fn proposed(hold: &Hold) -> Vec<Proposed> {
+    hold.proposed().into_iter().map(|(slot, text)| Proposed { slot, text }).collect()
 }
 
 /// Reviews of one ticket or resource.
@@ -155,6 +212,9 @@ struct Raw {
     review: Review,
     topics: String,
     proposed: String,
+    reviewers: String,
+    matches: String,
+    ticket: Option<String>,
 }
 
 impl Raw {
@@ -162,6 +222,9 @@ impl Raw {
         Ok(Review {
             topics: json(&self.topics, "reviews", "topics")?,
             proposed: json(&self.proposed, "reviews", "proposed")?,
+            reviewers: json(&self.reviewers, "reviews", "reviewers")?,
+            matches: json(&self.matches, "reviews", "matches")?,
+            ticket: self.ticket.as_deref().map(|ticket| json(ticket, "reviews", "ticket")).transpose()?,
             ..self.review
         })
     }
@@ -171,6 +234,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Raw> {
     Ok(Raw {
         topics: row.get("topics")?,
         proposed: row.get("proposed")?,
+        reviewers: row.get("reviewers")?,
+        matches: row.get("matches")?,
+        ticket: row.get("ticket")?,
         review: Review {
             id: row.get("id")?,
             seq: row.get("seq")?,
@@ -190,6 +256,19 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Raw> {
             claimed_until_ms: row.get("claimed_until")?,
             decided_by: row.get("decided_by")?,
             decided_at_ms: row.get("decided_at")?,
+            decision_reason: row.get("decision_reason")?,
+            undo_until_ms: row.get("undo_until")?,
+            text: row.get("text")?,
+            reviewers: Vec::new(),
+            approvals_needed: row.get("approvals_needed")?,
+            first_approved_by: row.get("first_approved_by")?,
+            escalated_by: row.get("escalated_by")?,
+            stale_reason: row.get("stale_reason")?,
+            matches: Vec::new(),
+            policy_version: row.get("policy_version")?,
+            prompt_version: row.get("prompt_version")?,
+            ticket: None,
+            erased_at_ms: row.get("erased_at")?,
         },
     })
 }

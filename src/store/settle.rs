@@ -5,7 +5,7 @@
 use rusqlite::{Connection, params};
 
 use super::effects::Change;
-use super::{ClaimedJob, NewReview, Store, StoreError, alerts, effects, ledger, reviews};
+use super::{ClaimedJob, NewReview, Store, StoreError, alerts, deciding, effects, ledger, reviews};
 use crate::domain::failure::Failure;
 use crate::domain::job::{self, Outcome};
 use crate::domain::submission::Placement;
@@ -30,6 +30,23 @@ pub enum Settlement {
         /// Why, in our words.
         reason: String,
     },
+    /// Newer work has taken its place, or takes it now.
+    Superseded {
+        /// Why, in our words.
+        reason: String,
+        /// What was written down and is not there, and what is started instead.
+        changes: Vec<Change>,
+    },
+    /// The planned work was started, or may have been.
+    Started {
+        /// How, in our words.
+        how: &'static str,
+    },
+    /// The ticket moved on after the approval: nothing is sent.
+    Stale {
+        /// Why, in our words.
+        reason: &'static str,
+    },
     /// To be tried again.
     Retry {
         /// Why.
@@ -51,9 +68,10 @@ impl Settlement {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Settlement::Applied { .. } => "applied",
+            Settlement::Applied { .. } | Settlement::Started { .. } => "applied",
             Settlement::Held { .. } => "held",
-            Settlement::Ignored { .. } => "ignored",
+            Settlement::Ignored { .. } | Settlement::Stale { .. } => "ignored",
+            Settlement::Superseded { .. } => "superseded",
             Settlement::Retry { .. } => "failed_retryable",
             Settlement::GaveUp { .. } => "failed_final",
         }
@@ -108,7 +126,12 @@ fn settle(
     }
     let mut new_alert = false;
     match settlement {
-        Settlement::Applied { changes } => effects::receive(connection, changes, now_ms)?,
+        Settlement::Applied { changes } => {
+            effects::receive(connection, changes, now_ms)?;
+            deciding::carried_out(connection, job, now_ms)?;
+        }
+        Settlement::Superseded { changes, .. } => effects::receive(connection, changes, now_ms)?,
+        Settlement::Stale { reason } => deciding::stale_when_carried_out(connection, &job.work, reason, now_ms)?,
         Settlement::Held { review, changes } => {
             effects::receive(connection, changes, now_ms)?;
             reviews::open(connection, job, placement, review, now_ms)?;
@@ -142,7 +165,7 @@ fn leave_processing(
                              error_cause = coalesce(?8, error_cause), error_detail = coalesce(?9, error_detail),
                              attempts = attempts - ?10, calls = calls + ?14,
                              ticket_id = coalesce(?11, ticket_id), workflow = coalesce(?12, workflow),
-                             submission_id = coalesce(?13, submission_id)
+                             submission_id = coalesce(?13, submission_id), policy_version = coalesce(?15, policy_version)
              WHERE id = ?1 AND claims = ?2 AND state = 'processing'",
         )?
         .execute(params![
@@ -160,6 +183,7 @@ fn leave_processing(
             placement.map(|placement| &placement.workflow),
             placement.and_then(|placement| placement.submission_id.as_ref()),
             i64::from(job.called()),
+            job.policy_version(),
         ])?;
     Ok(changed == 1)
 }
@@ -187,8 +211,11 @@ impl<'a> Transition<'a> {
         let ended = |outcome: Outcome, reason| Transition { outcome: Some(outcome.word()), reason, ..stay };
         match settlement {
             Settlement::Applied { .. } => ended(Outcome::Applied, None),
-            Settlement::Held { review, .. } => ended(Outcome::Held, Some(review.reason.code())),
+            Settlement::Held { review, .. } => ended(Outcome::Held, Some(review.hold.reason.code())),
             Settlement::Ignored { reason } => ended(Outcome::Ignored, Some(reason)),
+            Settlement::Superseded { reason, .. } => ended(Outcome::Superseded, Some(reason)),
+            Settlement::Stale { reason } => ended(Outcome::Ignored, Some(reason)),
+            Settlement::Started { how } => ended(Outcome::Applied, Some(how)),
             Settlement::Retry { failure, at_ms, counts } => Transition {
                 state: "failed_retryable",
                 claimable_at: Some(*at_ms),

@@ -4,44 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
 use super::{Store, StoreError};
-
-/// What a token may do; each role may do all of the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Read, write on tickets of the built-in desk, start one submission.
-    Agent,
-    /// Also retry and discard jobs.
-    Lead,
-    /// Everything there is.
-    Admin,
-}
-
-impl Role {
-    /// The word used in the database, the API and the command line.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Role::Agent => "agent",
-            Role::Lead => "lead",
-            Role::Admin => "admin",
-        }
-    }
-
-    /// The role with this word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Role> {
-        [Role::Agent, Role::Lead, Role::Admin].into_iter().find(|role| role.word() == word)
-    }
-}
-
-/// Whose request this is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token {
-    /// The name it was made under.
-    pub name: String,
-    /// What it may do.
-    pub role: Role,
-}
+use crate::domain::person::{Person, Role};
 
 impl Store {
     /// Stores a token's hash. False when the name is taken.
@@ -82,7 +45,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn tokens(&self) -> Result<Vec<(Token, i64, Option<i64>)>, StoreError> {
+    pub async fn tokens(&self) -> Result<Vec<(Person, i64, Option<i64>)>, StoreError> {
         self.read(|connection| {
             let mut list =
                 connection.prepare_cached("SELECT name, role, created_at, revoked_at FROM tokens ORDER BY name")?;
@@ -90,7 +53,7 @@ impl Store {
                 list.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?)))?;
             rows.map(|row| {
                 let (name, role, created_at, revoked_at) = row?;
-                Ok((Token { name, role: role_of(&role)? }, created_at, revoked_at))
+                Ok((Person { name, role: role_of(&role)? }, created_at, revoked_at))
             })
             .collect()
         })
@@ -101,19 +64,19 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn token(&self, secret: &str) -> Result<Option<Token>, StoreError> {
+    pub async fn token(&self, secret: &str) -> Result<Option<Person>, StoreError> {
         let hash = hash(secret);
         self.look_up(move |connection| look_up(connection, &hash)).await
     }
 }
 
 /// The look-up is by hash, so its timing tells nothing about the token.
-fn look_up(connection: &Connection, hash: &[u8]) -> Result<Option<Token>, StoreError> {
+fn look_up(connection: &Connection, hash: &[u8]) -> Result<Option<Person>, StoreError> {
     let found: Option<(String, String)> = connection
         .prepare_cached("SELECT name, role FROM tokens WHERE hash = ?1 AND revoked_at IS NULL")?
         .query_row([hash], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    found.map(|(name, role)| Ok(Token { name, role: role_of(&role)? })).transpose()
+    found.map(|(name, role)| Ok(Person { name, role: role_of(&role)? })).transpose()
 }
 
 fn role_of(word: &str) -> Result<Role, StoreError> {

@@ -12,8 +12,8 @@ use crate::domain::submission::{MetadataKeys, SUBMISSION_KEY};
 use crate::domain::ticket::Ticket;
 use crate::helpdesk::{Builtin, HelpdeskError};
 use crate::openai::{Client, CreateError};
-use crate::store::{NewSubmission, Store, StoreError};
-use crate::workflows::{self, Workflow};
+use crate::store::{NewSubmission, Pausable, Pause, Prompted, Store, StoreError};
+use crate::workflows::{Catalogue, Workflow};
 
 /// Starts work.
 #[derive(Clone)]
@@ -24,8 +24,21 @@ struct Desk {
     clock: Clock,
     clients: BTreeMap<String, Client>,
     helpdesk: Builtin,
-    model: String,
-    keys: MetadataKeys,
+    workflows: Catalogue,
+    settings: Settings,
+}
+
+/// What tunes starting work.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The model that is asked for.
+    pub model: String,
+    /// Metadata keys that name the ticket and the workflow.
+    pub keys: MetadataKeys,
+    /// How long after its start a webhook is late, in ms.
+    pub late_ms: i64,
+    /// How long after its start somebody is told, in ms.
+    pub deadline_ms: i64,
 }
 
 /// What was started.
@@ -54,6 +67,19 @@ pub enum SubmitError {
     /// There is no such ticket.
     #[error("the helpdesk has no ticket {0}")]
     NoTicket(String),
+    /// A person has paused it.
+    #[error("{what} is paused by {by} ({reason})")]
+    Paused {
+        /// What is paused.
+        what: String,
+        /// Who paused it.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Planned work that is not waiting to be started, or is none.
+    #[error("there is no planned work {0} to start")]
+    NotPlanned(String),
     /// Our own database failed; nothing was started.
     #[error("nothing was started: {0}")]
     Store(#[from] StoreError),
@@ -86,10 +112,16 @@ impl Submitter {
         clock: Clock,
         clients: BTreeMap<String, Client>,
         helpdesk: Builtin,
-        model: String,
-        keys: MetadataKeys,
+        workflows: Catalogue,
+        settings: Settings,
     ) -> Submitter {
-        Submitter(Arc::new(Desk { store, clock, clients, helpdesk, model, keys }))
+        Submitter(Arc::new(Desk { store, clock, clients, helpdesk, workflows, settings }))
+    }
+
+    /// The workflows that can be started.
+    #[must_use]
+    pub fn workflows(&self) -> &Catalogue {
+        &self.0.workflows
     }
 
     /// Starts one background response for a ticket. It goes on to its end even
@@ -111,6 +143,18 @@ impl Submitter {
             .await
             .map_err(|_| StoreError::Closed)?
     }
+
+    /// Starts work that was planned before, under the id it was planned with.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; each says whether anything runs at OpenAI.
+    pub async fn start_planned(&self, project: &str, submission_id: &str) -> Result<Submitted, SubmitError> {
+        let desk = Arc::clone(&self.0);
+        let [project, submission_id] = [project, submission_id].map(str::to_owned);
+        tokio::spawn(async move { desk.start_planned(&project, submission_id).await })
+            .await
+            .map_err(|_| StoreError::Closed)?
+    }
 }
 
 impl Desk {
@@ -121,16 +165,76 @@ impl Desk {
         ticket_id: &str,
         actor: &str,
     ) -> Result<Submitted, SubmitError> {
-        let workflow = workflows::named(workflow).ok_or_else(|| unknown_workflow(workflow))?;
-        let client = self.clients.get(project).ok_or_else(|| SubmitError::UnknownProject(project.to_owned()))?;
+        let workflow = self.workflow(workflow)?;
+        let client = self.client(project)?;
         let ticket = self.ticket(ticket_id).await?;
+        self.must_not_be_paused(&workflow.name).await?;
         let submission_id = self.begin(project, workflow, &ticket, actor).await?;
+        self.call(project, client, workflow, &ticket, submission_id).await
+    }
+
+    async fn start_planned(&self, project: &str, submission_id: String) -> Result<Submitted, SubmitError> {
+        let not_planned = || SubmitError::NotPlanned(submission_id.clone());
+        let planned = self.store.planned_start(submission_id.clone()).await?.ok_or_else(not_planned)?;
+        let workflow = self.workflow(&planned.workflow)?;
+        let client = self.client(project)?;
+        let ticket = self.ticket(&planned.ticket_id).await?;
+        let now_ms = self.clock.now_ms();
+        let prompted = Prompted {
+            id: submission_id.clone(),
+            prompt_version: workflow.prompt_version.clone(),
+            ticket_revision: ticket.revision,
+            made_at_ms: now_ms,
+            check_at_ms: now_ms + self.settings.late_ms,
+        };
+        if !self.store.begin_planned(prompted).await? {
+            return Err(not_planned());
+        }
+        self.call(project, client, workflow, &ticket, submission_id).await
+    }
+
+    fn workflow(&self, name: &str) -> Result<&Workflow, SubmitError> {
+        self.workflows.named(name).ok_or_else(|| self.unknown_workflow(name))
+    }
+
+    fn client(&self, project: &str) -> Result<&Client, SubmitError> {
+        self.clients.get(project).ok_or_else(|| SubmitError::UnknownProject(project.to_owned()))
+    }
+
+    async fn must_not_be_paused(&self, workflow: &str) -> Result<(), SubmitError> {
+        let pauses = self.store.pauses().await?;
+        let concerns = |pause: &&Pause| match &pause.what {
+            Pausable::Workflow(name) => name == workflow,
+            Pausable::OpenAi => true,
+            Pausable::Helpdesk => false,
+        };
+        match pauses.iter().find(concerns) {
+            None => Ok(()),
+            Some(pause) => {
+                let (kind, name) = pause.what.words();
+                let (by, reason) = (pause.actor.clone(), pause.reason.clone());
+                Err(SubmitError::Paused { what: format!("{kind} {name}"), by, reason })
+            }
+        }
+    }
+
+    /// The submission's row is there: from here on the answer, the webhook or the
+    /// reconciler tells what became of it.
+    async fn call(
+        &self,
+        project: &str,
+        client: &Client,
+        workflow: &Workflow,
+        ticket: &Ticket,
+        submission_id: String,
+    ) -> Result<Submitted, SubmitError> {
+        let keys = &self.settings.keys;
         let metadata = BTreeMap::from([
-            (self.keys.ticket.as_str(), ticket.id.as_str()),
-            (self.keys.workflow.as_str(), workflow.name),
+            (keys.ticket.as_str(), ticket.id.as_str()),
+            (keys.workflow.as_str(), workflow.name.as_str()),
             (SUBMISSION_KEY, submission_id.as_str()),
         ]);
-        match client.create_response(&workflow.request(&self.model, &ticket, &metadata)).await {
+        match client.create_response(&workflow.request(&self.settings.model, ticket, &metadata)).await {
             Ok(created) => self.started(project, submission_id, created.resource.id().to_owned()).await,
             Err(error) => Err(self.not_started(submission_id, error).await),
         }
@@ -151,16 +255,19 @@ impl Desk {
         actor: &str,
     ) -> Result<String, SubmitError> {
         let id = new_id("sub").map_err(|error| StoreError::Open(error.to_string()))?;
+        let now_ms = self.clock.now_ms();
         self.store
             .begin_submission(NewSubmission {
                 id: id.clone(),
                 project: project.to_owned(),
                 ticket_id: ticket.id.clone(),
-                workflow: workflow.name.to_owned(),
-                prompt_version: workflow.prompt_version.to_owned(),
+                workflow: workflow.name.clone(),
+                prompt_version: workflow.prompt_version.clone(),
                 ticket_revision: ticket.revision,
                 actor: actor.to_owned(),
-                created_at_ms: self.clock.now_ms(),
+                created_at_ms: now_ms,
+                check_at_ms: now_ms + self.settings.late_ms,
+                deadline_ms: now_ms + self.settings.deadline_ms,
             })
             .await?;
         Ok(id)
@@ -192,9 +299,9 @@ impl Desk {
             SubmitError::Unknown { submission_id, failure }
         }
     }
-}
 
-fn unknown_workflow(name: &str) -> SubmitError {
-    let known = workflows::all().iter().map(|workflow| workflow.name).collect::<Vec<_>>().join(", ");
-    SubmitError::UnknownWorkflow { name: name.chars().take(64).collect(), known }
+    fn unknown_workflow(&self, name: &str) -> SubmitError {
+        let known = self.workflows.all().iter().map(|workflow| workflow.name.as_str()).collect::<Vec<_>>().join(", ");
+        SubmitError::UnknownWorkflow { name: name.chars().take(64).collect(), known }
+    }
 }

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 
 use super::Web;
 use super::problem::Problem;
-use crate::store::Role;
+use crate::domain::person::Role;
 
 /// Somebody with a valid token. Taking it as an argument is what closes a route.
 pub(super) struct Caller {

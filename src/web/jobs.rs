@@ -12,8 +12,9 @@ use super::access::Caller;
 use super::deliveries::parse_state;
 use super::input::{Asked, Input};
 use super::problem::Problem;
+use crate::domain::person::Role;
 use crate::shapes;
-use crate::store::{Discarded, Retried, Role};
+use crate::store::{Discarded, Retried};
 
 /// The body may be left out when no reason is given.
 #[derive(Deserialize)]

@@ -38,6 +38,7 @@ impl From<SubmitError> for Problem {
         let detail = error.to_string();
         match error {
             SubmitError::UnknownWorkflow { .. } | SubmitError::UnknownProject(_) => Problem::invalid(detail),
+            SubmitError::Paused { .. } | SubmitError::NotPlanned(_) => Problem::conflict(detail),
             SubmitError::NoTicket(id) => Problem::not_found("ticket", &id),
             SubmitError::Store(error) => error.into(),
             SubmitError::NotStarted { .. } => Problem::new(502, "OpenAI did not accept it", detail),

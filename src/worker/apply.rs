@@ -3,12 +3,16 @@
 
 use super::Worker;
 use super::attempt::{Halt, Step};
+use super::place::Placed;
 use crate::domain::decision::Hold;
-use crate::domain::effect::Effect;
+use crate::domain::effect::{Effect, Slot};
 use crate::domain::failure::{Cause, Failure};
-use crate::domain::id::new_id;
+use crate::domain::id::{effect_ref, new_id};
 use crate::domain::submission::Placement;
-use crate::store::{Change, ClaimedJob, Intent, NewReview, Planned, Proposed, Settlement, Standing};
+use crate::store::{Change, ClaimedJob, Intent, NewReview, NewStart, Planned, Settlement, Standing, Work};
+
+/// Why an older result changes nothing.
+const OUTDATED: &str = "a newer result of the same workflow has been here first";
 
 impl Worker {
     /// Changes the ticket.
@@ -21,70 +25,150 @@ impl Worker {
         if effects.is_empty() {
             return Ok(Settlement::Ignored { reason: "the workflow proposes nothing".to_owned() });
         }
-        let (changes, news) = self.carry_out(job, placement, effects).await?;
+        let place = placement.ok_or_else(no_ticket)?;
+        let carried = self.carry_out(job, &place.ticket_id, work_of(job, placement), effects).await?;
         self.after(Step::Applied)?;
-        Ok(if news {
-            Settlement::Applied { changes }
-        } else {
-            Settlement::Ignored { reason: "another event of this resource has applied it".to_owned() }
-        })
+        Ok(carried.into_settlement())
     }
 
     /// Sets the result aside, and puts on the ticket what may be there meanwhile.
-    pub(super) async fn hold(
-        &self,
-        job: &ClaimedJob,
-        placement: Option<&Placement>,
-        hold: Hold,
-    ) -> Result<Settlement, Halt> {
-        let Hold { reason, detail, topics, proposed, output, meanwhile } = hold;
-        let (changes, _) = self.carry_out(job, placement, meanwhile).await?;
+    pub(super) async fn hold(&self, job: &ClaimedJob, placed: Placed<'_>, hold: Hold) -> Result<Settlement, Halt> {
+        let mut changes = Vec::new();
+        if let Some(place) = &placed.placement {
+            let work = work_of(job, placed.placement.as_ref());
+            let carried = self.carry_out(job, &place.ticket_id, work, hold.meanwhile.clone()).await?;
+            if carried.is_outdated {
+                return Ok(carried.into_settlement());
+            }
+            changes = carried.changes;
+        }
         self.after(Step::Applied)?;
         let id = new_id("rev").map_err(|error| Failure::retryable(Cause::Internal, error.to_string()))?;
-        let proposed = proposed.into_iter().map(|(slot, text)| Proposed { slot, text }).collect();
-        Ok(Settlement::Held { review: Box::new(NewReview { id, reason, detail, topics, proposed, output }), changes })
+        let review = self.review_of(job, id, placed, hold);
+        Ok(Settlement::Held { review: Box::new(review), changes })
     }
 
-    /// Returns the changes, and whether anything was this job's to do.
-    async fn carry_out(
+    fn review_of(&self, job: &ClaimedJob, id: String, placed: Placed<'_>, hold: Hold) -> NewReview {
+        let drafts = hold.meanwhile.iter().any(|effect| effect.slot() == Slot::Draft);
+        let draft_ref = placed
+            .placement
+            .as_ref()
+            .filter(|_| drafts)
+            .map(|place| effect_ref(&job.project, &job.resource_id, &place.ticket_id, Slot::Draft.word()));
+        let (ticket, text_slot) = match placed.target {
+            Ok((ticket, workflow)) => (Some(ticket), workflow.text_slot),
+            Err(_) => (None, None),
+        };
+        NewReview {
+            draft_ref,
+            ticket,
+            text_slot,
+            policy_version: Some(self.policy.version()),
+            ..NewReview::of(id, hold)
+        }
+    }
+
+    /// Writes the intents down and makes the changes, unless newer work has been
+    /// here: then only what may be on the ticket already is looked after.
+    pub(super) async fn carry_out(
         &self,
         job: &ClaimedJob,
-        placement: Option<&Placement>,
+        ticket_id: &str,
+        work: Option<Work>,
         effects: Vec<Effect>,
-    ) -> Result<(Vec<Change>, bool), Halt> {
-        if effects.is_empty() {
-            return Ok((Vec::new(), false));
+    ) -> Result<Carried, Halt> {
+        if effects.is_empty() && work.is_none() {
+            return Ok(Carried::default());
         }
-        let Some(placement) = placement else {
-            return Err(Failure::last(Cause::Internal, "effects without a ticket").into());
-        };
         let intent = |effect| Intent {
             project: job.project.clone(),
             resource_id: job.resource_id.clone(),
-            ticket_id: placement.ticket_id.clone(),
+            ticket_id: ticket_id.to_owned(),
             effect,
             job_id: job.id(),
         };
-        let planned = self.store.plan(effects.into_iter().map(intent).collect(), self.clock.now_ms()).await?;
+        let plan = self.store.plan(work, effects.into_iter().map(intent).collect(), self.clock.now_ms()).await?;
         self.after(Step::Planned)?;
-        if planned.iter().any(|planned| planned.standing == Standing::InOtherHands) {
+        if plan.planned.iter().any(|planned| planned.standing == Standing::InOtherHands) {
             return Err(Halt::InOtherHands);
         }
-        let mut changes = Vec::with_capacity(planned.len());
-        for planned in planned.into_iter().filter(|planned| planned.standing != Standing::Applied) {
-            changes.push(self.write_once(&placement.ticket_id, planned).await?);
+        let mut changes = Vec::with_capacity(plan.planned.len());
+        for planned in plan.planned.into_iter().filter(|planned| planned.standing != Standing::Applied) {
+            changes.push(self.write_once(job, ticket_id, planned, plan.is_outdated).await?);
             self.after(Step::Written)?;
         }
-        let news = !changes.is_empty();
-        Ok((changes, news))
+        Ok(Carried { changes, is_outdated: plan.is_outdated })
     }
 
-    async fn write_once(&self, ticket_id: &str, planned: Planned) -> Result<Change, Halt> {
+    async fn write_once(
+        &self,
+        job: &ClaimedJob,
+        ticket_id: &str,
+        planned: Planned,
+        is_outdated: bool,
+    ) -> Result<Change, Halt> {
         let Planned { reference, effect, standing } = planned;
         let there = if standing == Standing::MayBeThere { self.helpdesk.find(&reference).await? } else { None };
-        Ok(match there {
-            Some(external_id) => Change::Made { reference, external_id },
-            None => self.helpdesk.write(ticket_id, effect, reference),
+        Ok(match (there, effect) {
+            (Some(external_id), _) => Change::Made { reference, external_id },
+            (None, _) if is_outdated => Change::Dropped { reference },
+            (None, Effect::Start { workflow }) => {
+                let start = self.follow_up(job, ticket_id, workflow, &reference);
+                Change::Starts { reference, start }
+            }
+            (None, effect) => self.helpdesk.write(ticket_id, effect, reference),
         })
     }
+
+    fn follow_up(&self, job: &ClaimedJob, ticket_id: &str, workflow: String, reference: &str) -> NewStart {
+        let now_ms = self.clock.now_ms();
+        NewStart {
+            // The reference is the same in every attempt: so is what is started.
+            submission_id: reference.replacen("fd_", "sub_", 1),
+            project: job.project.clone(),
+            ticket_id: ticket_id.to_owned(),
+            workflow,
+            origin: "follow_up",
+            retry_of: None,
+            at_ms: now_ms,
+            deadline_ms: now_ms + self.settings.deadline_ms,
+        }
+    }
+}
+
+/// What has been done about the effects.
+#[derive(Default)]
+pub(super) struct Carried {
+    pub(super) changes: Vec<Change>,
+    pub(super) is_outdated: bool,
+}
+
+impl Carried {
+    pub(super) fn into_settlement(self) -> Settlement {
+        let Carried { changes, is_outdated } = self;
+        let made = changes.iter().any(|change| !matches!(change, Change::Dropped { .. }));
+        match (is_outdated, made) {
+            (_, true) => Settlement::Applied { changes },
+            (true, false) => Settlement::Superseded { reason: OUTDATED.to_owned(), changes },
+            (false, false) => {
+                Settlement::Ignored { reason: "another event of this resource has applied it".to_owned() }
+            }
+        }
+    }
+}
+
+fn no_ticket() -> Failure {
+    Failure::last(Cause::Internal, "effects without a ticket")
+}
+
+/// The place of this result in time; none when that is not known.
+fn work_of(job: &ClaimedJob, placement: Option<&Placement>) -> Option<Work> {
+    let placement = placement?;
+    Some(Work {
+        project: job.project.clone(),
+        resource_id: job.resource_id.clone(),
+        ticket_id: placement.ticket_id.clone(),
+        workflow: placement.workflow.clone(),
+        made_at_ms: placement.made_at_ms?,
+    })
 }

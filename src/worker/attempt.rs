@@ -1,9 +1,12 @@
 //! One attempt at one job, as named steps.
 
 use super::Worker;
+use super::decide::Decided;
+use super::place::Placed;
 use crate::domain::decision::{Decision, Hold};
 use crate::domain::effect::Effect;
 use crate::domain::failure::Failure;
+use crate::domain::job::Kind;
 use crate::domain::submission::Placement;
 use crate::store::{ClaimedJob, Settlement};
 
@@ -69,22 +72,37 @@ impl Worker {
 
     async fn steps(&self, job: &ClaimedJob, placement: &mut Option<Placement>) -> Result<Settlement, Halt> {
         self.after(Step::Claimed)?;
+        match job.kind {
+            Kind::Ending => self.work_ending(job, placement).await,
+            Kind::Approval => self.carry_out_approval(job).await,
+            Kind::Start => self.start_planned(job).await,
+        }
+    }
+
+    async fn work_ending(&self, job: &ClaimedJob, placement: &mut Option<Placement>) -> Result<Settlement, Halt> {
         let (resource, kept) = self.retrieve(job).await?;
         let placed = self.place(job, &resource, placement.clone()).await?;
         // Known from here on, also to an attempt that fails: the job then says which ticket waits for it.
         placement.clone_from(&placed.placement);
         self.after(Step::Placed)?;
-        let decision = self.decide(&resource, &placed)?;
-        self.after(Step::Decided)?;
-        let place = placement.as_ref();
-        let settlement = match keep_to_plan(decision, &job.unfinished) {
-            Decision::Apply(effects) => self.apply(job, place, effects).await?,
-            Decision::Hold(hold) => self.hold(job, place, hold).await?,
+        self.must_not_be_paused(placement.as_ref().map(|place| place.workflow.as_str()))?;
+        let settlement = match self.decide(job, &resource, &placed)? {
+            Decided::End(settlement) => settlement,
+            Decided::Do(decision) => self.act_on(job, placed, decision).await?,
         };
         if let Some(kept) = kept {
             kept.committed().await?;
         }
         Ok(settlement)
+    }
+
+    async fn act_on(&self, job: &ClaimedJob, placed: Placed<'_>, decision: Decision) -> Result<Settlement, Halt> {
+        job.mark_decided(self.policy.version());
+        self.after(Step::Decided)?;
+        match keep_to_plan(decision, &job.unfinished) {
+            Decision::Apply(effects) => self.apply(job, placed.placement.as_ref(), effects).await,
+            Decision::Hold(hold) => self.hold(job, placed, hold).await,
+        }
     }
 
     /// Marks the end of a step.

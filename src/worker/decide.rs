@@ -8,21 +8,47 @@ use crate::domain::failure::{Cause, Failure};
 use crate::domain::hold::HoldReason;
 use crate::domain::output::Reading;
 use crate::domain::resource::{Batch, Resource, Response, Status};
+use crate::store::{ClaimedJob, Settlement};
+
+/// Codes of a failed response that may pass when the work is started anew; the
+/// response itself never recovers. Source: OpenAI's OpenAPI document 2.3.0.
+const PASSING: [&str; 3] = ["server_error", "rate_limit_exceeded", "vector_store_timeout"];
+
+/// What happens to a resource.
+pub(super) enum Decided {
+    /// It is to be carried out.
+    Do(Decision),
+    /// There is nothing to carry out on the ticket.
+    End(Settlement),
+}
 
 impl Worker {
-    /// Endings that nobody can use are failures; everything else is applied or
-    /// waits for a person.
-    pub(super) fn decide(&self, resource: &Resource, placed: &Placed) -> Result<Decision, Halt> {
+    /// Endings that nobody can use are failures, or are started once more;
+    /// everything else is applied or waits for a person.
+    pub(super) fn decide(&self, job: &ClaimedJob, resource: &Resource, placed: &Placed<'_>) -> Result<Decided, Halt> {
         match resource {
-            Resource::Batch(batch) => Ok(decide_batch(batch)?),
+            Resource::Batch(batch) => Ok(Decided::Do(decide_batch(batch)?)),
             Resource::Response(response) => {
+                if let Some(again) = self.start_again_if_passing(job, response, placed) {
+                    return Ok(Decided::End(again));
+                }
                 must_be_usable(response)?;
-                Ok(self.decide_response(response, placed))
+                Ok(Decided::Do(self.decide_response(response, placed)))
             }
         }
     }
 
-    fn decide_response(&self, response: &Response, placed: &Placed) -> Decision {
+    /// Once only: what was started in place of failed work and fails as well is
+    /// for a person.
+    fn start_again_if_passing(&self, job: &ClaimedJob, response: &Response, placed: &Placed<'_>) -> Option<Settlement> {
+        let code = response.error_code.as_deref().filter(|_| response.status == Status::Failed)?;
+        let placement = placed.placement.as_ref().filter(|placement| placement.retry_of.is_none())?;
+        let (_, workflow) = placed.target.as_ref().ok()?;
+        let passing = PASSING.contains(&code) && self.policy.resubmits(&workflow.name);
+        passing.then(|| self.start_again(job, placement, code))
+    }
+
+    fn decide_response(&self, response: &Response, placed: &Placed<'_>) -> Decision {
         let output = || {
             Some(response.texts.iter().map(|text| text.body.as_str()).collect::<Vec<_>>().join("\n\n"))
                 .filter(|text| !text.is_empty())
@@ -30,16 +56,17 @@ impl Worker {
         let (ticket, workflow) = match &placed.target {
             Ok(target) => target,
             Err(why) => {
-                return Decision::Hold(Hold { output: output(), ..Hold::because(HoldReason::Unplaced, why.clone()) });
+                let hold = self.policy.hold(HoldReason::Unplaced, why.clone(), None, None, output());
+                return Decision::Hold(hold);
             }
         };
-        match workflow.read(response, &self.workflows) {
+        match workflow.read(response) {
             Reading::Clean(proposal) => {
                 let seen = placed.placement.as_ref().and_then(|placement| placement.ticket_revision);
-                self.policy.decide(proposal, ticket, seen)
+                self.policy.decide(&workflow.name, proposal, ticket, seen)
             }
             Reading::Unclean { reason, detail } => {
-                Decision::Hold(Hold { output: output(), ..Hold::because(reason, detail) })
+                Decision::Hold(self.policy.hold(reason, detail, Some(&workflow.name), Some(ticket), output()))
             }
         }
     }

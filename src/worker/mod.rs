@@ -2,13 +2,16 @@
 //! for each step. `attempt` is the whole story of one job.
 
 mod apply;
+mod approve;
 mod attempt;
 mod decide;
 mod gate;
+mod pauses;
 mod place;
 mod pool;
 mod retrieve;
 mod settle;
+mod start;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -25,9 +28,11 @@ use crate::domain::submission::MetadataKeys;
 use crate::helpdesk::Builtin;
 use crate::openai;
 use crate::store::Store;
+use crate::submit::Submitter;
 use crate::telemetry::Metrics;
-use crate::workflows;
+use crate::workflows::Catalogue;
 use gate::Gate;
+use pauses::Pauses;
 
 /// What tunes the back office.
 #[derive(Debug, Clone)]
@@ -50,6 +55,10 @@ pub struct Settings {
     pub probe_first_ms: i64,
     /// Longest such wait, in ms.
     pub probe_max_ms: i64,
+    /// How long after its start work may be under way before somebody is told, in ms.
+    pub deadline_ms: i64,
+    /// How long after a passing failure at OpenAI work is started again, in ms.
+    pub resubmit_after_ms: i64,
     /// Claimable work older than this raises an alert, in ms.
     pub overdue_ms: i64,
     /// Metadata keys that name the ticket and the workflow of work that
@@ -64,7 +73,9 @@ pub struct Worker {
     projects: BTreeMap<String, Project>,
     helpdesk: Builtin,
     policy: Policy,
-    workflows: workflows::Settings,
+    workflows: Catalogue,
+    submitter: Submitter,
+    pauses: Pauses,
     settings: Settings,
     metrics: Arc<Metrics>,
     /// Whose turn it is to be claimed first.
@@ -93,7 +104,8 @@ impl Worker {
         clients: BTreeMap<String, openai::Client>,
         helpdesk: Builtin,
         policy: Policy,
-        workflows: workflows::Settings,
+        workflows: Catalogue,
+        submitter: Submitter,
         settings: Settings,
         metrics: Arc<Metrics>,
     ) -> Worker {
@@ -106,6 +118,8 @@ impl Worker {
             helpdesk,
             policy,
             workflows,
+            submitter,
+            pauses: Pauses::default(),
             settings,
             metrics,
             turn: AtomicUsize::new(0),

@@ -9,14 +9,14 @@ use crate::domain::submission::{Placement, SUBMISSION_KEY};
 use crate::domain::ticket::{Ticket, valid_ticket_id};
 use crate::helpdesk::HelpdeskError;
 use crate::store::ClaimedJob;
-use crate::workflows::{self, Workflow};
+use crate::workflows::Workflow;
 
 /// Where a result belongs, as far as could be found out.
-pub(super) struct Placed {
+pub(super) struct Placed<'a> {
     /// What is written on the job.
     pub(super) placement: Option<Placement>,
     /// Ticket and workflow, or why there is none.
-    pub(super) target: Result<(Ticket, &'static Workflow), String>,
+    pub(super) target: Result<(Ticket, &'a Workflow), String>,
 }
 
 impl Worker {
@@ -27,19 +27,19 @@ impl Worker {
         job: &ClaimedJob,
         resource: &Resource,
         known: Option<Placement>,
-    ) -> Result<Placed, Halt> {
+    ) -> Result<Placed<'_>, Halt> {
         let metadata = match resource {
             Resource::Response(response) => &response.metadata,
             Resource::Batch(batch) => &batch.metadata,
         };
         let placement = match known {
             Some(placement) => Some(placement),
-            None => self.place_by_metadata(job, metadata).await?,
+            None => self.place_by_metadata(job, resource, metadata).await?,
         };
         let Some(placement) = placement else {
             return Ok(Placed { placement: None, target: Err(self.why_unplaced(metadata)) });
         };
-        let Some(workflow) = workflows::named(&placement.workflow) else {
+        let Some(workflow) = self.workflows.named(&placement.workflow) else {
             let why = format!("there is no workflow named {}", printable(&placement.workflow));
             return Ok(Placed { placement: Some(placement), target: Err(why) });
         };
@@ -54,6 +54,7 @@ impl Worker {
     async fn place_by_metadata(
         &self,
         job: &ClaimedJob,
+        resource: &Resource,
         metadata: &BTreeMap<String, String>,
     ) -> Result<Option<Placement>, Halt> {
         if let Some(submission_id) = metadata.get(SUBMISSION_KEY) {
@@ -79,6 +80,9 @@ impl Worker {
             workflow: workflow.clone(),
             submission_id: None,
             ticket_revision: None,
+            made_at_ms: made_at_ms(resource),
+            prompt_version: None,
+            retry_of: None,
         }))
     }
 
@@ -89,6 +93,14 @@ impl Worker {
             (None, _) => format!("its metadata has no {}", keys.ticket),
             _ => format!("its metadata has no {}", keys.workflow),
         }
+    }
+}
+
+/// When work that another program started was made, as far as OpenAI tells.
+fn made_at_ms(resource: &Resource) -> Option<i64> {
+    match resource {
+        Resource::Response(response) => response.created_at_s.and_then(|seconds| seconds.checked_mul(1000)),
+        Resource::Batch(_) => None,
     }
 }
 

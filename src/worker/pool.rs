@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Worker;
 use super::gate::Allowance;
-use crate::store::{Claim, ClaimedJob, StoreError};
+use crate::store::{Claim, ClaimedJob, StoreError, Which};
 
 /// The running workers of one process.
 pub struct Pool {
@@ -132,30 +132,31 @@ impl Worker {
     /// Takes up to `free` jobs, of each project as many as its gate lets through.
     async fn claim(&self, free: usize) -> Result<Vec<ClaimedJob>, StoreError> {
         let now_ms = self.clock.now_ms();
+        self.refresh_pauses().await?;
         let mut jobs = Vec::new();
         // Another project goes first each time: the backlog of one never keeps
         // the others from being seen.
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.projects.len().max(1);
         for (name, project) in self.projects.iter().cycle().skip(turn).take(self.projects.len()) {
             let room = free - jobs.len();
-            let (limit, probe) = match project.gate.allowance(now_ms) {
-                Allowance::All => (room, false),
-                Allowance::Probe => (room.min(1), true),
-                Allowance::NoneUntil(_) => (0, false),
+            let (limit, which) = match project.gate.allowance(now_ms) {
+                Allowance::All => (room, Which::SoonestForgotten),
+                Allowance::Probe => (room.min(1), Which::LongestUntried),
+                Allowance::NoneUntil(_) => (room, Which::Approvals),
             };
             if limit > 0 {
-                jobs.extend(self.store.claim(self.claim_of(name, limit, probe, now_ms)).await?);
+                jobs.extend(self.store.claim(self.claim_of(name, limit, which, now_ms)).await?);
             }
         }
         Ok(jobs)
     }
 
-    fn claim_of(&self, project: &str, limit: usize, probe: bool, now_ms: i64) -> Claim {
+    fn claim_of(&self, project: &str, limit: usize, which: Which, now_ms: i64) -> Claim {
         Claim {
             worker: self.settings.name.clone(),
             project: project.to_owned(),
             limit,
-            probe,
+            which,
             lease_ms: self.settings.lease_ms,
             now_ms,
             max_attempts: self.settings.retry.attempts,

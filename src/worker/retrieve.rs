@@ -19,6 +19,7 @@ impl Worker {
             };
             return Ok((resource, None));
         }
+        self.openai_must_not_be_paused()?;
         let fetched = self.fetch(job).await?;
         self.after(Step::Retrieved)?;
         must_have_ended(&fetched)?;

@@ -135,9 +135,13 @@ fn in_other_hands(now_ms: i64) -> Settlement {
 
 fn cause_of(settlement: &Settlement) -> &'static str {
     match settlement {
-        Settlement::Held { review, .. } => review.reason.code(),
+        Settlement::Held { review, .. } => review.hold.reason.code(),
         Settlement::Retry { failure, .. } | Settlement::GaveUp { failure } => failure.cause().code(),
-        Settlement::Applied { .. } | Settlement::Ignored { .. } => "",
+        Settlement::Applied { .. }
+        | Settlement::Ignored { .. }
+        | Settlement::Superseded { .. }
+        | Settlement::Started { .. }
+        | Settlement::Stale { .. } => "",
     }
 }
 

@@ -3,13 +3,13 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Settings, Workflow, shaped};
+use super::{Recipe, Settings, shaped};
 use crate::domain::decision::Proposal;
 use crate::domain::effect::{Effect, Priority, Route};
 use crate::domain::output::{self, Reading};
 use crate::domain::resource::Response;
 
-pub(super) const WORKFLOW: Workflow = Workflow {
+pub(super) const RECIPE: Recipe = Recipe {
     name: "classification",
     prompt_version: "1",
     about: "sets intent, priority, tags and queue",
@@ -19,6 +19,7 @@ pub(super) const WORKFLOW: Workflow = Workflow {
         or is harmed. confidence is your honest probability that both are right. topics lists what applies of: refund, \
         billing_dispute, account_access, healthcare, legal, compliance.",
     schema: || Some(schema()),
+    text_slot: None,
     read,
 };
 

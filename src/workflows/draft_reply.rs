@@ -3,12 +3,13 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{MAX_TEXT_BYTES, Settings, Workflow, shaped};
+use super::{MAX_TEXT_BYTES, Recipe, Settings, shaped};
 use crate::domain::decision::Proposal;
+use crate::domain::effect::Slot;
 use crate::domain::output::{self, Reading};
 use crate::domain::resource::Response;
 
-pub(super) const WORKFLOW: Workflow = Workflow {
+pub(super) const RECIPE: Recipe = Recipe {
     name: "draft_reply",
     prompt_version: "1",
     about: "drafts a reply that a person reads, changes and sends",
@@ -18,6 +19,7 @@ pub(super) const WORKFLOW: Workflow = Workflow {
         looked up, write [agent: …]. confidence is your honest probability that an agent would send it as it is. topics lists \
         what applies of: refund, billing_dispute, account_access, healthcare, legal, compliance.",
     schema: || Some(schema()),
+    text_slot: Some(Slot::Reply),
     read,
 };
 

@@ -7,24 +7,44 @@ mod prompt;
 mod summary;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::domain::decision::Proposal;
+use crate::domain::effect::Slot;
 use crate::domain::output::Reading;
 use crate::domain::resource::Response;
 use crate::domain::ticket::Ticket;
 
-/// A recipe.
+/// A recipe: from a ticket to a prompt, from an output to a proposal.
 pub struct Workflow {
     /// Its name, in metadata, settings and lists.
-    pub name: &'static str,
-    /// Goes up with every change to the prompt or the schema.
-    pub prompt_version: &'static str,
+    pub name: String,
+    /// Changes with every change to the prompt or the schema.
+    pub prompt_version: String,
     /// One line for people.
-    pub about: &'static str,
+    pub about: String,
+    /// What the model is told.
+    pub instructions: String,
+    /// The JSON schema of the output; none for plain text.
+    pub schema: Option<Value>,
+    /// Where a text of a reviewer's own goes; none when there is no text in it.
+    pub text_slot: Option<Slot>,
+    read: Reader,
+}
+
+type Reader = Box<dyn Fn(&Response) -> Reading<Proposal> + Send + Sync>;
+
+/// A workflow that comes with Frontdesk, as its file states it.
+struct Recipe {
+    name: &'static str,
+    /// Goes up with every change to the prompt or the schema.
+    prompt_version: &'static str,
+    about: &'static str,
     instructions: &'static str,
     schema: fn() -> Option<Value>,
+    text_slot: Option<Slot>,
     read: fn(&Response, &Settings) -> Reading<Proposal>,
 }
 
@@ -36,18 +56,45 @@ pub struct Settings {
     pub queues: BTreeMap<String, String>,
 }
 
-const ALL: [Workflow; 3] = [summary::WORKFLOW, classification::WORKFLOW, draft_reply::WORKFLOW];
+const RECIPES: [Recipe; 3] = [summary::RECIPE, classification::RECIPE, draft_reply::RECIPE];
 
-/// Every workflow.
-#[must_use]
-pub fn all() -> &'static [Workflow] {
-    &ALL
+/// All workflows there are.
+#[derive(Clone)]
+pub struct Catalogue(Arc<Vec<Workflow>>);
+
+impl Catalogue {
+    /// The workflows that come with Frontdesk, tuned.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Catalogue {
+        Catalogue(Arc::new(RECIPES.into_iter().map(|recipe| recipe.tuned(settings.clone())).collect()))
+    }
+
+    /// Every workflow.
+    #[must_use]
+    pub fn all(&self) -> &[Workflow] {
+        &self.0
+    }
+
+    /// The workflow of this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Workflow> {
+        self.0.iter().find(|workflow| workflow.name == name)
+    }
 }
 
-/// The workflow of this name.
-#[must_use]
-pub fn named(name: &str) -> Option<&'static Workflow> {
-    ALL.iter().find(|workflow| workflow.name == name)
+impl Recipe {
+    fn tuned(self, settings: Settings) -> Workflow {
+        let read = self.read;
+        Workflow {
+            name: self.name.to_owned(),
+            prompt_version: self.prompt_version.to_owned(),
+            about: self.about.to_owned(),
+            instructions: self.instructions.to_owned(),
+            schema: (self.schema)(),
+            text_slot: self.text_slot,
+            read: Box::new(move |response| read(response, &settings)),
+        }
+    }
 }
 
 impl Workflow {
@@ -66,7 +113,7 @@ impl Workflow {
             ],
             "metadata": metadata,
         });
-        if let Some(schema) = (self.schema)() {
+        if let Some(schema) = &self.schema {
             body["text"] =
                 json!({"format": {"type": "json_schema", "name": self.name, "strict": true, "schema": schema}});
         }
@@ -75,20 +122,8 @@ impl Workflow {
 
     /// What a response of this workflow proposes.
     #[must_use]
-    pub fn read(&self, response: &Response, settings: &Settings) -> Reading<Proposal> {
-        (self.read)(response, settings)
-    }
-
-    /// What the model is told.
-    #[must_use]
-    pub fn instructions(&self) -> &'static str {
-        self.instructions
-    }
-
-    /// The JSON schema of the output; none for plain text.
-    #[must_use]
-    pub fn schema(&self) -> Option<Value> {
-        (self.schema)()
+    pub fn read(&self, response: &Response) -> Reading<Proposal> {
+        (self.read)(response)
     }
 }
 

@@ -1,12 +1,12 @@
 //! An internal note with what an agent must know before picking up the ticket.
 
-use super::{MAX_TEXT_BYTES, Settings, Workflow};
+use super::{MAX_TEXT_BYTES, Recipe, Settings};
 use crate::domain::decision::Proposal;
-use crate::domain::effect::Effect;
+use crate::domain::effect::{Effect, Slot};
 use crate::domain::output::{self, Reading};
 use crate::domain::resource::Response;
 
-pub(super) const WORKFLOW: Workflow = Workflow {
+pub(super) const RECIPE: Recipe = Recipe {
     name: "summary",
     prompt_version: "1",
     about: "summarises the conversation in an internal note",
@@ -15,6 +15,7 @@ pub(super) const WORKFLOW: Workflow = Workflow {
         customer wants, what has been done, what was promised, what is open. Facts from the ticket only; no greeting, no \
         advice, no markup.",
     schema: || None,
+    text_slot: Some(Slot::Note),
     read,
 };
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use frontdesk::app::{App, Roles};
 use frontdesk::clock::Clock;
 use frontdesk::config::Config;
-use frontdesk::store::Role;
+use frontdesk::domain::person::Role;
 use frontdesk_simulator::{DEMO_SECRET, Settings, Simulator};
 use rusqlite::Connection;
 use serde_json::{Value, json};

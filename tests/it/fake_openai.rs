@@ -4,11 +4,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Response, StatusCode};
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use frontdesk::openai::{client, client::Client};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -98,6 +98,10 @@ struct Shelf {
     answers: HashMap<String, VecDeque<Answer>>,
     calls: HashMap<String, usize>,
     refused: HashMap<String, Answer>,
+    /// Bodies of the starts that were accepted; the n-th got the id `resp_new_n`.
+    created: Vec<Value>,
+    /// What starts are answered with, one each, before they are accepted again.
+    start_answers: VecDeque<Answer>,
 }
 
 /// The server, and the way to script it.
@@ -115,6 +119,7 @@ impl FakeOpenAi {
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
         let openai = FakeOpenAi { base_url, shelf: Arc::default(), arrived: Arc::new(Semaphore::new(0)) };
         let app = Router::new()
+            .route("/v1/responses", post(create))
             .route("/v1/responses/{id}", get(answer))
             .route("/v1/batches/{id}", get(answer))
             .with_state(openai.clone());
@@ -154,6 +159,16 @@ impl FakeOpenAi {
         self.shelf().refused.remove(&format!("Bearer {key}"));
     }
 
+    /// The bodies of the starts that were accepted; the n-th (from 1) got the id `resp_new_n`.
+    pub fn started(&self) -> Vec<Value> {
+        self.shelf().created.clone()
+    }
+
+    /// The next starts get these answers instead of being accepted.
+    pub fn answer_starts(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.shelf().start_answers.extend(answers);
+    }
+
     /// How often this id was asked for.
     pub fn calls(&self, id: &str) -> usize {
         self.shelf().calls.get(id).copied().unwrap_or(0)
@@ -185,6 +200,21 @@ impl FakeOpenAi {
             Some(answers) => answers.front().cloned().unwrap_or_else(|| Answer::error(404, "not_found")),
         }
     }
+}
+
+async fn create(State(openai): State<FakeOpenAi>, headers: HeaderMap, Json(body): Json<Value>) -> Response<Body> {
+    let key = headers.get("authorization").map_or("", |value| value.to_str().unwrap()).to_owned();
+    let answer = {
+        let mut shelf = openai.shelf();
+        let refusal = shelf.refused.get(&key).cloned();
+        refusal.or_else(|| shelf.start_answers.pop_front()).unwrap_or_else(|| {
+            shelf.created.push(body.clone());
+            let id = format!("resp_new_{}", shelf.created.len());
+            Answer::json(&json!({"id": id, "object": "response", "status": "queued", "output": [], "metadata": body["metadata"]}))
+        })
+    };
+    openai.arrived.add_permits(1);
+    answer.build()
 }
 
 async fn answer(State(openai): State<FakeOpenAi>, Path(id): Path<String>, headers: HeaderMap) -> Response<Body> {

@@ -20,9 +20,10 @@ use frontdesk::domain::verify::Verifier;
 use frontdesk::helpdesk::Builtin;
 use frontdesk::openai::client::Client;
 use frontdesk::store::{DeskTicket, Job, NewSubmission, NewTicket, PageRequest, Review, Store};
+use frontdesk::submit::{self, Submitter};
 use frontdesk::telemetry::Metrics;
 use frontdesk::worker::{Settings, Step, Worker};
-use frontdesk::workflows;
+use frontdesk::workflows::{self, Catalogue};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rusqlite::Connection;
 use serde_json::json;
@@ -35,6 +36,9 @@ use super::invariants;
 /// When every test begins.
 pub const START_MS: i64 = 1_780_000_000_000;
 pub const LEASE_MS: i64 = 30_000;
+/// When a webhook is late, and when somebody is told.
+pub const LATE_MS: i64 = 600_000;
+pub const DEADLINE_MS: i64 = 3_600_000;
 pub const RETENTION_MS: i64 = 30 * 86_400_000;
 pub const KEY: &[u8] = b"a signing key of the test desks!";
 pub const ALL: PageRequest = PageRequest { limit: 500, cursor: None };
@@ -110,10 +114,24 @@ impl TestDesk {
             self.clients.clone(),
             Builtin::new(self.store.clone()),
             Policy::default(),
-            workflows::Settings { queues: BTreeMap::from([("shipping".to_owned(), "logistics".to_owned())]) },
+            catalogue(),
+            self.submitter(),
             self.settings.clone(),
             Arc::clone(&self.metrics),
         )
+    }
+
+    /// What starts work, as a fresh process would build it.
+    pub fn submitter(&self) -> Submitter {
+        let settings = submit::Settings {
+            model: "gpt-test".to_owned(),
+            keys: settings().metadata_keys,
+            late_ms: LATE_MS,
+            deadline_ms: DEADLINE_MS,
+        };
+        let helpdesk = Builtin::new(self.store.clone());
+        let clock = Clock::Hand(self.clock.clone());
+        Submitter::new(self.store.clone(), clock, self.clients.clone(), helpdesk, catalogue(), settings)
     }
 
     /// A worker that stops, as a crash would, at the given occurrence (from 1) of a step.
@@ -191,6 +209,8 @@ impl TestDesk {
             ticket_revision: self.read_ticket(ticket_id).await.revision,
             actor: "test".to_owned(),
             created_at_ms: self.now_ms(),
+            check_at_ms: self.now_ms() + LATE_MS,
+            deadline_ms: self.now_ms() + DEADLINE_MS,
         };
         self.store.begin_submission(new).await.unwrap();
     }
@@ -244,6 +264,10 @@ impl Drop for TestDesk {
     }
 }
 
+fn catalogue() -> Catalogue {
+    Catalogue::new(&workflows::Settings { queues: BTreeMap::from([("shipping".to_owned(), "logistics".to_owned())]) })
+}
+
 fn settings() -> Settings {
     Settings {
         name: "test".to_owned(),
@@ -256,6 +280,8 @@ fn settings() -> Settings {
         probe_first_ms: 10_000,
         probe_max_ms: 40_000,
         overdue_ms: 900_000,
+        deadline_ms: DEADLINE_MS,
+        resubmit_after_ms: 10_000,
         metadata_keys: MetadataKeys { ticket: "ticket_id".to_owned(), workflow: "workflow".to_owned() },
     }
 }

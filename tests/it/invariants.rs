@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-const RULES: [(&str, &str); 10] = [
+const RULES: [(&str, &str); 12] = [
     (
         "an effect is still 'applying' though its job is processed",
         "SELECT e.ref FROM effects e JOIN jobs j ON j.id = e.job_id WHERE e.state = 'applying' AND j.state = 'processed'",
@@ -13,14 +13,18 @@ const RULES: [(&str, &str); 10] = [
         "SELECT ref FROM effects e WHERE state = 'applied' AND 1 <> (
            SELECT count(*) FROM (
              SELECT ref, ticket_id, 'note' AS slot, 'message/' || id AS at FROM messages WHERE ref IS NOT NULL
+             UNION ALL SELECT ref, ticket_id, 'reply', 'message/' || id FROM messages WHERE ref IS NOT NULL AND permission IS NOT NULL
              UNION ALL SELECT ref, ticket_id, 'draft', 'draft/' || id FROM drafts
-             UNION ALL SELECT ref, ticket_id, 'route', 'change/' || ref FROM desk_changes) w
+             UNION ALL SELECT ref, ticket_id, 'attachment', 'attachment/' || id FROM attachments
+             UNION ALL SELECT ref, ticket_id, 'route', 'change/' || ref FROM desk_changes
+             UNION ALL SELECT ref, ticket_id, 'fields', 'change/' || ref FROM desk_changes
+             UNION ALL SELECT e.ref, ticket_id, 'start', id FROM submissions WHERE id = e.external_id) w
            WHERE w.ref = e.ref AND w.ticket_id = e.ticket_id AND w.slot = e.slot AND w.at = e.external_id)",
     ),
     (
         "something of ours is on a ticket without an effect",
-        "SELECT ref FROM (SELECT ref FROM messages WHERE author = 'frontdesk' UNION ALL SELECT ref FROM drafts
-           UNION ALL SELECT ref FROM desk_changes) WHERE ref IS NULL OR ref NOT IN (SELECT ref FROM effects)",
+        "SELECT ref FROM (SELECT ref FROM messages WHERE author = 'frontdesk' OR ref IS NOT NULL UNION ALL SELECT ref FROM drafts
+           UNION ALL SELECT ref FROM attachments UNION ALL SELECT ref FROM desk_changes) WHERE ref IS NULL OR ref NOT IN (SELECT ref FROM effects)",
     ),
     (
         "a note is on a ticket twice",
@@ -42,13 +46,26 @@ const RULES: [(&str, &str); 10] = [
     ),
     (
         "an applied job has nothing applied on its resource",
-        "SELECT key FROM jobs j WHERE outcome = 'applied' AND NOT EXISTS (
+        "SELECT key FROM jobs j WHERE outcome = 'applied' AND kind = 'ending' AND NOT EXISTS (
            SELECT 1 FROM effects e WHERE e.project = j.project AND e.resource_id = j.resource_id AND e.state = 'applied')",
     ),
     (
         "a job has ended and its submission has not",
         "SELECT s.id FROM submissions s JOIN jobs j ON j.resource_id = s.resource_id AND j.project = s.project
           WHERE j.state IN ('processed','failed_final') AND j.outcome IS NOT 'discarded' AND s.state <> 'ended'",
+    ),
+    (
+        "a customer saw what neither a person nor the policy allowed",
+        "SELECT ref FROM messages WHERE ref IS NOT NULL AND visibility = 'public' AND permission IS NULL
+         UNION ALL SELECT m.ref FROM messages m WHERE m.permission LIKE 'person/%' AND NOT EXISTS (
+           SELECT 1 FROM reviews r WHERE m.permission = 'person/' || r.id || '/' || r.decided_by AND r.state = 'approved')",
+    ),
+    (
+        "an older result was written after a newer one of its workflow and ticket",
+        "SELECT older.ref FROM effects older JOIN submissions so ON so.resource_id = older.resource_id
+           JOIN submissions sn ON sn.ticket_id = so.ticket_id AND sn.workflow = so.workflow AND sn.made_at > so.made_at
+           JOIN effects newer ON newer.resource_id = sn.resource_id AND newer.slot = older.slot
+          WHERE older.state = 'applied' AND newer.state = 'applied' AND older.id > newer.id AND older.slot <> 'reply'",
     ),
     (
         "a queued delivery has no job",

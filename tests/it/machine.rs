@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use frontdesk::domain::decision::Hold;
 use frontdesk::domain::delivery::Receipt;
 use frontdesk::domain::failure::{Cause, Failure};
 use frontdesk::domain::hold::HoldReason;
 use frontdesk::domain::job::{AfterFailure, RetryPolicy};
-use frontdesk::store::{Claim, ClaimedJob, Discarded, NewReview, Retried, Settled, Settlement, Store};
+use frontdesk::store::{Claim, ClaimedJob, Discarded, NewReview, Retried, Settled, Settlement, Store, Which};
 use proptest::prelude::*;
 use rusqlite::Connection;
 
@@ -139,7 +140,7 @@ impl History<'_> {
             }
         }
         let claim = Claim {
-            probe: false,
+            which: Which::SoonestForgotten,
             worker: "w".to_owned(),
             project: self.project.clone(),
             limit,
@@ -258,14 +259,8 @@ fn settlement(ending: Ending, held: &ClaimedJob, now_ms: i64) -> Settlement {
     match ending {
         Ending::Ignored => Settlement::Ignored { reason: "nothing to do".to_owned() },
         Ending::Held => {
-            let review = NewReview {
-                id: format!("rev_{}_{}", held.id(), held.claim()),
-                reason: HoldReason::Refused,
-                detail: String::new(),
-                topics: Vec::new(),
-                proposed: Vec::new(),
-                output: None,
-            };
+            let review =
+                NewReview::of(format!("rev_{}_{}", held.id(), held.claim()), Hold::because(HoldReason::Refused, ""));
             Settlement::Held { review: Box::new(review), changes: Vec::new() }
         }
         Ending::Retry(ms) => Settlement::Retry { failure, at_ms: now_ms + ms, counts: true },

@@ -16,7 +16,7 @@ mod reviews;
 use frontdesk::domain::delivery::Receipt;
 use frontdesk::domain::failure::{Cause, Failure};
 use frontdesk::domain::submission::Placement;
-use frontdesk::store::{Claim, ClaimedJob, NewTicket, Settled, Settlement, Store};
+use frontdesk::store::{Claim, ClaimedJob, NewTicket, Settled, Settlement, Store, Which};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -100,7 +100,7 @@ pub fn claim_at(now_ms: i64, limit: usize) -> Claim {
         worker: "w".to_owned(),
         project: "default".to_owned(),
         limit,
-        probe: false,
+        which: Which::SoonestForgotten,
         lease_ms: LEASE_MS,
         now_ms,
         max_attempts: 3,
@@ -127,5 +127,8 @@ pub fn placement(ticket_id: &str, submission_id: Option<&str>) -> Placement {
         workflow: "summary".to_owned(),
         submission_id: submission_id.map(str::to_owned),
         ticket_revision: None,
+        made_at_ms: None,
+        prompt_version: None,
+        retry_of: None,
     }
 }

@@ -16,8 +16,9 @@ use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_PROJECT, Wait};
 use crate::domain::id::new_id;
 use crate::domain::job::State;
+use crate::domain::person::Role;
 use crate::domain::ticket::{Author, Visibility};
-use crate::store::{NewTicket, Role};
+use crate::store::NewTicket;
 use crate::submit::Submitter;
 use crate::telemetry::{self, LogFormat};
 

@@ -1,7 +1,8 @@
 //! Alerts and tokens: what operators are told, and who may ask.
 
 use frontdesk::domain::failure::Cause;
-use frontdesk::store::{Discarded, NewSubmission, Role, Token};
+use frontdesk::domain::person::{Person, Role};
+use frontdesk::store::{Discarded, NewSubmission};
 
 use super::{Fresh, for_every_store, gave_up, placement};
 use crate::harness::START_MS;
@@ -71,7 +72,7 @@ async fn a_token_is_stored_as_a_hash_and_found_by_its_secret(fresh: Fresh) {
     for role in [Role::Agent, Role::Lead, Role::Admin] {
         let (name, secret) = (format!("ada-{}", role.word()), format!("fdt_secret_{}", role.word()));
         assert!(fresh.store.create_token(name.clone(), role, secret.clone(), START_MS).await.unwrap());
-        assert_eq!(fresh.store.token(&secret).await.unwrap(), Some(Token { name, role }));
+        assert_eq!(fresh.store.token(&secret).await.unwrap(), Some(Person { name, role }));
     }
     assert_eq!(fresh.store.token("fdt_secret").await.unwrap(), None);
     assert_eq!(fresh.store.token("").await.unwrap(), None);
@@ -91,7 +92,7 @@ async fn a_revoked_token_is_nobodys(fresh: Fresh) {
     assert_eq!(fresh.store.token(&secret).await.unwrap(), None);
     assert!(!fresh.store.revoke_token(name.clone(), START_MS + 2).await.unwrap(), "once");
     let tokens = fresh.store.tokens().await.unwrap();
-    assert_eq!(tokens, [(Token { name, role: Role::Lead }, START_MS, Some(START_MS + 1))]);
+    assert_eq!(tokens, [(Person { name, role: Role::Lead }, START_MS, Some(START_MS + 1))]);
 }
 
 async fn a_name_is_taken_once(fresh: Fresh) {
@@ -133,6 +134,8 @@ async fn a_discard_ends_the_submission_that_the_job_came_from(fresh: Fresh) {
         ticket_revision: 1,
         actor: "test".to_owned(),
         created_at_ms: START_MS,
+        check_at_ms: START_MS,
+        deadline_ms: START_MS,
     };
     fresh.store.begin_submission(new).await.unwrap();
     fresh.queued(1).await;

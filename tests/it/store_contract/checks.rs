@@ -83,7 +83,7 @@ async fn the_gates_are_unique_keys(fresh: Fresh) {
         effect: frontdesk::domain::effect::Effect::Note { text: "one".to_owned() },
         job_id: job.id(),
     };
-    fresh.store.plan(vec![intent], START_MS).await.unwrap();
+    fresh.store.plan(None, vec![intent], START_MS).await.unwrap();
     refused(
         &fresh,
         &[

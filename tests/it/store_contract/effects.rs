@@ -33,7 +33,7 @@ fn intent(job: &ClaimedJob, effect: Effect) -> Intent {
 
 impl Fresh {
     async fn plan(&self, intent: Intent, now_ms: i64) -> (Standing, String, Effect) {
-        let planned = self.store.plan(vec![intent], now_ms).await.unwrap().remove(0);
+        let planned = self.store.plan(None, vec![intent], now_ms).await.unwrap().planned.remove(0);
         (planned.standing, planned.reference, planned.effect)
     }
 
@@ -116,7 +116,7 @@ async fn another_slot_ticket_resource_or_project_is_another_effect(fresh: Fresh)
         Intent { resource_id: "resp_other".to_owned(), ..base.clone() },
         Intent { project: "second".to_owned(), ..base },
     ];
-    let planned = fresh.store.plan(others, START_MS).await.unwrap();
+    let planned = fresh.store.plan(None, others, START_MS).await.unwrap().planned;
     assert!(planned.iter().all(|planned| planned.standing == Standing::New));
     let mut references: Vec<_> = planned.into_iter().map(|planned| planned.reference).collect();
     references.sort();

@@ -33,6 +33,8 @@ fn submission(id: &str) -> NewSubmission {
         ticket_revision: 1,
         actor: "ada".to_owned(),
         created_at_ms: START_MS,
+        check_at_ms: START_MS + 1_000,
+        deadline_ms: START_MS + 2_000,
     }
 }
 

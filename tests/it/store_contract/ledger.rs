@@ -30,6 +30,8 @@ fn new(id: &str, ticket_id: &str) -> NewSubmission {
         ticket_revision: 4,
         actor: "ada".to_owned(),
         created_at_ms: START_MS,
+        check_at_ms: START_MS + 1_000,
+        deadline_ms: START_MS + 2_000,
     }
 }
 
@@ -74,7 +76,12 @@ async fn the_answer_before_the_webhook_places_the_job_at_its_claim(fresh: Fresh)
     assert_eq!((submission.state.as_str(), submission.started_at_ms), ("started", Some(START_MS + 1)));
     fresh.queued(1).await;
     let job = fresh.claim_one(START_MS).await;
-    let expected = Placement { ticket_revision: Some(4), ..placement("T-1", Some("sub_1")) };
+    let expected = Placement {
+        ticket_revision: Some(4),
+        made_at_ms: Some(START_MS),
+        prompt_version: Some("1".to_owned()),
+        ..placement("T-1", Some("sub_1"))
+    };
     assert_eq!(job.placement, Some(expected));
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use frontdesk::domain::decision::Hold;
 use frontdesk::domain::failure::Cause;
 use frontdesk::domain::hold::HoldReason;
 use frontdesk::domain::job::State;
@@ -51,14 +52,7 @@ impl Fresh {
     async fn hold(&self, n: usize) {
         self.arrive(n).await;
         let job = self.claim_one(START_MS).await;
-        let review = NewReview {
-            id: format!("rev_{n}"),
-            reason: HoldReason::Batch,
-            detail: String::new(),
-            topics: Vec::new(),
-            proposed: Vec::new(),
-            output: None,
-        };
+        let review = NewReview::of(format!("rev_{n}"), Hold::because(HoldReason::Batch, ""));
         self.settle(job, Settlement::Held { review: Box::new(review), changes: Vec::new() }, START_MS).await;
     }
 }
@@ -180,7 +174,7 @@ async fn the_trail_of_a_piece_of_work_is_the_same_from_each_of_its_ids(fresh: Fr
         effect: frontdesk::domain::effect::Effect::Note { text: "one".to_owned() },
         job_id: id,
     };
-    let reference = fresh.store.plan(vec![intent], START_MS).await.unwrap().remove(0).reference;
+    let reference = fresh.store.plan(None, vec![intent], START_MS).await.unwrap().planned.remove(0).reference;
     let changes = vec![Change::Made { reference: reference.clone(), external_id: "message/1".to_owned() }];
     let applied = Settlement::Applied { changes };
     fresh.store.settle(job, Some(placement("T-1", None)), applied, START_MS + 1).await.unwrap();

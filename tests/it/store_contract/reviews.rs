@@ -1,5 +1,6 @@
 //! Results set aside for a person: one review a resource.
 
+use frontdesk::domain::decision::Hold;
 use frontdesk::domain::hold::HoldReason;
 use frontdesk::domain::job::State;
 use frontdesk::store::{Change, NewReview, PageRequest, Proposed, Settled, Settlement};
@@ -16,15 +17,13 @@ for_every_store! {
 }
 
 fn held(id: &str) -> Settlement {
-    let review = NewReview {
-        id: id.to_owned(),
-        reason: HoldReason::Sensitive,
-        detail: "sensitive: refund".to_owned(),
+    let hold = Hold {
         topics: vec!["refund".to_owned()],
-        proposed: vec![Proposed { slot: "reply".to_owned(), text: "Hello".to_owned() }],
+        reply: Some("Hello".to_owned()),
         output: Some("{}".to_owned()),
+        ..Hold::because(HoldReason::Sensitive, "sensitive: refund")
     };
-    Settlement::Held { review: Box::new(review), changes: Vec::<Change>::new() }
+    Settlement::Held { review: Box::new(NewReview::of(id, hold)), changes: Vec::<Change>::new() }
 }
 
 async fn a_held_job_opens_a_review_with_all_that_a_person_needs(fresh: Fresh) {

@@ -4,7 +4,7 @@ use frontdesk::domain::job::State;
 use frontdesk::domain::ticket::Author;
 use serde_json::{Value, json};
 
-use crate::fake_openai::{completed, ended, message, to};
+use crate::fake_openai::{Answer, completed, ended, message, to};
 use crate::harness::TestDesk;
 
 /// A desk with one ticket, one ended resource and the word of it, worked.
@@ -150,8 +150,33 @@ async fn an_incomplete_answer_is_never_applied_and_shows_what_there_is() {
 #[tokio::test]
 async fn a_response_that_failed_at_openai_fails_with_its_code_and_an_alert() {
     let mut response = ended("resp_1", "failed", json!([]), &to("T-1", "summary"));
-    response["error"] = json!({"code": "server_error", "message": "words of the other side"});
-    is_failed(&response, "resource_failed: OpenAI ended it as failed (server_error)", Some("resource_failed")).await;
+    response["error"] = json!({"code": "invalid_prompt", "message": "words of the other side"});
+    is_failed(&response, "resource_failed: OpenAI ended it as failed (invalid_prompt)", Some("resource_failed")).await;
+}
+
+#[tokio::test]
+async fn a_response_that_failed_with_a_passing_code_is_started_once_more_and_not_twice() {
+    let desk = TestDesk::open().await;
+    desk.ticket("T-1", "Where is my parcel?").await;
+    desk.openai.answer_starts([Answer::error(429, "rate_limit_exceeded")]);
+    let failed = |id: &str| {
+        let mut response = ended(id, "failed", json!([]), &to("T-1", "summary"));
+        response["error"] = json!({"code": "server_error", "message": "words of the other side"});
+        response
+    };
+    desk.openai.put(&failed("resp_1"));
+    desk.tell("resp_1").await;
+    desk.work_to_the_end(&desk.worker()).await;
+    let job = desk.job("resp_1").await;
+    assert_eq!((job.status, job.outcome.as_deref()), (State::Processed, Some("superseded")));
+    assert_eq!(desk.openai.started().len(), 1);
+    assert_eq!(desk.alerts_about("default").await, Vec::<String>::new());
+    desk.openai.put(&failed("resp_new_1"));
+    desk.tell("resp_new_1").await;
+    desk.work_to_the_end(&desk.worker()).await;
+    assert_eq!(desk.job("resp_new_1").await.status, State::FailedFinal);
+    assert_eq!(desk.openai.started().len(), 1);
+    assert_eq!(desk.alerts_about("default").await, ["resource_failed"]);
 }
 
 #[tokio::test]

@@ -1,0 +1,99 @@
+//! Work that is to be started: planned in the transaction of what asks for it,
+//! so that neither a crash nor a duplicate loses it or starts it twice.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Store, StoreError};
+
+/// Work to be started at OpenAI by a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewStart {
+    /// `sub_…`, chosen from what asks for it, so that asking twice is one start.
+    pub submission_id: String,
+    /// The OpenAI project.
+    pub project: String,
+    /// The ticket.
+    pub ticket_id: String,
+    /// The workflow's name.
+    pub workflow: String,
+    /// `resubmit` or `follow_up`.
+    pub origin: &'static str,
+    /// The failed resource that this takes the place of.
+    pub retry_of: Option<String>,
+    /// Not before, in ms.
+    pub at_ms: i64,
+    /// Past it somebody is told, in ms.
+    pub deadline_ms: i64,
+}
+
+/// Planned work as a worker finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedStart {
+    /// `sub_…`
+    pub submission_id: String,
+    /// The ticket.
+    pub ticket_id: String,
+    /// The workflow's name.
+    pub workflow: String,
+    /// `planned`, `starting`, `started`, `refused`, `unknown`, `ended` or `lost`.
+    pub state: String,
+}
+
+impl Store {
+    /// The planned work with this id.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn planned_start(&self, submission_id: String) -> Result<Option<PlannedStart>, StoreError> {
+        self.look_up(move |connection| {
+            Ok(connection
+                .prepare_cached("SELECT id, ticket_id, workflow, state FROM submissions WHERE id = ?1")?
+                .query_row([&submission_id], |row| {
+                    Ok(PlannedStart {
+                        submission_id: row.get(0)?,
+                        ticket_id: row.get(1)?,
+                        workflow: row.get(2)?,
+                        state: row.get(3)?,
+                    })
+                })
+                .optional()?)
+        })
+        .await
+    }
+}
+
+/// Writes the submission down as planned, and the job that starts it.
+pub(super) fn plan(connection: &Connection, start: &NewStart, now_ms: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO submissions (id, project, ticket_id, workflow, state, created_at, deadline_at, origin, retry_of, actor)
+             VALUES (?1, ?2, ?3, ?4, 'planned', ?5, ?6, ?7, ?8, 'frontdesk') ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute(params![
+            start.submission_id,
+            start.project,
+            start.ticket_id,
+            start.workflow,
+            now_ms,
+            start.deadline_ms,
+            start.origin,
+            start.retry_of
+        ])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO jobs (project, key, kind, event_type, resource_id, state, since, queued_at, claimable_at, forget_at,
+                               ticket_id, workflow, submission_id)
+             VALUES (?1, 'start/' || ?2, 'start', 'submission.planned', ?2, 'queued', ?3, ?3, ?4, ?5, ?6, ?7, ?2)
+             ON CONFLICT (key, project) DO NOTHING",
+        )?
+        .execute(params![
+            start.project,
+            start.submission_id,
+            now_ms,
+            start.at_ms,
+            start.deadline_ms,
+            start.ticket_id,
+            start.workflow
+        ])?;
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! Carries out what a person approved, once, and looks at the ticket first: it
+//! may have moved on since.
+
+use super::Worker;
+use super::attempt::{Halt, Step};
+use crate::domain::effect::Slot;
+use crate::helpdesk::HelpdeskError;
+use crate::store::{Approved, ClaimedJob, Settlement};
+
+impl Worker {
+    pub(super) async fn carry_out_approval(&self, job: &ClaimedJob) -> Result<Settlement, Halt> {
+        let Some(approved) = &job.approved else {
+            return Ok(Settlement::Ignored { reason: "the review is not approved any more".to_owned() });
+        };
+        self.must_not_be_paused(Some(&approved.workflow))?;
+        if let Some(reason) = self.moved_on(approved).await? {
+            return Ok(Settlement::Stale { reason });
+        }
+        self.after(Step::Decided)?;
+        let carried = self.carry_out(job, &approved.ticket_id, None, approved.effects.clone()).await?;
+        self.after(Step::Applied)?;
+        Ok(carried.into_settlement())
+    }
+
+    /// Only what a customer would see can be out of date: a note may be late,
+    /// but not wrong.
+    async fn moved_on(&self, approved: &Approved) -> Result<Option<&'static str>, Halt> {
+        let sends = approved.effects.iter().any(|effect| effect.slot() == Slot::Reply);
+        let ticket = match self.helpdesk.ticket(&approved.ticket_id).await {
+            Ok(ticket) => ticket,
+            Err(HelpdeskError::NoTicket) => return Ok(Some("the ticket is gone")),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(approved.seen.as_ref().filter(|_| sends).and_then(|seen| seen.moved_on(&ticket)))
+    }
+}
