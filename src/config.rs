@@ -104,6 +104,7 @@ pub struct Config {
     pub retry: Retry,
     pub audit: Audit,
     pub reconcile: Reconcile,
+    pub review: Review,
     pub policy: PolicyNumbers,
     #[serde(default)]
     pub metrics: MetricsAccess,
@@ -140,6 +141,7 @@ section!(WorkerWaits { lease: Wait, heartbeat: Wait, concurrency: usize, poll: W
 section!(Retry { first: Wait, max: Wait, attempts: i64 });
 section!(Audit { overdue: Wait });
 section!(Reconcile { after: Wait, every: Wait, deadline: Wait, resubmit_after: Wait });
+section!(Review { claim: Wait });
 section!(PolicyNumbers { min_confidence: f64 });
 section!(Workflows { classification: Classification });
 section!(Classification { queues: BTreeMap<String, String> });

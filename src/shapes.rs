@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 use crate::clock::rfc3339;
 use crate::domain::job::State;
 use crate::domain::trail::Trail;
-use crate::store::{Alert, Attachment, Counts, Delivery, DeskTicket, Draft, Job, Page, Review, StoredMessage};
+use crate::store::{
+    Alert, Attachment, Counts, Delivery, DeskTicket, Draft, Feedback, Job, Page, Review, StoredMessage,
+};
 use crate::workflows::Workflow;
 
 fn time(ms: Option<i64>) -> Value {
@@ -116,6 +118,22 @@ pub fn review(review: &Review) -> Value {
         "prompt_version": review.prompt_version,
         "ticket": review.ticket,
         "erased_at": time(review.erased_at_ms),
+    })
+}
+
+/// How drafts fared.
+#[must_use]
+pub fn feedback(feedback: &Feedback) -> Value {
+    let reasons: Map<String, Value> =
+        feedback.reasons.iter().map(|(reason, count)| (reason.clone(), json!(count))).collect();
+    json!({
+        "workflow": feedback.workflow,
+        "prompt_version": feedback.prompt_version,
+        "kept": feedback.kept,
+        "edited": feedback.edited,
+        "rejected": feedback.rejected,
+        "mean_distance": feedback.mean_distance,
+        "reasons": reasons,
     })
 }
 

@@ -26,6 +26,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
+use crate::domain::person::{Person, Role};
 use crate::store::Store;
 use output::Output;
 
@@ -64,7 +65,7 @@ enum Command {
     /// The back office's work; retry or discard what failed.
     #[command(subcommand)]
     Jobs(jobs::Command),
-    /// Results that wait for a person.
+    /// Results that wait for a person: read, claim, approve, reject, undo.
     #[command(subcommand)]
     Reviews(reviews::Command),
     /// What AI is used for: prompts and schemas.
@@ -145,6 +146,13 @@ impl Setup {
         let named = self.file.clone().filter(|file| !file.to_string_lossy().trim().is_empty());
         let file = named.or_else(|| here.exists().then_some(here));
         Ok(Config::load(file.as_deref(), &|name| std::env::var(name).ok())?)
+    }
+
+    /// Who acts: whoever may run this command may do anything, and is named in
+    /// the audit trail.
+    fn person(&self) -> Person {
+        let name = std::env::var("USER").ok().filter(|name| !name.trim().is_empty());
+        Person { name: name.unwrap_or_else(|| "command line".to_owned()), role: Role::Admin }
     }
 
     /// The database, which must be there already.

@@ -1,45 +1,148 @@
-//! `frontdesk reviews list|show`
+//! `frontdesk reviews list|show|claim|release|approve|reject|escalate|undo|stats`
 
+use std::io::Read as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use serde_json::json;
 
 use super::Setup;
 use super::deliveries::{Part, print_list, print_one};
+use crate::clock::Clock;
+use crate::domain::review::{Action, RejectReason, State};
 use crate::shapes;
+use crate::store::Act;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// Newest first.
     List {
         /// Only those in this state.
-        #[arg(long, value_parser = ["open", "claimed", "approved", "rejected", "stale", "expired"])]
-        state: Option<String>,
+        #[arg(long, value_parser = parse_state)]
+        state: Option<State>,
+        /// Only those of this ticket.
+        #[arg(long, value_name = "ID")]
+        ticket: Option<String>,
+        /// Only those held for this reason, as sensitive.
+        #[arg(long)]
+        reason: Option<String>,
         #[command(flatten)]
         part: Part,
     },
-    /// One review, with what is proposed.
+    /// One review: why it is held, the output, the ticket as it was, what is proposed.
     Show {
         /// As rev_…
         id: String,
     },
+    /// Take one, or keep it longer; others cannot decide it meanwhile.
+    Claim(Which),
+    /// Put one back.
+    Release(Which),
+    /// Say yes: a job carries it out once the undo window is over.
+    Approve {
+        #[command(flatten)]
+        which: Which,
+        /// Your text instead of the proposed one.
+        #[arg(long, conflicts_with = "text_file")]
+        text: Option<String>,
+        /// A file with your text; - reads it from standard input.
+        #[arg(long, value_name = "FILE")]
+        text_file: Option<PathBuf>,
+    },
+    /// Say no.
+    Reject {
+        #[command(flatten)]
+        which: Which,
+        /// wrong_facts, wrong_policy, missed_question, tone, unsafe, wrong_customer, incomplete, out_of_date,
+        /// not_needed, or your own words.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Hand one to the leads.
+    Escalate {
+        #[command(flatten)]
+        which: Which,
+        /// Why.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Take a decision back, within its undo window.
+    Undo(Which),
+    /// How drafts fared: kept, edited, rejected, by workflow and prompt version.
+    Stats,
+}
+
+/// Which review, and which state of it.
+#[derive(clap::Args)]
+pub(super) struct Which {
+    /// As rev_…
+    id: String,
+    /// The version you looked at: refused when somebody did something since.
+    #[arg(long)]
+    version: Option<i64>,
+}
+
+fn parse_state(word: &str) -> Result<State, String> {
+    State::parse(word)
+        .ok_or_else(|| format!("{word:?} is not a state; states are {}", State::ALL.map(State::word).join(", ")))
 }
 
 pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
-    let store = setup.store()?;
     match command {
-        Command::List { state, part } => {
-            let page = shapes::page(&store.reviews(state, part.page()).await?, shapes::review);
-            print_list(
-                &setup.output,
-                &page,
-                &["id", "state", "reason", "detail", "ticket_id", "workflow", "created_at"],
-            )?;
+        Command::List { state, ticket, reason, part } => {
+            let page = setup.store()?.reviews(state, ticket, reason, part.page()).await?;
+            let columns =
+                ["id", "version", "state", "reason", "detail", "ticket_id", "workflow", "claimed_by", "created_at"];
+            print_list(&setup.output, &shapes::page(&page, shapes::review), &columns)?;
         }
         Command::Show { id } => {
-            let review = store.review(id.clone()).await?.with_context(|| format!("there is no review {id:?}"))?;
+            let review =
+                setup.store()?.review(id.clone()).await?.with_context(|| format!("there is no review {id:?}"))?;
             print_one(&setup.output, &shapes::review(&review))?;
+        }
+        Command::Claim(which) => act(setup, which, Action::Claim).await?,
+        Command::Release(which) => act(setup, which, Action::Release).await?,
+        Command::Approve { which, text, text_file } => {
+            let text = text.map_or_else(|| read_text(text_file), |text| Ok(Some(text)))?;
+            act(setup, which, Action::Approve { text }).await?;
+        }
+        Command::Reject { which, reason } => {
+            act(setup, which, Action::Reject { reason: RejectReason::meant(&reason), said: reason }).await?;
+        }
+        Command::Escalate { which, reason } => act(setup, which, Action::Escalate { said: reason }).await?,
+        Command::Undo(which) => act(setup, which, Action::Undo).await?,
+        Command::Stats => {
+            let items: Vec<_> = setup.store()?.feedback(None).await?.iter().map(shapes::feedback).collect();
+            let columns = ["workflow", "prompt_version", "kept", "edited", "rejected", "mean_distance", "reasons"];
+            print_list(&setup.output, &json!({"items": items, "next_cursor": null}), &columns)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn read_text(file: Option<PathBuf>) -> Result<Option<String>> {
+    let Some(file) = file else { return Ok(None) };
+    if file.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("standard input cannot be read")?;
+        return Ok(Some(text));
+    }
+    std::fs::read_to_string(&file).map(Some).with_context(|| format!("{} cannot be read", file.display()))
+}
+
+async fn act(setup: &Setup, which: Which, action: Action) -> Result<()> {
+    let act = Act {
+        review: which.id.clone(),
+        version: which.version,
+        person: setup.person(),
+        action,
+        lease_ms: setup.config()?.review.claim.ms(),
+        now_ms: Clock::System.now_ms(),
+    };
+    match setup.store()?.act_on_review(act).await? {
+        None => bail!("there is no review {:?}; `frontdesk reviews list --state open` shows what waits", which.id),
+        Some(Err(refused)) => bail!("{}: {refused}", which.id),
+        Some(Ok(review)) => print_one(&setup.output, &shapes::review(&review)),
+    }
 }

@@ -7,7 +7,7 @@
 //! | `queue`, `settle` | the back office: claim, heartbeat, the end of an attempt |
 //! | `effects`, `newest` | the back office: results, intents and changes; which work is the newest |
 //! | `ledger`, `starts` | starting work: submissions, and those that are only planned |
-//! | `reviews`, `deciding` | people who decide |
+//! | `reviews`, `deciding`, `feedback` | people who decide, and how drafts fare with them |
 //! | `trail` | who did what |
 //! | `records`, `why` | people who look: lists, counts, the trail of one piece of work |
 //! | `desk` | the built-in helpdesk |
@@ -18,6 +18,7 @@ mod checkpoint;
 mod deciding;
 mod desk;
 mod effects;
+mod feedback;
 mod file;
 mod inbox;
 mod lane;
@@ -46,6 +47,7 @@ pub use alerts::Alert;
 pub use deciding::{Act, Approved};
 pub use desk::{Attachment, DeskTicket, Draft, NewTicket, StoredMessage, TicketPatch};
 pub use effects::{Change, Intent, Kept, Plan, Planned, Standing};
+pub use feedback::Feedback;
 pub use inbox::RefusalTally;
 pub use ledger::{NewSubmission, Prompted, Submission};
 pub use migrate::{Migrated, SCHEMA_VERSION};

@@ -7,6 +7,7 @@ use super::row::{json, next_seq, to_json};
 use super::{ClaimedJob, Page, PageRequest, Store, StoreError};
 use crate::domain::decision::{Hold, Match};
 use crate::domain::effect::Slot;
+use crate::domain::review::State;
 use crate::domain::submission::Placement;
 use crate::domain::ticket::{Seen, Ticket};
 
@@ -112,17 +113,26 @@ pub struct Review {
 }
 
 impl Store {
-    /// Reviews, newest first; of one state when given.
+    /// Reviews, newest first; of one state, ticket or reason when given.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn reviews(&self, state: Option<String>, page: PageRequest) -> Result<Page<Review>, StoreError> {
+    pub async fn reviews(
+        &self,
+        state: Option<State>,
+        ticket: Option<String>,
+        reason: Option<String>,
+        page: PageRequest,
+    ) -> Result<Page<Review>, StoreError> {
+        let state = state.map(State::word);
         self.read(move |connection| {
             let mut list = connection.prepare_cached(
-                "SELECT * FROM reviews WHERE seq < ?1 AND (?2 IS NULL OR state = ?2) ORDER BY seq DESC LIMIT ?3",
+                "SELECT * FROM reviews WHERE seq < ?1 AND (?2 IS NULL OR state = ?2)
+                   AND (?4 IS NULL OR ticket_id = ?4) AND (?5 IS NULL OR reason = ?5) ORDER BY seq DESC LIMIT ?3",
             )?;
-            let rows =
-                list.query_map((page.before(), &state, page.limit_and_one()), read)?.collect::<Result<Vec<_>, _>>()?;
+            let rows = list
+                .query_map((page.before(), &state, page.limit_and_one(), &ticket, &reason), read)?
+                .collect::<Result<Vec<_>, _>>()?;
             let reviews = rows.into_iter().map(Raw::open).collect::<Result<Vec<_>, _>>()?;
             let (items, next) = page.cut(reviews, |review| review.seq);
             Ok(Page { items, next })

@@ -8,25 +8,24 @@ use axum::http::request::Parts;
 
 use super::Web;
 use super::problem::Problem;
-use crate::domain::person::Role;
+use crate::domain::person::{Person, Role};
 
 /// Somebody with a valid token. Taking it as an argument is what closes a route.
 pub(super) struct Caller {
     /// For the record of who did what.
-    pub(super) name: String,
-    role: Role,
+    pub(super) person: Person,
 }
 
 impl Caller {
     /// Refuses those who may do less than `role`.
     pub(super) fn must_be(&self, role: Role) -> Result<(), Problem> {
-        if self.role >= role {
+        if self.person.role >= role {
             return Ok(());
         }
         Err(Problem::new(
             403,
             "Not allowed",
-            format!("this needs the role {}; this token has {}", role.word(), self.role.word()),
+            format!("this needs the role {}; this token has {}", role.word(), self.person.role.word()),
         ))
     }
 }
@@ -46,7 +45,7 @@ impl FromRequestParts<Arc<Web>> for Caller {
             Problem::new(401, "Who are you?", "send Authorization: Bearer TOKEN; `frontdesk token create` makes one")
         };
         let secret = bearer(&parts.headers).ok_or_else(unknown)?;
-        let token = web.store.token(secret).await?.ok_or_else(unknown)?;
-        Ok(Caller { name: token.name, role: token.role })
+        let person = web.store.token(secret).await?.ok_or_else(unknown)?;
+        Ok(Caller { person })
     }
 }

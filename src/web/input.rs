@@ -65,6 +65,10 @@ pub(super) struct ListQuery {
     pub(super) kind: Option<String>,
     #[serde(deserialize_with = "given")]
     pub(super) q: Option<String>,
+    #[serde(deserialize_with = "given")]
+    pub(super) ticket: Option<String>,
+    #[serde(deserialize_with = "given")]
+    pub(super) reason: Option<String>,
 }
 
 fn given<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(value: D) -> Result<Option<T>, D::Error> {

@@ -47,7 +47,7 @@ pub(super) async fn retry(
     let given = given.and_then(|Input(Reason { reason })| reason);
     match web.store.retry_job(number, web.clock.now_ms()).await? {
         Retried::Queued => {
-            tracing::info!(job = number, actor = caller.name, given = given.is_some(), "retried by a person");
+            tracing::info!(job = number, actor = caller.person.name, given = given.is_some(), "retried by a person");
             answer(&web, &id).await
         }
         Retried::NotFailed => Err(Problem::conflict("only a failed job can be retried")),
@@ -65,7 +65,7 @@ pub(super) async fn discard(
         .and_then(|Input(Reason { reason })| reason)
         .filter(|reason| !reason.trim().is_empty())
         .ok_or_else(|| Problem::invalid("a discard needs a reason"))?;
-    match web.store.discard_job(number(&id)?, caller.name, reason, web.clock.now_ms()).await? {
+    match web.store.discard_job(number(&id)?, caller.person.name, reason, web.clock.now_ms()).await? {
         Discarded::Done => answer(&web, &id).await,
         Discarded::NotFailed => Err(Problem::conflict("only a failed job that is not discarded yet can be discarded")),
     }

@@ -41,6 +41,8 @@ pub struct Web {
     pub metrics: Arc<Metrics>,
     /// Who may read `/metrics`; none: everybody.
     pub metrics_token: Option<String>,
+    /// How long a claim of a review lasts, in ms.
+    pub claim_ms: i64,
     /// The project that work is started in.
     pub default_project: String,
 }
@@ -68,6 +70,14 @@ pub fn api_routes(web: Arc<Web>) -> Router {
         .route("/jobs/{id}/discard", post(jobs::discard))
         .route("/reviews", get(reviews::list))
         .route("/reviews/{id}", get(reviews::show))
+        .route("/reviews/{id}/claim", post(reviews::claim))
+        .route("/reviews/{id}/heartbeat", post(reviews::heartbeat))
+        .route("/reviews/{id}/release", post(reviews::release))
+        .route("/reviews/{id}/approve", post(reviews::approve))
+        .route("/reviews/{id}/reject", post(reviews::reject))
+        .route("/reviews/{id}/escalate", post(reviews::escalate))
+        .route("/reviews/{id}/undo", post(reviews::undo))
+        .route("/feedback", get(reviews::feedback))
         .route("/submissions", post(submissions::create))
         .route("/tickets", get(tickets::list).post(tickets::create))
         .route("/tickets/{id}", get(tickets::show).patch(tickets::patch))

@@ -28,7 +28,7 @@ pub(super) async fn create(
     Input(new): Input<NewWork>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let project = new.project.as_deref().unwrap_or(&web.default_project);
-    let started = web.submitter.submit(project, &new.workflow, &new.ticket_id, &caller.name).await?;
+    let started = web.submitter.submit(project, &new.workflow, &new.ticket_id, &caller.person.name).await?;
     let body = json!({"submission_id": started.submission_id, "resource_id": started.resource_id});
     Ok((StatusCode::ACCEPTED, Json(body)))
 }

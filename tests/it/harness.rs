@@ -235,7 +235,7 @@ impl TestDesk {
     }
 
     pub async fn reviews_of(&self, resource_id: &str) -> Vec<Review> {
-        let page = self.store.reviews(None, ALL).await.unwrap();
+        let page = self.store.reviews(None, None, None, ALL).await.unwrap();
         page.items.into_iter().filter(|review| review.resource_id == resource_id).collect()
     }
 

@@ -1,6 +1,8 @@
 //! What the back office makes of each ending, and of an OpenAI that fails.
 
+mod deciding;
 mod endings;
+mod order;
 mod placing;
 mod pool;
 mod privacy;

@@ -82,7 +82,7 @@ async fn reviews_and_tickets_page_without_gap_or_repeat_while_more_arrive(fresh:
         fresh.hold(n).await;
         fresh.ticket(&format!("T-{n}")).await;
     }
-    let seen = walk!(fresh, |n| fresh.hold(n), |page| fresh.store.reviews(None, page), |item| item.id);
+    let seen = walk!(fresh, |n| fresh.hold(n), |page| fresh.store.reviews(None, None, None, page), |item| item.id);
     assert_eq!(seen, newest_first("rev_"));
     let insert = async |n: usize| fresh.ticket(&format!("T-{n}")).await;
     let seen = walk!(fresh, insert, |page| fresh.store.tickets(page), |item| item.id);

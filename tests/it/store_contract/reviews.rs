@@ -3,6 +3,7 @@
 use frontdesk::domain::decision::Hold;
 use frontdesk::domain::hold::HoldReason;
 use frontdesk::domain::job::State;
+use frontdesk::domain::review;
 use frontdesk::store::{Change, NewReview, PageRequest, Proposed, Settled, Settlement};
 
 use super::{DONE, Fresh, for_every_store, placement};
@@ -60,7 +61,7 @@ async fn several_events_of_one_resource_open_one_review(fresh: Fresh) {
     for (n, job) in fresh.claim_at(START_MS, 3).await.into_iter().enumerate() {
         assert_eq!(fresh.settle(job, held(&format!("rev_{n}")), START_MS).await, DONE);
     }
-    let reviews = fresh.store.reviews(None, ALL).await.unwrap().items;
+    let reviews = fresh.store.reviews(None, None, None, ALL).await.unwrap().items;
     assert_eq!(reviews.len(), 1);
     assert_eq!(reviews[0].id, "rev_0", "the first one stays");
 }
@@ -70,7 +71,7 @@ async fn a_stale_worker_opens_no_review(fresh: Fresh) {
     let stale = fresh.claim_one(START_MS).await;
     fresh.claim_one(START_MS + LEASE_MS).await;
     assert_eq!(fresh.settle(stale, held("rev_1"), START_MS + LEASE_MS).await, Settled::Fenced);
-    assert!(fresh.store.reviews(None, ALL).await.unwrap().items.is_empty());
+    assert!(fresh.store.reviews(None, None, None, ALL).await.unwrap().items.is_empty());
 }
 
 async fn reviews_are_listed_by_state_newest_first(fresh: Fresh) {
@@ -78,10 +79,14 @@ async fn reviews_are_listed_by_state_newest_first(fresh: Fresh) {
     for (n, job) in fresh.claim_at(START_MS, 3).await.into_iter().enumerate() {
         fresh.settle(job, held(&format!("rev_{n}")), START_MS).await;
     }
-    let open = fresh.store.reviews(Some("open".to_owned()), PageRequest { limit: 2, cursor: None }).await.unwrap();
+    let open = fresh
+        .store
+        .reviews(Some(review::State::Open), None, None, PageRequest { limit: 2, cursor: None })
+        .await
+        .unwrap();
     let ids: Vec<_> = open.items.iter().map(|review| review.id.as_str()).collect();
     assert_eq!(ids, ["rev_2", "rev_1"]);
     assert!(open.next.is_some());
-    assert!(fresh.store.reviews(Some("approved".to_owned()), ALL).await.unwrap().items.is_empty());
+    assert!(fresh.store.reviews(Some(review::State::Approved), None, None, ALL).await.unwrap().items.is_empty());
     assert_eq!(fresh.store.counts().await.unwrap().open_reviews, (3, Some(START_MS)));
 }
