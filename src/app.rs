@@ -201,6 +201,7 @@ impl Parts<'_> {
             submitter: submitter(self.config, &self.store, &self.clock)?,
             metrics: Arc::clone(&self.metrics),
             metrics_token: self.config.metrics.token.as_ref().map(|token| token.reveal().to_owned()),
+            overdue_ms: self.config.audit.overdue.ms(),
             claim_ms: self.config.review.claim.ms(),
             default_project: DEFAULT_PROJECT.to_owned(),
         }))

@@ -7,7 +7,7 @@ use crate::clock::rfc3339;
 use crate::domain::job::State;
 use crate::domain::trail::Trail;
 use crate::store::{
-    Alert, Attachment, Counts, Delivery, DeskTicket, Draft, Feedback, Job, Page, Review, StoredMessage,
+    Alert, Attachment, Audit, Counts, Delivery, DeskTicket, Draft, Feedback, Finding, Job, Page, Review, StoredMessage,
 };
 use crate::workflows::Workflow;
 
@@ -119,6 +119,23 @@ pub fn review(review: &Review) -> Value {
         "ticket": review.ticket,
         "erased_at": time(review.erased_at_ms),
     })
+}
+
+/// What an audit found.
+#[must_use]
+pub fn audit(audit: &Audit) -> Value {
+    let checked: Map<String, Value> =
+        audit.checked.iter().map(|(kind, count)| ((*kind).to_owned(), json!(count))).collect();
+    let finding = |finding: &Finding| {
+        json!({
+            "thing": finding.thing,
+            "id": finding.id,
+            "rule": finding.rule,
+            "since": rfc3339(finding.since_ms),
+        })
+    };
+    let findings: Vec<Value> = audit.findings.iter().map(finding).collect();
+    json!({"ok": findings.is_empty(), "checked": checked, "items": findings, "next_cursor": null})
 }
 
 /// How drafts fared.

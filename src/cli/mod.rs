@@ -1,6 +1,7 @@
 //! The command line: one file a command. Exit status: 0 done, 1 it failed,
 //! 2 wrong usage.
 
+mod audit;
 mod completions;
 mod config;
 mod deliveries;
@@ -59,6 +60,8 @@ enum Command {
     Submit(submit::Args),
     /// Answer "where is my summary?" for a ticket or any id.
     Why(why::Args),
+    /// Prove that no work ended silently; lists what did.
+    Audit,
     /// What has come in, and where it stands.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
@@ -120,6 +123,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Migrate => migrate::run(&context),
         Command::Submit(args) => submit::run(args, &context).await,
         Command::Why(args) => why::run(args, &context).await,
+        Command::Audit => audit::run(&context).await,
         Command::Deliveries(command) => deliveries::run(command, &context).await,
         Command::Jobs(command) => jobs::run(command, &context).await,
         Command::Reviews(command) => reviews::run(command, &context).await,

@@ -8,12 +8,13 @@
 //! | `effects`, `newest` | the back office: results, intents and changes; which work is the newest |
 //! | `ledger`, `starts` | starting work: submissions, and those that are only planned |
 //! | `reviews`, `deciding`, `feedback` | people who decide, and how drafts fare with them |
-//! | `trail` | who did what |
+//! | `trail`, `audit` | who did what; that nothing ended silently |
 //! | `records`, `why` | people who look: lists, counts, the trail of one piece of work |
 //! | `desk` | the built-in helpdesk |
 //! | `alerts`, `pauses`, `tokens` | operators |
 
 mod alerts;
+mod audit;
 mod checkpoint;
 mod deciding;
 mod desk;
@@ -44,6 +45,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Notify;
 
 pub use alerts::Alert;
+pub use audit::{Audit, AuditAt, Finding};
 pub use deciding::{Act, Approved};
 pub use desk::{Attachment, DeskTicket, Draft, NewTicket, StoredMessage, TicketPatch};
 pub use effects::{Change, Intent, Kept, Plan, Planned, Standing};

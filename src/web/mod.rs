@@ -41,6 +41,8 @@ pub struct Web {
     pub metrics: Arc<Metrics>,
     /// Who may read `/metrics`; none: everybody.
     pub metrics_token: Option<String>,
+    /// Claimable work that has waited longer is overdue, in ms.
+    pub overdue_ms: i64,
     /// How long a claim of a review lasts, in ms.
     pub claim_ms: i64,
     /// The project that work is started in.
@@ -83,6 +85,7 @@ pub fn api_routes(web: Arc<Web>) -> Router {
         .route("/tickets/{id}", get(tickets::show).patch(tickets::patch))
         .route("/tickets/{id}/messages", post(tickets::add_message))
         .route("/why/{id}", get(why::show))
+        .route("/audit", get(why::audit))
         .route("/stats", get(why::stats))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)

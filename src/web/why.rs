@@ -10,6 +10,7 @@ use super::Web;
 use super::access::Caller;
 use super::problem::Problem;
 use crate::shapes;
+use crate::store::AuditAt;
 
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
@@ -27,4 +28,10 @@ pub(super) async fn show(
 pub(super) async fn stats(State(web): State<Arc<Web>>, _: Caller) -> Result<Json<Value>, Problem> {
     let (counts, alerts) = (web.store.counts().await?, web.store.open_alerts().await?);
     Ok(Json(shapes::stats(&counts, &alerts, web.clock.now_ms())))
+}
+
+/// What ended silently, if anything did.
+pub(super) async fn audit(State(web): State<Arc<Web>>, _: Caller) -> Result<Json<Value>, Problem> {
+    let at = AuditAt { now_ms: web.clock.now_ms(), overdue_ms: web.overdue_ms };
+    Ok(Json(shapes::audit(&web.store.audit(at).await?)))
 }

@@ -19,7 +19,7 @@ use frontdesk::domain::ticket::Author;
 use frontdesk::domain::verify::Verifier;
 use frontdesk::helpdesk::Builtin;
 use frontdesk::openai::client::Client;
-use frontdesk::store::{DeskTicket, Job, NewSubmission, NewTicket, PageRequest, Review, Store};
+use frontdesk::store::{AuditAt, DeskTicket, Job, NewSubmission, NewTicket, PageRequest, Review, Store};
 use frontdesk::submit::{self, Submitter};
 use frontdesk::telemetry::Metrics;
 use frontdesk::worker::{Settings, Step, Worker};
@@ -39,6 +39,7 @@ pub const LEASE_MS: i64 = 30_000;
 /// When a webhook is late, and when somebody is told.
 pub const LATE_MS: i64 = 600_000;
 pub const DEADLINE_MS: i64 = 3_600_000;
+pub const OVERDUE_MS: i64 = 900_000;
 pub const RETENTION_MS: i64 = 30 * 86_400_000;
 pub const KEY: &[u8] = b"a signing key of the test desks!";
 pub const ALL: PageRequest = PageRequest { limit: 500, cursor: None };
@@ -80,6 +81,7 @@ pub struct TestDesk {
     clients: BTreeMap<String, Client>,
     dir: TempDir,
     left_over: Option<&'static str>,
+    spoiled: bool,
 }
 
 impl TestDesk {
@@ -97,6 +99,7 @@ impl TestDesk {
             settings: settings(),
             dir,
             left_over: None,
+            spoiled: false,
         }
     }
 
@@ -250,6 +253,11 @@ impl TestDesk {
         Connection::open(self.dir.path().join("desk.db")).unwrap()
     }
 
+    /// Declares that the database was broken on purpose.
+    pub fn is_spoiled(&mut self) {
+        self.spoiled = true;
+    }
+
     /// Declares that jobs may be left that have not ended.
     pub fn leaves_work(&mut self, why: &'static str) {
         self.left_over = Some(why);
@@ -258,8 +266,13 @@ impl TestDesk {
 
 impl Drop for TestDesk {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if !std::thread::panicking() && !self.spoiled {
             invariants::hold(&self.sql(), self.left_over);
+            let at = AuditAt { now_ms: self.now_ms(), overdue_ms: OVERDUE_MS };
+            let audit = Store::audit_file(&self.dir.path().join("desk.db"), at).unwrap();
+            if self.left_over.is_none() {
+                assert_eq!(audit.findings, [], "work ended silently");
+            }
         }
     }
 }
@@ -279,7 +292,7 @@ fn settings() -> Settings {
         retry: RetryPolicy { first_ms: 1_000, max_ms: 60_000, attempts: 5 },
         probe_first_ms: 10_000,
         probe_max_ms: 40_000,
-        overdue_ms: 900_000,
+        overdue_ms: OVERDUE_MS,
         deadline_ms: DEADLINE_MS,
         resubmit_after_ms: 10_000,
         metadata_keys: MetadataKeys { ticket: "ticket_id".to_owned(), workflow: "workflow".to_owned() },

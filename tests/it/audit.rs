@@ -1,0 +1,141 @@
+//! The audit finds each way in which work can end silently: every fault is
+//! planted in the database of a desk where all went well, and must be found.
+
+use frontdesk::domain::person::{Person, Role};
+use frontdesk::domain::review::Action;
+use frontdesk::store::{Act, AuditAt, Finding};
+use serde_json::json;
+
+use crate::fake_openai::{completed, ended, to};
+use crate::harness::{DEADLINE_MS, OVERDUE_MS, TestDesk};
+
+/// One of each: applied, held, approved, superseded, failed, discarded, under way.
+async fn busy_desk() -> TestDesk {
+    let mut desk = TestDesk::open().await;
+    desk.ticket("T-1", "Where is my parcel?").await;
+    desk.started("sub_1", "T-1", "summary", "resp_applied").await;
+    desk.clock.advance(1);
+    desk.started("sub_2", "T-1", "draft_reply", "resp_held").await;
+    desk.openai.put(&completed("resp_applied", "A summary.", &json!({})));
+    let reply = |text: &str| json!({"reply": text, "confidence": 0.9, "topics": []}).to_string();
+    desk.openai.put(&completed("resp_held", &reply("Soon."), &json!({})));
+    desk.openai.put(&completed("resp_lost_ticket", "A summary.", &to("T-9", "summary")));
+    let mut failed = ended("resp_failed", "failed", json!([]), &to("T-1", "summary"));
+    failed["error"] = json!({"code": "invalid_prompt"});
+    desk.openai.put(&failed);
+    failed["id"] = json!("resp_again");
+    failed["error"] = json!({"code": "server_error"});
+    desk.openai.put(&failed);
+    for resource in ["resp_applied", "resp_held", "resp_lost_ticket", "resp_failed", "resp_again"] {
+        desk.tell(resource).await;
+    }
+    desk.work_to_the_end(&desk.worker()).await;
+    desk.begin("sub_3", "T-1", "summary").await;
+    let review = desk.reviews_of("resp_held").await.remove(0);
+    let act = Act {
+        review: review.id,
+        version: None,
+        person: Person { name: "lena".to_owned(), role: Role::Agent },
+        action: Action::Approve { text: None },
+        lease_ms: 1,
+        now_ms: desk.now_ms(),
+    };
+    desk.store.act_on_review(act).await.unwrap().unwrap().unwrap();
+    desk.leaves_work("the approval waits for its undo window");
+    desk
+}
+
+async fn findings(desk: &TestDesk, later_ms: i64) -> Vec<Finding> {
+    let at = AuditAt { now_ms: desk.now_ms() + later_ms, overdue_ms: OVERDUE_MS };
+    desk.store.audit(at).await.unwrap().findings
+}
+
+#[tokio::test]
+async fn a_desk_where_all_went_well_has_no_findings() {
+    let desk = busy_desk().await;
+    assert_eq!(findings(&desk, 0).await, []);
+    let audit = desk.store.audit(AuditAt { now_ms: 0, overdue_ms: 0 }).await.unwrap();
+    assert!(audit.checked.iter().all(|(kind, count)| *count > 0 || *kind == "x"), "{:?}", audit.checked);
+}
+
+#[tokio::test]
+async fn every_planted_fault_is_found() {
+    let faults = [
+        (
+            "its lease ended and nobody claims it",
+            "UPDATE jobs SET state = 'processing', worker = 'w', outcome = NULL, claimable_at = 1 WHERE resource_id = 'resp_applied'",
+        ),
+        (
+            "it could be worked on, and has waited too long",
+            "UPDATE jobs SET state = 'queued', outcome = NULL, claimable_at = 1 WHERE resource_id = 'resp_applied'",
+        ),
+        (
+            "it could be worked on, and has waited too long",
+            "UPDATE jobs SET state = 'failed_retryable', error_cause = 'store', outcome = NULL, claimable_at = 1 WHERE resource_id = 'resp_applied'",
+        ),
+        ("it failed for good, and nobody was told", "DELETE FROM alerts"),
+        (
+            "it failed for good, and nobody was told",
+            "UPDATE jobs SET error_cause = 'internal' WHERE resource_id = 'resp_failed'",
+        ),
+        (
+            "it says that it changed the ticket, and there is no such change",
+            "DELETE FROM effects WHERE resource_id = 'resp_applied'",
+        ),
+        (
+            "it says that a person decides, and there is no review",
+            "DELETE FROM reviews WHERE resource_id = 'resp_lost_ticket'",
+        ),
+        (
+            "it ended without a change, and gives no reason",
+            "UPDATE jobs SET outcome = 'ignored', reason = NULL WHERE resource_id = 'resp_applied'",
+        ),
+        (
+            "it ended without a change, and gives no reason",
+            "UPDATE jobs SET outcome = 'discarded', reason = '' WHERE resource_id = 'resp_failed'",
+        ),
+        (
+            "it was superseded by nothing",
+            "UPDATE jobs SET outcome = 'superseded', reason = 'x' WHERE resource_id = 'resp_applied'",
+        ),
+        (
+            "it is written down, its job has ended, and nobody knows whether it is there",
+            "UPDATE effects SET state = 'applying', applied_at = NULL WHERE resource_id = 'resp_applied'",
+        ),
+        (
+            "it was stored with work to do, and there is no job",
+            "UPDATE jobs SET key = 'event/other' WHERE resource_id = 'resp_applied'",
+        ),
+        ("it was approved, and nothing carries it out", "DELETE FROM jobs WHERE kind = 'approval'"),
+        (
+            "it was lost, and nobody was told",
+            "UPDATE submissions SET state = 'lost', check_at = NULL WHERE id = 'sub_3'",
+        ),
+        (
+            "it has ended, and nothing says how",
+            "UPDATE submissions SET state = 'ended', check_at = NULL WHERE id = 'sub_3'",
+        ),
+    ];
+    for (rule, fault) in faults {
+        let mut desk = busy_desk().await;
+        let sql = desk.sql();
+        sql.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA busy_timeout = 5000").unwrap();
+        assert!(sql.execute(fault, []).unwrap() > 0, "{fault}");
+        let found: Vec<_> = findings(&desk, 0).await.iter().map(|finding| finding.rule).collect();
+        assert!(found.contains(&rule), "{fault}: {found:?}");
+        desk.is_spoiled();
+    }
+}
+
+#[tokio::test]
+async fn time_alone_turns_waiting_into_findings() {
+    let desk = busy_desk().await;
+    let rules = |found: Vec<Finding>| found.into_iter().map(|finding| finding.rule).collect::<Vec<_>>();
+    assert_eq!(rules(findings(&desk, OVERDUE_MS).await), Vec::<&str>::new());
+    assert_eq!(
+        rules(findings(&desk, OVERDUE_MS + 5_001).await),
+        ["it could be worked on, and has waited too long"],
+        "the approval's job"
+    );
+    assert!(rules(findings(&desk, DEADLINE_MS + 1).await).contains(&"it is past its deadline"));
+}
