@@ -216,6 +216,7 @@ pub fn why(id: &str, trail: &Trail, now_ms: i64) -> Value {
         "outcome": job.and_then(|job| job.outcome.as_ref()),
         "last_error": job.and_then(|job| job.last_error.as_ref()),
         "next": why.next,
+        "next_at": time(why.next_at_ms),
         "owner": why.owner,
         "others": trail.others,
     })

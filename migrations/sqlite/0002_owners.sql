@@ -125,6 +125,7 @@ ALTER TABLE submissions_new RENAME TO submissions;
 CREATE UNIQUE INDEX submissions_resource ON submissions (resource_id, project) WHERE resource_id IS NOT NULL;
 CREATE INDEX submissions_ticket ON submissions (ticket_id);
 CREATE INDEX submissions_check ON submissions (check_at) WHERE check_at IS NOT NULL;
+CREATE INDEX submissions_again ON submissions (retry_of) WHERE retry_of IS NOT NULL;
 CREATE INDEX submissions_open ON submissions (deadline_at) WHERE state IN ('planned','starting','started','unknown');
 
 ALTER TABLE reviews ADD COLUMN effects TEXT NOT NULL DEFAULT '[]';        -- what approval would change, as data

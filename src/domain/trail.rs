@@ -1,6 +1,7 @@
 //! "Where is my summary?": everything we know of one piece of work, and the
 //! answers a person wants from it. The six questions are the article's.
 
+use super::failure::Cause;
 use super::job::State;
 
 /// What the database knows of one piece of work.
@@ -26,6 +27,12 @@ pub struct Trail {
     pub effects: Vec<EffectFacts>,
     /// The review, if a person was asked.
     pub review: Option<ReviewFacts>,
+    /// The job that carries out what the person approved.
+    pub approval: Option<JobFacts>,
+    /// The job that starts work which is only planned.
+    pub start: Option<JobFacts>,
+    /// The submission that took the place of this work after it failed.
+    pub again: Option<String>,
     /// Other work on the same ticket, by resource or submission id, newest first.
     pub others: Vec<String>,
 }
@@ -35,8 +42,16 @@ pub struct Trail {
 pub struct SubmissionFacts {
     /// `sub_…`
     pub id: String,
-    /// `starting`, `started`, `refused`, `unknown`, `ended`.
+    /// `planned`, `starting`, `started`, `refused`, `unknown`, `ended`, `lost`.
     pub state: String,
+    /// Who asked for it.
+    pub actor: String,
+    /// The failed resource that it takes the place of.
+    pub retry_of: Option<String>,
+    /// When OpenAI is asked if no webhook has come, in ms.
+    pub check_at_ms: Option<i64>,
+    /// Past it somebody is told, in ms.
+    pub deadline_ms: i64,
     /// In ms.
     pub created_at_ms: i64,
     /// In ms.
@@ -65,6 +80,8 @@ pub struct DeliveryFacts {
 pub struct JobFacts {
     /// Its number.
     pub id: i64,
+    /// Whether the reconciler found it, rather than a webhook.
+    pub by_poll: bool,
     /// Where it stands.
     pub state: State,
     /// Since when, in ms.
@@ -109,6 +126,14 @@ pub struct ReviewFacts {
     pub reason: String,
     /// In ms.
     pub created_at_ms: i64,
+    /// Who has it.
+    pub claimed_by: Option<String>,
+    /// Roles and names that may decide.
+    pub reviewers: Vec<String>,
+    /// Who decided.
+    pub decided_by: Option<String>,
+    /// Why it was rejected, or went stale.
+    pub why: Option<String>,
 }
 
 /// One question and its answer.
@@ -129,6 +154,8 @@ pub struct Why {
     pub answers: Vec<Answer>,
     /// What happens next, in one line.
     pub next: String,
+    /// When, in ms, where a time is set.
+    pub next_at_ms: Option<i64>,
     /// Who must act: `frontdesk`, `openai`, `reviewer`, `operator`, `nobody`.
     pub owner: &'static str,
 }
@@ -152,7 +179,7 @@ impl Trail {
     /// Answers the questions at `now_ms`.
     #[must_use]
     pub fn why(&self, now_ms: i64) -> Why {
-        let (next, owner) = self.next(now_ms);
+        let Next { text: next, at_ms: next_at_ms, owner } = self.next(now_ms);
         Why {
             answers: vec![
                 self.was_started(),
@@ -164,6 +191,7 @@ impl Trail {
                 self.was_ticket_updated(),
             ],
             next,
+            next_at_ms,
             owner,
         }
     }
@@ -176,7 +204,12 @@ impl Trail {
                     ("refused", Some(error)) => format!("no: OpenAI did not accept it ({error})"),
                     ("unknown", Some(error)) => format!("perhaps: the call ended without an answer ({error})"),
                     ("starting", _) => "the call is being made, or this process stopped during it".to_owned(),
-                    _ => format!("yes, by {}", submission.id),
+                    ("planned", _) => format!("not yet: {} is planned", submission.id),
+                    ("lost" | "unknown", _) => "perhaps: nothing was heard of it since".to_owned(),
+                    _ => match &submission.retry_of {
+                        Some(failed) => format!("yes, by {} in place of {failed}", submission.id),
+                        None => format!("yes, as {} for {}", submission.id, submission.actor),
+                    },
                 };
                 answer(QUESTION, text, submission.started_at_ms.or(Some(submission.created_at_ms)))
             }
@@ -188,6 +221,9 @@ impl Trail {
     fn has_arrived(&self) -> Answer {
         const QUESTION: &str = "Did the webhook arrive?";
         match self.deliveries.first() {
+            None if self.job.as_ref().is_some_and(|job| job.by_poll) => {
+                answer(QUESTION, "no: OpenAI was asked instead, and had ended it", None)
+            }
             None => answer(QUESTION, "no", None),
             Some(first) => {
                 let copies: i64 = self.deliveries.iter().map(|delivery| delivery.copies).sum();
@@ -276,45 +312,98 @@ impl Trail {
         }
     }
 
-    fn next(&self, now_ms: i64) -> (String, &'static str) {
-        let Some(job) = &self.job else { return self.next_without_job() };
-        match job.state {
-            State::Received => ("nothing until a person looks at it".to_owned(), "operator"),
-            State::Queued => ("a worker takes it as soon as one is free".to_owned(), "frontdesk"),
-            State::Processing => {
-                let worker = job.worker.as_deref().unwrap_or("a worker");
-                (format!("{worker} is at work; its lease ends {}", in_words(job.next_at_ms, now_ms)), "frontdesk")
+    fn next(&self, now_ms: i64) -> Next {
+        match (&self.approval, &self.job) {
+            (Some(approval), _) if approval.outcome.is_none() => next_of_job(approval, now_ms),
+            (_, None) => self.next_without_job(now_ms),
+            (_, Some(job)) if job.state == State::Processed => self.next_after_end(),
+            (_, Some(job)) => next_of_job(job, now_ms),
+        }
+    }
+
+    fn next_without_job(&self, now_ms: i64) -> Next {
+        let start = "start it with `frontdesk submit`";
+        if !self.deliveries.is_empty() {
+            return next("kept as received until a person looks at it", None, "operator");
+        }
+        let Some(submission) = &self.submission else { return next(format!("nothing: {start}"), None, "operator") };
+        let again = format!("nothing: once the cause is mended, {start}");
+        match (submission.state.as_str(), &self.start) {
+            ("planned" | "refused", Some(job)) => next_of_job(job, now_ms),
+            ("planned" | "refused" | "lost", _) => next(again, None, "operator"),
+            ("ended", _) => next("nothing: a person closed it", None, "nobody"),
+            ("unknown", _) => {
+                let text = format!(
+                    "its webhook may still come; an alert is raised {}",
+                    in_words(Some(submission.deadline_ms), now_ms)
+                );
+                next(text, Some(submission.deadline_ms), "openai")
             }
-            State::FailedRetryable => (format!("tried again {}", in_words(job.next_at_ms, now_ms)), "frontdesk"),
-            State::FailedFinal if job.outcome.is_some() => ("nothing: a person discarded it".to_owned(), "nobody"),
-            State::FailedFinal => (
-                format!(
-                    "nothing until a person decides: `frontdesk jobs retry job_{0}` or `jobs discard job_{0}`",
-                    job.id
-                ),
-                "operator",
+            _ => {
+                let at_ms = submission.check_at_ms;
+                let text =
+                    format!("OpenAI sends a webhook when it is done, and is asked for it {}", in_words(at_ms, now_ms));
+                next(text, at_ms, "openai")
+            }
+        }
+    }
+
+    fn next_after_end(&self) -> Next {
+        if let Some(again) = &self.again {
+            return next(format!("it was started again: see {again}"), None, "frontdesk");
+        }
+        let Some(review) = &self.review else { return next("nothing: it is done", None, "nobody") };
+        let why = review.why.as_deref().unwrap_or("no reason given");
+        match (review.state.as_str(), &review.claimed_by) {
+            ("claimed", Some(by)) => next(format!("{by} decides {}", review.id), None, "reviewer"),
+            ("open" | "claimed", _) => {
+                next(format!("a person decides {} (for: {})", review.id, review.reviewers.join(", ")), None, "reviewer")
+            }
+            ("rejected", _) => next(
+                format!("nothing: {} rejected it ({why})", review.decided_by.as_deref().unwrap_or("a person")),
+                None,
+                "nobody",
             ),
-            State::Processed => self.next_after_end(),
+            ("stale", _) => next(format!("nothing: {why}; start it again if it is still wanted"), None, "operator"),
+            ("expired", _) => next("nothing: its content was erased before anybody decided", None, "operator"),
+            _ => next("nothing: it is done", None, "nobody"),
         }
     }
+}
 
-    fn next_without_job(&self) -> (String, &'static str) {
-        let state = self.submission.as_ref().map(|submission| submission.state.as_str());
-        match (state, self.deliveries.is_empty()) {
-            (_, false) => ("kept as received until a person looks at it".to_owned(), "operator"),
-            (Some("refused"), true) => ("nothing: start it again once the cause is mended".to_owned(), "operator"),
-            (Some(_), true) => ("OpenAI sends a webhook when it is done".to_owned(), "openai"),
-            (None, true) => ("nothing: start it with `frontdesk submit`".to_owned(), "operator"),
-        }
-    }
+/// What happens next, when, and who must act.
+struct Next {
+    text: String,
+    at_ms: Option<i64>,
+    owner: &'static str,
+}
 
-    fn next_after_end(&self) -> (String, &'static str) {
-        match &self.review {
-            Some(review) if matches!(review.state.as_str(), "open" | "claimed") => {
-                (format!("a person decides {}", review.id), "reviewer")
-            }
-            _ => ("nothing: it is done".to_owned(), "nobody"),
+fn next(text: impl Into<String>, at_ms: Option<i64>, owner: &'static str) -> Next {
+    Next { text: text.into(), at_ms, owner }
+}
+
+/// What happens next to a job that has not ended well.
+fn next_of_job(job: &JobFacts, now_ms: i64) -> Next {
+    let at = job.next_at_ms;
+    let paused = job.last_error.as_deref().is_some_and(|error| error.starts_with(Cause::Paused.code()));
+    match job.state {
+        State::Received => next("nothing until a person looks at it", None, "operator"),
+        State::Queued if at.is_some_and(|at| at > now_ms) => {
+            next(format!("job_{} is carried out {}", job.id, in_words(at, now_ms)), at, "frontdesk")
         }
+        State::Queued => next("a worker takes it as soon as one is free", at, "frontdesk"),
+        State::Processing => {
+            let worker = job.worker.as_deref().unwrap_or("a worker");
+            next(format!("{worker} is at work; its lease ends {}", in_words(at, now_ms)), at, "frontdesk")
+        }
+        State::FailedRetryable if paused => next("it goes on when the pause ends", at, "operator"),
+        State::FailedRetryable => next(format!("tried again {}", in_words(at, now_ms)), at, "frontdesk"),
+        State::FailedFinal if job.outcome.is_some() => next("nothing: a person discarded it", None, "nobody"),
+        State::FailedFinal => {
+            let decide = format!("`frontdesk jobs retry job_{0}` or `jobs discard job_{0}`", job.id);
+            next(format!("nothing until a person decides: {decide}"), None, "operator")
+        }
+        State::Processed => next("nothing: it is done", None, "nobody"),
     }
 }
 

@@ -67,6 +67,14 @@ pub struct Submission {
     pub started_at_ms: Option<i64>,
     /// Why it was not started, or may not have been.
     pub error: Option<String>,
+    /// Who asked for it.
+    pub actor: String,
+    /// The failed resource that it takes the place of.
+    pub retry_of: Option<String>,
+    /// When OpenAI is asked if no webhook has come, in ms.
+    pub check_at_ms: Option<i64>,
+    /// Past it somebody is told, in ms.
+    pub deadline_ms: i64,
 }
 
 impl Store {
@@ -251,5 +259,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Submission> {
         created_at_ms: row.get("created_at")?,
         started_at_ms: row.get("started_at")?,
         error: row.get("error_detail")?,
+        actor: row.get("actor")?,
+        retry_of: row.get("retry_of")?,
+        check_at_ms: row.get("check_at")?,
+        deadline_ms: row.get("deadline_at")?,
     })
 }

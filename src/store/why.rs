@@ -1,6 +1,6 @@
 //! Gathers what is known of one piece of work, from whichever id it is asked by.
 
-use rusqlite::{Connection, OptionalExtension, Params};
+use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use super::records::{error_text, state};
 use super::{Store, StoreError, ledger, reviews};
@@ -46,25 +46,38 @@ fn find(connection: &Connection, id: &str) -> Result<Option<Found>, StoreError> 
     if let Some(seq) = find_parked(connection, id)? {
         return Ok(Some(Found { delivery: Some(seq), ..Found::default() }));
     }
-    let submission = one(connection, "SELECT id FROM submissions WHERE id = ?1 OR resource_id = ?1", [id])?;
+    let submission = match job_number(id) {
+        Some(number) => one(connection, "SELECT submission_id FROM jobs WHERE id = ?1 AND kind = 'start'", [number])?,
+        None => one(connection, "SELECT id FROM submissions WHERE id = ?1 OR resource_id = ?1", [id])?,
+    };
     if submission.is_some() {
         return Ok(Some(Found { submission, ..Found::default() }));
     }
     find_ticket(connection, id)
 }
 
+fn job_number(id: &str) -> Option<i64> {
+    id.strip_prefix("job_")?.parse().ok()
+}
+
 fn find_job(connection: &Connection, id: &str) -> Result<Option<i64>, StoreError> {
-    if let Some(number) = id.strip_prefix("job_").and_then(|number| number.parse::<i64>().ok()) {
-        return one(connection, "SELECT id FROM jobs WHERE id = ?1", [number]);
+    if let Some(number) = job_number(id) {
+        // The job that carries out an approval is told of with the one that was held.
+        return one(
+            connection,
+            "SELECT coalesce((SELECT r.job_id FROM reviews r WHERE jobs.key = 'review/' || r.id), id) FROM jobs
+             WHERE id = ?1 AND kind <> 'start'",
+            [number],
+        );
     }
     let by = [
         "SELECT id FROM jobs WHERE key = 'event/' || ?1",
         "SELECT j.id FROM deliveries d JOIN jobs j ON j.key = d.job_key AND j.project = d.project WHERE d.delivery_id = ?1",
         // Of several events about one resource, the one that did something.
-        "SELECT id FROM jobs WHERE resource_id = ?1 ORDER BY outcome IN ('applied','held') DESC, id DESC LIMIT 1",
+        "SELECT id FROM jobs WHERE resource_id = ?1 AND kind = 'ending' ORDER BY outcome IN ('applied','held') DESC, id DESC LIMIT 1",
         "SELECT job_id FROM reviews WHERE id = ?1",
         "SELECT job_id FROM effects WHERE ref = ?1",
-        "SELECT id FROM jobs WHERE resource_id = (SELECT resource_id FROM submissions WHERE id = ?1) ORDER BY outcome IN ('applied','held') DESC, id DESC LIMIT 1",
+        "SELECT id FROM jobs WHERE resource_id = (SELECT resource_id FROM submissions WHERE id = ?1) AND kind = 'ending' ORDER BY outcome IN ('applied','held') DESC, id DESC LIMIT 1",
     ];
     for sql in by {
         if let Some(job) = one(connection, sql, [id])? {
@@ -89,8 +102,11 @@ fn find_ticket(connection: &Connection, id: &str) -> Result<Option<Found>, Store
         "SELECT id FROM submissions WHERE ticket_id = ?1 ORDER BY created_at DESC, rowid DESC LIMIT 1",
         [id],
     )?;
-    let job =
-        one(connection, "SELECT id FROM jobs WHERE ticket_id = ?1 ORDER BY queued_at DESC, id DESC LIMIT 1", [id])?;
+    let job = one(
+        connection,
+        "SELECT id FROM jobs WHERE ticket_id = ?1 AND kind = 'ending' ORDER BY queued_at DESC, id DESC LIMIT 1",
+        [id],
+    )?;
     let ticket = Some(id.to_owned());
     if let Some(submission) = started {
         let own = find_job(connection, &submission)?;
@@ -133,19 +149,7 @@ fn gather(connection: &Connection, mut found: Found) -> Result<Trail, StoreError
 
 fn add_job(connection: &Connection, id: i64, trail: &mut Trail) -> Result<(), StoreError> {
     connection.prepare_cached("SELECT * FROM jobs WHERE id = ?1")?.query_row([id], |row| {
-        trail.job = Some(JobFacts {
-            id,
-            state: state(&row.get::<_, String>("state")?)?,
-            since_ms: row.get("since")?,
-            queued_at_ms: row.get("queued_at")?,
-            started_at_ms: row.get("started_at")?,
-            attempts: row.get("attempts")?,
-            next_at_ms: row.get("claimable_at")?,
-            worker: row.get("worker")?,
-            outcome: row.get("outcome")?,
-            reason: row.get("reason")?,
-            last_error: error_text(row.get("error_cause")?, row.get("error_detail")?),
-        });
+        trail.job = Some(job_facts(row)?);
         trail.resource_id = row.get("resource_id")?;
         trail.event_id = row.get("event_id")?;
         trail.workflow = row.get("workflow")?;
@@ -162,6 +166,28 @@ fn add_job(connection: &Connection, id: i64, trail: &mut Trail) -> Result<(), St
         id,
     )?;
     Ok(())
+}
+
+fn job_facts(row: &Row<'_>) -> rusqlite::Result<JobFacts> {
+    Ok(JobFacts {
+        id: row.get("id")?,
+        by_poll: row.get::<_, String>("key")?.starts_with("poll/"),
+        state: state(&row.get::<_, String>("state")?)?,
+        since_ms: row.get("since")?,
+        queued_at_ms: row.get("queued_at")?,
+        started_at_ms: row.get("started_at")?,
+        attempts: row.get("attempts")?,
+        next_at_ms: row.get("claimable_at")?,
+        worker: row.get("worker")?,
+        outcome: row.get("outcome")?,
+        reason: row.get("reason")?,
+        last_error: error_text(row.get("error_cause")?, row.get("error_detail")?),
+    })
+}
+
+/// The job with this key, as `review/rev_…`.
+fn job_by_key(connection: &Connection, key: &str) -> Result<Option<JobFacts>, StoreError> {
+    Ok(connection.prepare_cached("SELECT * FROM jobs WHERE key = ?1")?.query_row([key], job_facts).optional()?)
 }
 
 fn add_parked(connection: &Connection, seq: i64, trail: &mut Trail) -> Result<(), StoreError> {
@@ -195,9 +221,14 @@ fn add_submission(connection: &Connection, id: &str, trail: &mut Trail) -> Resul
     trail.ticket_id = Some(submission.ticket_id);
     trail.workflow = Some(submission.workflow);
     trail.resource_id = trail.resource_id.take().or(submission.resource_id);
+    trail.start = job_by_key(connection, &format!("start/{id}"))?;
     trail.submission = Some(SubmissionFacts {
         id: submission.id,
         state: submission.state,
+        actor: submission.actor,
+        retry_of: submission.retry_of,
+        check_at_ms: submission.check_at_ms,
+        deadline_ms: submission.deadline_ms,
         created_at_ms: submission.created_at_ms,
         started_at_ms: submission.started_at_ms,
         error: submission.error,
@@ -215,11 +246,19 @@ fn add_results(connection: &Connection, resource: &str, trail: &mut Trail) -> Re
         })?
         .collect::<Result<_, _>>()?;
     let review = reviews::of(connection, "SELECT * FROM reviews WHERE resource_id = ?1", resource)?.into_iter().next();
+    if let Some(review) = &review {
+        trail.approval = job_by_key(connection, &format!("review/{}", review.id))?;
+    }
+    trail.again = one(connection, "SELECT id FROM submissions WHERE retry_of = ?1", [resource])?;
     trail.review = review.map(|review| ReviewFacts {
+        why: review.stale_reason.or(review.decision_reason),
         id: review.id,
         state: review.state,
         reason: review.reason,
         created_at_ms: review.created_at_ms,
+        claimed_by: review.claimed_by,
+        reviewers: review.reviewers,
+        decided_by: review.decided_by,
     });
     Ok(())
 }

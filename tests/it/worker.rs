@@ -8,3 +8,4 @@ mod pool;
 mod privacy;
 mod refused;
 mod retrying;
+mod why;
