@@ -6,6 +6,7 @@ mod crash;
 mod database_file;
 mod fake_openai;
 mod harness;
+mod interleavings;
 mod invariants;
 mod machine;
 mod openai_client;
