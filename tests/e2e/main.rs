@@ -5,6 +5,7 @@
 mod api;
 mod api_tickets;
 mod api_work;
+mod article;
 mod cli;
 mod cli_refusals;
 mod cli_serve;

@@ -1,6 +1,7 @@
 //! Tests of Frontdesk from the outside.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod article;
 mod audit;
 mod crash;
 mod database_file;
