@@ -15,4 +15,5 @@ mod front_limits;
 mod front_stop;
 mod kill;
 mod process;
+mod reviews;
 mod wire;
