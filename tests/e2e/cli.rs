@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::process::{Place, Ran};
 
-const COMMANDS: [&[&str]; 26] = [
+const COMMANDS: [&[&str]; 34] = [
     &[],
     &["demo"],
     &["serve"],
@@ -25,6 +25,14 @@ const COMMANDS: [&[&str]; 26] = [
     &["reviews"],
     &["reviews", "list"],
     &["reviews", "show"],
+    &["reviews", "claim"],
+    &["reviews", "release"],
+    &["reviews", "approve"],
+    &["reviews", "reject"],
+    &["reviews", "escalate"],
+    &["reviews", "undo"],
+    &["reviews", "stats"],
+    &["audit"],
     &["workflows", "list"],
     &["workflows", "show"],
     &["token", "create"],

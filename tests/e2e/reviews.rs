@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::desk::{Desk, has_keys, is_problem, is_time};
+use crate::process::Place;
 use crate::wire::until;
 
 /// A draft that waits for a person.
@@ -142,4 +143,29 @@ async fn the_audit_finds_nothing_on_a_desk_that_works() {
     let audit = desk.get("/audit").await;
     assert_eq!((&audit["ok"], &audit["items"]), (&json!(true), &json!([])), "{audit}");
     has_keys(&audit["checked"], &["submissions", "deliveries", "jobs", "reviews"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_does_all_that_the_api_does() {
+    let desk = Desk::start().await;
+    let place = Place::new()
+        .with("DATABASE_URL", &format!("sqlite://{}", desk.app.store.path().display()))
+        .with("USER", "lena");
+    let review = drafted(&desk, "T-1").await;
+    let id = review["id"].as_str().unwrap();
+    let run = |args: &[&str]| place.json(&[&["reviews"], args].concat());
+    assert_eq!(run(&["list", "--state", "open", "--ticket", "T-1"])["items"][0]["id"], id);
+    assert_eq!(run(&["list", "--reason", "refused"])["items"], json!([]));
+    assert_eq!(run(&["claim", id])["claimed_by"], "lena");
+    assert_eq!(run(&["release", id])["state"], "open");
+    assert_eq!(run(&["approve", id, "--text", "Here you are."])["text"], "Here you are.");
+    assert_eq!(run(&["undo", id])["state"], "claimed");
+    let version = run(&["show", id])["version"].as_i64().unwrap();
+    place.run(&["reviews", "approve", id, "--version", "1"]).fails(1, &["changed since", &version.to_string()]);
+    assert_eq!(run(&["reject", id, "--reason", "tone"])["decision_reason"], "tone");
+    place.run(&["reviews", "approve", id]).fails(1, &["rejected"]);
+    place.run(&["reviews", "approve", "rev_none"]).fails(1, &["no review", "reviews list"]);
+    place.run(&["reviews", "reject", id]).fails(2, &["--reason"]);
+    assert_eq!(run(&["stats"])["items"][0]["rejected"], 1);
+    assert_eq!(place.json(&["audit"])["ok"], true);
 }
