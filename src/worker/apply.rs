@@ -7,6 +7,7 @@ use super::place::Placed;
 use crate::domain::decision::Hold;
 use crate::domain::effect::{Effect, Slot};
 use crate::domain::failure::{Cause, Failure};
+use crate::domain::hold::HoldReason;
 use crate::domain::id::{effect_ref, new_id};
 use crate::domain::submission::Placement;
 use crate::store::{Change, ClaimedJob, Intent, NewReview, NewStart, Planned, Settlement, Standing, Work};
@@ -56,7 +57,8 @@ impl Worker {
             .filter(|_| drafts)
             .map(|place| effect_ref(&job.project, &job.resource_id, &place.ticket_id, Slot::Draft.word()));
         let (ticket, text_slot) = match placed.target {
-            Ok((ticket, workflow)) => (Some(ticket), workflow.text_slot),
+            // A batch is many results; one text cannot stand for them.
+            Ok((ticket, workflow)) => (Some(ticket), workflow.text_slot.filter(|_| hold.reason != HoldReason::Batch)),
             Err(_) => (None, None),
         };
         NewReview {
