@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::clock::Clock;
-use crate::config::{Config, DEFAULT_PROJECT, ProjectSettings, Wait};
+use crate::config::{Config, DEFAULT_PROJECT, ProjectSettings, Reconcile, Wait};
 use crate::domain::job::RetryPolicy;
 use crate::domain::policy::Policy;
-use crate::domain::submission::MetadataKeys;
+use crate::domain::submission::{MetadataKeys, Patience};
 use crate::domain::verify::Verifier;
 use crate::helpdesk::Builtin;
 use crate::intake::{self, FrontDesk};
@@ -132,13 +132,13 @@ pub fn openai_clients(config: &Config, projects: &[ProjectSettings]) -> Result<B
 /// # Errors
 /// When a base URL cannot be used.
 pub fn submitter(config: &Config, store: &Store, clock: &Clock) -> Result<Submitter> {
-    let clients = openai_clients(config, &config.projects()?)?;
+    let projects = config.projects()?;
+    let clients = openai_clients(config, &projects)?;
     let helpdesk = Builtin::new(store.clone());
     let settings = submit::Settings {
         model: config.openai.model.clone(),
         keys: keys(config),
-        late_ms: config.reconcile.after.ms(),
-        deadline_ms: config.reconcile.deadline.ms(),
+        patience: patience(config, &projects),
     };
     Ok(Submitter::new(store.clone(), clock.clone(), clients, helpdesk, workflows(config), settings))
 }
@@ -147,6 +147,13 @@ pub fn submitter(config: &Config, store: &Store, clock: &Clock) -> Result<Submit
 #[must_use]
 pub fn workflows(config: &Config) -> Catalogue {
     Catalogue::new(&workflows::Settings { queues: config.workflows.classification.queues.clone() })
+}
+
+/// The project that keeps its results shortest sets the pace.
+fn patience(config: &Config, projects: &[ProjectSettings]) -> Patience {
+    let Reconcile { after, every, deadline, .. } = &config.reconcile;
+    let patience = Patience { after_ms: after.ms(), every_ms: every.ms(), deadline_ms: deadline.ms() };
+    projects.iter().fold(patience, |patience, project| patience.within(project.retention_ms))
 }
 
 fn keys(config: &Config) -> MetadataKeys {
@@ -258,7 +265,7 @@ impl Parts<'_> {
             probe_first_ms: openai.probe_first.ms(),
             probe_max_ms: openai.probe_max.ms(),
             overdue_ms: audit.overdue.ms(),
-            deadline_ms: self.config.reconcile.deadline.ms(),
+            patience: patience(self.config, &self.projects),
             resubmit_after_ms: self.config.reconcile.resubmit_after.ms(),
             metadata_keys: keys(self.config),
         }

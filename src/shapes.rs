@@ -8,6 +8,7 @@ use crate::domain::job::State;
 use crate::domain::trail::Trail;
 use crate::store::{
     Alert, Attachment, Audit, Counts, Delivery, DeskTicket, Draft, Feedback, Finding, Job, Page, Review, StoredMessage,
+    Submission,
 };
 use crate::workflows::Workflow;
 
@@ -81,6 +82,32 @@ pub fn job(job: &Job) -> Value {
         "ticket_id": job.ticket_id,
         "workflow": job.workflow,
         "submission_id": job.submission_id,
+    })
+}
+
+/// A submission.
+#[must_use]
+pub fn submission(submission: &Submission) -> Value {
+    json!({
+        "id": submission.id,
+        "project": submission.project,
+        "kind": submission.kind,
+        "ticket_id": submission.ticket_id,
+        "workflow": submission.workflow,
+        "prompt_version": submission.prompt_version,
+        "state": submission.state,
+        "resource_id": submission.resource_id,
+        "created_at": rfc3339(submission.created_at_ms),
+        "started_at": time(submission.started_at_ms),
+        "ended_at": time(submission.ended_at_ms),
+        "deadline_at": rfc3339(submission.deadline_ms),
+        "check_at": time(submission.check_at_ms),
+        "polls": submission.polls,
+        "found_by": submission.found_by,
+        "origin": submission.origin,
+        "retry_of": submission.retry_of,
+        "last_error": submission.error,
+        "actor": submission.actor,
     })
 }
 
@@ -239,6 +266,7 @@ pub fn stats(counts: &Counts, alerts: &[Alert], now_ms: i64) -> Value {
     json!({
         "states": states,
         "outcomes": named(&counts.outcomes),
+        "found_first": named(&counts.found_first),
         "deliveries": counts.deliveries,
         "open_reviews": {"count": counts.open_reviews.0, "oldest_age_s": age(counts.open_reviews.1)},
         "refused": named(&counts.refused),

@@ -43,6 +43,11 @@ struct OutcomeLabel {
     outcome: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByLabel {
+    by: String,
+}
+
 type FloatGauge = Gauge<f64, AtomicU64>;
 
 /// What is measured as it happens, in one process. What is counted in the
@@ -146,6 +151,10 @@ fn register_counts(registry: &mut Registry, counts: &Counts, now_ms: i64) {
     for (outcome, count) in &counts.outcomes {
         outcomes.get_or_create(&OutcomeLabel { outcome: outcome.clone() }).set(*count);
     }
+    let found = Family::<ByLabel, Gauge>::default();
+    for (by, count) in &counts.found_first {
+        found.get_or_create(&ByLabel { by: by.clone() }).set(*count);
+    }
     let reviews = Gauge::<i64>::default();
     reviews.set(counts.open_reviews.0);
     let review_age = FloatGauge::default();
@@ -155,6 +164,7 @@ fn register_counts(registry: &mut Registry, counts: &Counts, now_ms: i64) {
     registry.register("jobs", "Jobs and parked deliveries by state", jobs);
     registry.register("oldest_age_seconds", "Age of the oldest in each state", oldest);
     registry.register("ended_jobs", "Ended jobs by outcome, since the database was made", outcomes);
+    registry.register("found_first", "Ended work that we started, by what told of it first", found);
     registry.register("open_reviews", "Reviews that wait for a person", reviews);
     registry.register("oldest_review_age_seconds", "Age of the oldest review that waits", review_age);
     registry.register(

@@ -127,6 +127,7 @@ CREATE INDEX submissions_ticket ON submissions (ticket_id);
 CREATE INDEX submissions_check ON submissions (check_at) WHERE check_at IS NOT NULL;
 CREATE INDEX submissions_again ON submissions (retry_of) WHERE retry_of IS NOT NULL;
 CREATE INDEX submissions_open ON submissions (deadline_at) WHERE state IN ('planned','starting','started','unknown');
+CREATE INDEX submissions_lost ON submissions (project) WHERE state = 'lost';
 
 ALTER TABLE reviews ADD COLUMN effects TEXT NOT NULL DEFAULT '[]';        -- what approval would change, as data
 ALTER TABLE reviews ADD COLUMN reply TEXT;                                -- what approval would send

@@ -12,6 +12,7 @@ mod output;
 mod reviews;
 mod serve;
 mod simulate;
+mod submissions;
 mod submit;
 mod token;
 mod trigger;
@@ -71,6 +72,9 @@ enum Command {
     /// Results that wait for a person: read, claim, approve, reject, undo.
     #[command(subcommand)]
     Reviews(reviews::Command),
+    /// What was started at OpenAI, and where it stands; close what hangs.
+    #[command(subcommand)]
+    Submissions(submissions::Command),
     /// What AI is used for: prompts and schemas.
     #[command(subcommand)]
     Workflows(workflows::Command),
@@ -127,6 +131,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Deliveries(command) => deliveries::run(command, &context).await,
         Command::Jobs(command) => jobs::run(command, &context).await,
         Command::Reviews(command) => reviews::run(command, &context).await,
+        Command::Submissions(command) => submissions::run(command, &context).await,
         Command::Workflows(command) => workflows::run(command, &context),
         Command::Token(command) => token::run(command, &context).await,
         Command::Config(command) => config::run(&command, &context),

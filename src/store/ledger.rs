@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::settle::count;
 use super::{Store, StoreError};
 use crate::domain::failure::Failure;
 use crate::domain::submission::Placement;
@@ -57,25 +58,71 @@ pub struct Submission {
     pub ticket_id: String,
     /// The workflow's name.
     pub workflow: String,
-    /// `starting`, `started`, `refused`, `unknown` or `ended`.
+    /// `response` or `batch`.
+    pub kind: String,
+    /// Which prompt; none until it is made.
+    pub prompt_version: Option<String>,
+    /// The word of a [`State`](crate::domain::submission::State).
     pub state: String,
     /// OpenAI's id, once known.
     pub resource_id: Option<String>,
     /// In ms.
     pub created_at_ms: i64,
+    /// When the prompt was made, in ms.
+    pub made_at_ms: Option<i64>,
     /// When OpenAI accepted it, in ms.
     pub started_at_ms: Option<i64>,
-    /// Why it was not started, or may not have been.
-    pub error: Option<String>,
-    /// Who asked for it.
-    pub actor: String,
-    /// The failed resource that it takes the place of.
-    pub retry_of: Option<String>,
-    /// When OpenAI is asked if no webhook has come, in ms.
+    /// When its result had been dealt with, in ms.
+    pub ended_at_ms: Option<i64>,
+    /// When we ask OpenAI ourselves, in ms; none: never.
     pub check_at_ms: Option<i64>,
     /// Past it somebody is told, in ms.
     pub deadline_ms: i64,
+    /// How often OpenAI was asked.
+    pub polls: i64,
+    /// What told of its end first: `webhook` or `poll`.
+    pub found_by: Option<String>,
+    /// `person`, `resubmit` or `follow_up`.
+    pub origin: String,
+    /// The failed resource that it takes the place of.
+    pub retry_of: Option<String>,
+    /// Who asked.
+    pub actor: String,
+    /// Why it was not started, may not have been, is lost, or was closed.
+    pub error: Option<String>,
 }
+
+/// What told us first that work has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FoundBy {
+    Webhook,
+    Poll,
+}
+
+impl FoundBy {
+    /// By the type of the job's event.
+    pub(super) fn of(event_type: &str) -> FoundBy {
+        if event_type.ends_with(POLLED) { FoundBy::Poll } else { FoundBy::Webhook }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            FoundBy::Webhook => "webhook",
+            FoundBy::Poll => "poll",
+        }
+    }
+
+    /// The name it is counted under.
+    fn tally(self) -> &'static str {
+        match self {
+            FoundBy::Webhook => "found_by_webhook",
+            FoundBy::Poll => "found_by_poll",
+        }
+    }
+}
+
+/// How the type of a job ends that no webhook made.
+pub(super) const POLLED: &str = ".polled";
 
 impl Store {
     /// Writes the row that says: we are about to start this.
@@ -159,7 +206,7 @@ impl Store {
         self.write(move |connection| {
             connection.execute(
                 "UPDATE submissions SET state = ?2, error_cause = ?3, error_detail = ?4, check_at = CASE WHEN ?2 = 'unknown' THEN check_at END
-                 WHERE id = ?1 AND state = 'starting'",
+                 WHERE id = ?1 AND state IN ('starting','unknown')",
                 (&id, if known { "refused" } else { "unknown" }, failure.cause().code(), failure.to_string()),
             )?;
             Ok(())
@@ -233,14 +280,18 @@ pub(super) fn placement_of(
         .optional()?)
 }
 
-/// The submission's result has been dealt with.
-pub(super) fn end(connection: &Connection, id: &str, now_ms: i64) -> Result<(), StoreError> {
-    connection
+/// The submission's result has been dealt with; `found` says what told of it,
+/// when anything did. What has ended before stays as it is.
+pub(super) fn end(connection: &Connection, id: &str, found: Option<FoundBy>, now_ms: i64) -> Result<(), StoreError> {
+    let ended = connection
         .prepare_cached(
-            "UPDATE submissions SET state = 'ended', ended_at = coalesce(ended_at, ?2), check_at = NULL WHERE id = ?1",
+            "UPDATE submissions SET state = 'ended', ended_at = ?2, check_at = NULL, found_by = ?3 WHERE id = ?1 AND state <> 'ended'",
         )?
-        .execute((id, now_ms))?;
-    Ok(())
+        .execute((id, now_ms, found.map(FoundBy::word)))?;
+    match found {
+        Some(found) if ended == 1 => count(connection, found.tally(), 1),
+        _ => Ok(()),
+    }
 }
 
 /// One submission by a query that selects all columns.
@@ -248,20 +299,27 @@ pub(super) fn one(connection: &Connection, sql: &str, id: &str) -> Result<Option
     Ok(connection.prepare_cached(sql)?.query_row([id], read).optional()?)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Submission> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Submission> {
     Ok(Submission {
         id: row.get("id")?,
         project: row.get("project")?,
         ticket_id: row.get("ticket_id")?,
         workflow: row.get("workflow")?,
+        kind: row.get("kind")?,
+        prompt_version: row.get("prompt_version")?,
         state: row.get("state")?,
         resource_id: row.get("resource_id")?,
         created_at_ms: row.get("created_at")?,
+        made_at_ms: row.get("made_at")?,
         started_at_ms: row.get("started_at")?,
-        error: row.get("error_detail")?,
-        actor: row.get("actor")?,
-        retry_of: row.get("retry_of")?,
+        ended_at_ms: row.get("ended_at")?,
         check_at_ms: row.get("check_at")?,
         deadline_ms: row.get("deadline_at")?,
+        polls: row.get("polls")?,
+        found_by: row.get("found_by")?,
+        origin: row.get("origin")?,
+        retry_of: row.get("retry_of")?,
+        actor: row.get("actor")?,
+        error: row.get("error_detail")?,
     })
 }

@@ -7,6 +7,7 @@
 //! | `queue`, `settle` | the back office: claim, heartbeat, the end of an attempt |
 //! | `effects`, `newest` | the back office: results, intents and changes; which work is the newest |
 //! | `ledger`, `starts` | starting work: submissions, and those that are only planned |
+//! | `reconcile`, `submissions` | started work that nobody has told of: the worker that asks, the person who looks |
 //! | `reviews`, `deciding`, `feedback` | people who decide, and how drafts fare with them |
 //! | `trail`, `audit` | who did what; that nothing ended silently |
 //! | `records`, `why` | people who look: lists, counts, the trail of one piece of work |
@@ -28,11 +29,13 @@ mod migrate;
 mod newest;
 mod pauses;
 mod queue;
+mod reconcile;
 mod records;
 mod reviews;
 mod row;
 mod settle;
 mod starts;
+mod submissions;
 mod tokens;
 mod trail;
 mod why;
@@ -56,10 +59,12 @@ pub use migrate::{Migrated, SCHEMA_VERSION};
 pub use newest::Work;
 pub use pauses::{Pausable, Pause};
 pub use queue::{Claim, ClaimedJob, Discarded, Retried, Which};
+pub use reconcile::{Check, Found, Hanging, TakeChecks, Unanswered};
 pub use records::{Counts, Delivery, DeliveryFilter, Job, Page, PageRequest, StateCount};
 pub use reviews::{NewReview, Proposed, Review};
 pub use settle::{Settled, Settlement};
 pub use starts::{NewStart, PlannedStart};
+pub use submissions::Closed;
 pub use trail::Entry;
 
 /// Oldest SQLite that may write: 3.51.3 carries the fix of a WAL-reset

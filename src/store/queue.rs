@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::ledger::FoundBy;
 use super::settle::count;
 use super::{Approved, Store, StoreError, alerts, deciding, effects, ledger};
 use crate::domain::effect::Effect;
@@ -227,10 +228,15 @@ impl Store {
                 return Ok(Discarded::NotFailed);
             }
             alerts::close_if_last(connection, id, now_ms)?;
-            let submission: Option<String> =
-                connection.query_row("SELECT submission_id FROM jobs WHERE id = ?1", [id], |row| row.get(0))?;
+            // A job that never got as far as its ticket does not name its submission.
+            let submission: Option<String> = connection.query_row(
+                "SELECT coalesce(j.submission_id, s.id) FROM jobs j
+                 LEFT JOIN submissions s ON s.resource_id = j.resource_id AND s.project = j.project WHERE j.id = ?1",
+                [id],
+                |row| row.get(0),
+            )?;
             if let Some(submission) = submission {
-                ledger::end(connection, &submission, now_ms)?;
+                ledger::end(connection, &submission, None, now_ms)?;
             }
             Ok(Discarded::Done)
         })
@@ -253,14 +259,14 @@ fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError
                              error_cause = 'lease_lost', error_detail = ?4
              WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2
                AND state = 'processing' AND attempts >= ?3
-             RETURNING resource_id",
+             RETURNING resource_id, event_type",
         )?
-        .query_map((&claim.project, claim.now_ms, claim.max_attempts, &detail), |row| row.get(0))?
-        .collect::<Result<Vec<String>, _>>()?;
-    for resource_id in &lost {
+        .query_map((&claim.project, claim.now_ms, claim.max_attempts, &detail), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<Vec<(String, String)>, _>>()?;
+    for (resource_id, event_type) in &lost {
         let placement = ledger::placement_of(connection, &claim.project, resource_id)?;
         if let Some(submission_id) = placement.and_then(|placement| placement.submission_id) {
-            ledger::end(connection, &submission_id, claim.now_ms)?;
+            ledger::end(connection, &submission_id, Some(FoundBy::of(event_type)), claim.now_ms)?;
         }
     }
     if !lost.is_empty() {

@@ -162,6 +162,8 @@ pub struct Counts {
     pub states: Vec<StateCount>,
     /// Ended jobs by outcome.
     pub outcomes: Vec<(String, i64)>,
+    /// Submissions by what told first that they have ended: `webhook` or `poll`.
+    pub found_first: Vec<(String, i64)>,
     /// Deliveries ever stored.
     pub deliveries: i64,
     /// Reviews that wait for a person, and since when the oldest.
@@ -285,7 +287,14 @@ fn counts(connection: &Connection) -> Result<Counts, StoreError> {
     }
     Ok(Counts {
         states,
-        outcomes: pairs(connection, "SELECT name, count FROM tallies ORDER BY name")?,
+        outcomes: pairs(
+            connection,
+            "SELECT name, count FROM tallies WHERE name IN ('applied','failed_final','held','ignored','superseded') ORDER BY name",
+        )?,
+        found_first: pairs(
+            connection,
+            "SELECT substr(name, 10), count FROM tallies WHERE name IN ('found_by_poll','found_by_webhook') ORDER BY name",
+        )?,
         deliveries: connection
             .prepare_cached("SELECT coalesce(max(seq), 0) FROM deliveries")?
             .query_row([], |row| row.get(0))?,
@@ -312,7 +321,9 @@ fn count_of(state: State) -> &'static str {
             "SELECT count(*), min(since) FROM jobs WHERE state IN ('processing','failed_retryable') AND state = 'failed_retryable'"
         }
         State::FailedFinal => "SELECT count(*), min(since) FROM jobs WHERE state = 'failed_final' AND outcome IS NULL",
-        State::Processed => "SELECT coalesce(sum(count), 0), NULL FROM tallies WHERE name <> 'failed_final'",
+        State::Processed => {
+            "SELECT coalesce(sum(count), 0), NULL FROM tallies WHERE name IN ('applied','held','ignored','superseded')"
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 use rusqlite::{Connection, params};
 
 use super::effects::Change;
+use super::ledger::FoundBy;
 use super::{ClaimedJob, NewReview, Store, StoreError, alerts, deciding, effects, ledger, reviews};
 use crate::domain::failure::Failure;
 use crate::domain::job::{self, Outcome};
@@ -144,7 +145,7 @@ fn settle(
     if settlement.is_end() {
         count(connection, settlement.word(), 1)?;
         if let Some(submission_id) = placement.and_then(|placement| placement.submission_id.as_deref()) {
-            ledger::end(connection, submission_id, now_ms)?;
+            ledger::end(connection, submission_id, Some(FoundBy::of(&job.event_type)), now_ms)?;
         }
     }
     Ok(Settled::Done { new_alert })

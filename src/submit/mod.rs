@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::domain::failure::Failure;
 use crate::domain::id::new_id;
-use crate::domain::submission::{MetadataKeys, SUBMISSION_KEY};
+use crate::domain::submission::{Kind, MetadataKeys, Patience, SUBMISSION_KEY};
 use crate::domain::ticket::Ticket;
 use crate::helpdesk::{Builtin, HelpdeskError};
 use crate::openai::{Client, CreateError};
@@ -35,10 +35,8 @@ pub struct Settings {
     pub model: String,
     /// Metadata keys that name the ticket and the workflow.
     pub keys: MetadataKeys,
-    /// How long after its start a webhook is late, in ms.
-    pub late_ms: i64,
-    /// How long after its start somebody is told, in ms.
-    pub deadline_ms: i64,
+    /// How long started work is left alone.
+    pub patience: Patience,
 }
 
 /// What was started.
@@ -185,7 +183,7 @@ impl Desk {
             prompt_version: workflow.prompt_version.clone(),
             ticket_revision: ticket.revision,
             made_at_ms: now_ms,
-            check_at_ms: now_ms + self.settings.late_ms,
+            check_at_ms: self.settings.patience.first_check_ms(Kind::Response, now_ms),
         };
         if !self.store.begin_planned(prompted).await? {
             return Err(not_planned());
@@ -266,8 +264,8 @@ impl Desk {
                 ticket_revision: ticket.revision,
                 actor: actor.to_owned(),
                 created_at_ms: now_ms,
-                check_at_ms: now_ms + self.settings.late_ms,
-                deadline_ms: now_ms + self.settings.deadline_ms,
+                check_at_ms: self.settings.patience.first_check_ms(Kind::Response, now_ms),
+                deadline_ms: self.settings.patience.deadline_at_ms(Kind::Response, now_ms),
             })
             .await?;
         Ok(id)

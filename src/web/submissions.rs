@@ -1,18 +1,25 @@
-//! Starting work.
+//! Starting work, and looking after what was started.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Web;
 use super::access::Caller;
-use super::input::Input;
+use super::input::{Asked, Input};
 use super::problem::Problem;
+use crate::domain::person::Role;
+use crate::domain::submission;
+use crate::shapes;
+use crate::store::Closed;
 use crate::submit::SubmitError;
+
+/// Longest reason of a person.
+const MAX_REASON_CHARS: usize = 500;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +38,54 @@ pub(super) async fn create(
     let started = web.submitter.submit(project, &new.workflow, &new.ticket_id, &caller.person.name).await?;
     let body = json!({"submission_id": started.submission_id, "resource_id": started.resource_id});
     Ok((StatusCode::ACCEPTED, Json(body)))
+}
+
+/// Why one is closed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reason {
+    reason: String,
+}
+
+pub(super) async fn list(State(web): State<Arc<Web>>, _: Caller, Asked(query): Asked) -> Result<Json<Value>, Problem> {
+    let page = query.page()?;
+    let state = match query.state.as_deref() {
+        None => None,
+        Some(word) => Some(submission::State::parse(word).ok_or_else(unknown_state)?),
+    };
+    let submissions = web.store.submissions(state, query.ticket, page).await?;
+    Ok(Json(shapes::page(&submissions, shapes::submission)))
+}
+
+fn unknown_state() -> Problem {
+    let states = submission::State::ALL.map(submission::State::word).join(", ");
+    Problem::invalid(format!("state must be one of {states}"))
+}
+
+pub(super) async fn show(
+    State(web): State<Arc<Web>>,
+    _: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let found = web.store.submission(id.clone()).await?.ok_or_else(|| Problem::not_found("submission", &id))?;
+    Ok(Json(shapes::submission(&found)))
+}
+
+/// A person gives up on one that hangs.
+pub(super) async fn close(
+    State(web): State<Arc<Web>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Input(Reason { reason }): Input<Reason>,
+) -> Result<Json<Value>, Problem> {
+    caller.must_be(Role::Lead)?;
+    if reason.trim().is_empty() || reason.chars().count() > MAX_REASON_CHARS {
+        return Err(Problem::invalid(format!("say why, in up to {MAX_REASON_CHARS} characters")));
+    }
+    match web.store.close_submission(id.clone(), caller.person.name.clone(), reason, web.clock.now_ms()).await? {
+        Closed::Done => show(State(web), caller, Path(id)).await,
+        Closed::NotHanging => Err(Problem::conflict("it has ended, or is under way and within its deadline")),
+    }
 }
 
 impl From<SubmitError> for Problem {

@@ -9,7 +9,7 @@ use crate::domain::effect::{Effect, Slot};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::hold::HoldReason;
 use crate::domain::id::{effect_ref, new_id};
-use crate::domain::submission::Placement;
+use crate::domain::submission::{Kind, Placement};
 use crate::store::{Change, ClaimedJob, Intent, NewReview, NewStart, Planned, Settlement, Standing, Work};
 
 /// Why an older result changes nothing.
@@ -133,7 +133,7 @@ impl Worker {
             origin: "follow_up",
             retry_of: None,
             at_ms: now_ms,
-            deadline_ms: now_ms + self.settings.deadline_ms,
+            deadline_ms: self.settings.patience.deadline_at_ms(Kind::Response, now_ms),
         }
     }
 }

@@ -61,14 +61,19 @@ impl Gate {
                 Allowance::All
             }
             State::Refused { probe_at_ms, .. } if now_ms < probe_at_ms => Allowance::NoneUntil(probe_at_ms),
-            State::Refused { wait_ms, .. } => {
-                // The next probe is set before this one's answer is known, so
-                // that a probe whose worker dies does not leave the gate shut.
+            State::Refused { .. } => Allowance::Probe,
+        })
+    }
+
+    /// A probe is being made. The next one is set before its answer is known, so
+    /// that a probe whose worker dies does not leave the gate shut.
+    pub(super) fn probe(&self, now_ms: i64) {
+        self.with(|state| {
+            if let State::Refused { wait_ms, .. } = *state {
                 let wait_ms = (wait_ms * 2).min(self.max_ms);
                 *state = State::Refused { probe_at_ms: now_ms + wait_ms, wait_ms };
-                Allowance::Probe
             }
-        })
+        });
     }
 
     /// Whether OpenAI refuses us.
@@ -123,8 +128,11 @@ mod tests {
         assert!(!gate.refuse(1), "the second is not");
         assert_eq!(gate.allowance(999), Allowance::NoneUntil(1_000));
         assert_eq!(gate.allowance(1_000), Allowance::Probe);
+        assert_eq!(gate.allowance(1_000), Allowance::Probe, "whoever has something to ask makes it");
+        gate.probe(1_000);
         assert_eq!(gate.allowance(1_001), Allowance::NoneUntil(3_000));
         assert_eq!(gate.allowance(3_000), Allowance::Probe);
+        gate.probe(3_000);
         assert_eq!(gate.allowance(3_001), Allowance::NoneUntil(6_000), "the wait is capped");
         assert!(gate.accept(), "the recovery is news");
         assert!(!gate.accept());

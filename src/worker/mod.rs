@@ -9,6 +9,7 @@ mod gate;
 mod pauses;
 mod place;
 mod pool;
+mod reconcile;
 mod retrieve;
 mod settle;
 mod start;
@@ -24,7 +25,7 @@ pub use pool::Pool;
 use crate::clock::Clock;
 use crate::domain::job::RetryPolicy;
 use crate::domain::policy::Policy;
-use crate::domain::submission::MetadataKeys;
+use crate::domain::submission::{MetadataKeys, Patience};
 use crate::helpdesk::Builtin;
 use crate::openai;
 use crate::store::Store;
@@ -55,8 +56,8 @@ pub struct Settings {
     pub probe_first_ms: i64,
     /// Longest such wait, in ms.
     pub probe_max_ms: i64,
-    /// How long after its start work may be under way before somebody is told, in ms.
-    pub deadline_ms: i64,
+    /// How long started work is left alone.
+    pub patience: Patience,
     /// How long after a passing failure at OpenAI work is started again, in ms.
     pub resubmit_after_ms: i64,
     /// Claimable work older than this raises an alert, in ms.

@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Worker;
 use super::gate::Allowance;
+use super::{Project, Worker};
 use crate::store::{Claim, ClaimedJob, StoreError, Which};
 
 /// The running workers of one process.
@@ -39,13 +39,14 @@ impl Pool {
         let side = CancellationToken::new();
         let heart = tokio::spawn(Arc::clone(&self).beat(side.clone()));
         let watch = tokio::spawn(Arc::clone(&self.worker).watch_age(side.clone()));
+        let reconciler = tokio::spawn(Arc::clone(&self.worker).reconcile_until(stop.clone()));
         self.claim_until(&stop, &tasks).await;
         tasks.close();
         if tokio::time::timeout(ms(self.worker.settings.drain_ms), tasks.wait()).await.is_err() {
             tracing::warn!(jobs = self.running().len(), "stopping with jobs at work; their leases will end");
         }
         side.cancel();
-        let _ = tokio::join!(heart, watch);
+        let _ = tokio::join!(heart, watch, reconciler);
     }
 
     async fn claim_until(self: &Arc<Pool>, stop: &CancellationToken, tasks: &TaskTracker) {
@@ -139,14 +140,30 @@ impl Worker {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.projects.len().max(1);
         for (name, project) in self.projects.iter().cycle().skip(turn).take(self.projects.len()) {
             let room = free - jobs.len();
-            let (limit, which) = match project.gate.allowance(now_ms) {
-                Allowance::All => (room, Which::SoonestForgotten),
-                Allowance::Probe => (room.min(1), Which::LongestUntried),
-                Allowance::NoneUntil(_) => (room, Which::Approvals),
-            };
-            if limit > 0 {
-                jobs.extend(self.store.claim(self.claim_of(name, limit, which, now_ms)).await?);
+            jobs.extend(self.claim_for(name, project, room, now_ms).await?);
+        }
+        Ok(jobs)
+    }
+
+    async fn claim_for(
+        &self,
+        name: &str,
+        project: &Project,
+        room: usize,
+        now_ms: i64,
+    ) -> Result<Vec<ClaimedJob>, StoreError> {
+        let allowance = project.gate.allowance(now_ms);
+        let mut jobs = Vec::new();
+        if allowance == Allowance::Probe && room > 0 {
+            jobs = self.store.claim(self.claim_of(name, 1, Which::LongestUntried, now_ms)).await?;
+            if !jobs.is_empty() {
+                project.gate.probe(now_ms);
             }
+        }
+        let which = if allowance == Allowance::All { Which::SoonestForgotten } else { Which::Approvals };
+        let limit = room - jobs.len();
+        if limit > 0 {
+            jobs.extend(self.store.claim(self.claim_of(name, limit, which, now_ms)).await?);
         }
         Ok(jobs)
     }

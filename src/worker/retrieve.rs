@@ -4,6 +4,7 @@ use super::attempt::{Halt, Step};
 use super::{Project, Worker};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::resource::{Resource, Status};
+use crate::domain::submission::Kind;
 use crate::openai::{self, Fetched};
 use crate::store::{ClaimedJob, Kept};
 
@@ -20,7 +21,9 @@ impl Worker {
             return Ok((resource, None));
         }
         self.openai_must_not_be_paused()?;
-        let fetched = self.fetch(job).await?;
+        job.mark_called();
+        let kind = if of_batch(job) { Kind::Batch } else { Kind::Response };
+        let fetched = self.ask(&job.project, kind, &job.resource_id).await?;
         self.after(Step::Retrieved)?;
         must_have_ended(&fetched)?;
         let Fetched { resource, raw, .. } = fetched;
@@ -33,19 +36,19 @@ impl Worker {
         Ok((resource, Some(kept)))
     }
 
-    async fn fetch(&self, job: &ClaimedJob) -> Result<Fetched, Halt> {
-        let project = self.projects.get(&job.project).ok_or_else(|| {
-            Failure::last(Cause::Internal, format!("project {} is not in the configuration", job.project))
-        })?;
-        job.mark_called();
-        let fetched = if of_batch(job) {
-            project.openai.batch(&job.resource_id).await
-        } else {
-            project.openai.response(&job.resource_id).await
+    /// Asks OpenAI for a resource, and heeds how it treats the project.
+    pub(super) async fn ask(&self, name: &str, kind: Kind, resource_id: &str) -> Result<Fetched, Failure> {
+        let project = self
+            .projects
+            .get(name)
+            .ok_or_else(|| Failure::last(Cause::Internal, format!("project {name} is not in the configuration")))?;
+        let fetched = match kind {
+            Kind::Batch => project.openai.batch(resource_id).await,
+            Kind::Response => project.openai.response(resource_id).await,
         };
         let fetched = fetched.map_err(Failure::from);
-        self.watch_gate(&job.project, project, fetched.as_ref().err()).await;
-        Ok(fetched?)
+        self.watch_gate(name, project, fetched.as_ref().err()).await;
+        fetched
     }
 
     /// Tells the project's gate how OpenAI treated us.
@@ -81,16 +84,24 @@ fn of_batch(job: &ClaimedJob) -> bool {
 
 /// A webhook can be ahead of what a GET shows.
 fn must_have_ended(fetched: &Fetched) -> Result<(), Failure> {
-    let status = match &fetched.resource {
-        Resource::Response(response) => &response.status,
-        Resource::Batch(batch) => &batch.status,
-    };
-    match status {
-        Status::Moving(word) | Status::Unknown(word) => Err(Failure::Retryable {
+    match still_moving(&fetched.resource) {
+        Some(word) => Err(Failure::Retryable {
             cause: Cause::NotEndedYet,
             detail: format!("OpenAI still says {}", word.chars().take(40).collect::<String>().escape_debug()),
             retry_after_ms: fetched.poll_after_ms,
         }),
-        _ => Ok(()),
+        None => Ok(()),
+    }
+}
+
+/// OpenAI's word for where it stands, when that is no end that we know.
+pub(super) fn still_moving(resource: &Resource) -> Option<&str> {
+    let status = match resource {
+        Resource::Response(response) => &response.status,
+        Resource::Batch(batch) => &batch.status,
+    };
+    match status {
+        Status::Moving(word) | Status::Unknown(word) => Some(word),
+        _ => None,
     }
 }

@@ -5,7 +5,7 @@ use super::Worker;
 use super::attempt::{Halt, Step};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::id::effect_ref;
-use crate::domain::submission::Placement;
+use crate::domain::submission::{Kind, Placement};
 use crate::store::{Change, ClaimedJob, NewStart, Settlement};
 use crate::submit::SubmitError;
 
@@ -47,7 +47,7 @@ impl Worker {
     /// Work that failed at OpenAI for a reason that may pass is started once
     /// more, later. What takes its place is planned together with its end.
     pub(super) fn start_again(&self, job: &ClaimedJob, placement: &Placement, code: &str) -> Settlement {
-        let now_ms = self.clock.now_ms();
+        let at_ms = self.clock.now_ms() + self.settings.resubmit_after_ms;
         let reference = effect_ref(&job.project, &job.resource_id, &placement.ticket_id, "resubmit");
         let start = NewStart {
             submission_id: reference.replacen("fd_", "sub_", 1),
@@ -56,8 +56,8 @@ impl Worker {
             workflow: placement.workflow.clone(),
             origin: "resubmit",
             retry_of: Some(job.resource_id.clone()),
-            at_ms: now_ms + self.settings.resubmit_after_ms,
-            deadline_ms: now_ms + self.settings.resubmit_after_ms + self.settings.deadline_ms,
+            at_ms,
+            deadline_ms: self.settings.patience.deadline_at_ms(Kind::Response, at_ms),
         };
         let reason = format!("failed at OpenAI ({code}); started again as {}", start.submission_id);
         Settlement::Superseded { reason, changes: vec![Change::Starts { reference, start }] }

@@ -62,7 +62,7 @@ impl Worker {
     }
 
     /// Opens or closes the alert of a condition, and says so when that is news.
-    async fn tell_condition(
+    pub(super) async fn tell_condition(
         &self,
         kind: &'static str,
         subject: &str,

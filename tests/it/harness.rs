@@ -14,7 +14,7 @@ use frontdesk::domain::delivery::{NewDelivery, Receipt};
 use frontdesk::domain::job::RetryPolicy;
 use frontdesk::domain::policy::Policy;
 use frontdesk::domain::secret::Secret;
-use frontdesk::domain::submission::MetadataKeys;
+use frontdesk::domain::submission::{MetadataKeys, Patience};
 use frontdesk::domain::ticket::Author;
 use frontdesk::domain::verify::Verifier;
 use frontdesk::helpdesk::Builtin;
@@ -40,6 +40,7 @@ pub const LEASE_MS: i64 = 30_000;
 pub const LATE_MS: i64 = 600_000;
 pub const DEADLINE_MS: i64 = 3_600_000;
 pub const OVERDUE_MS: i64 = 900_000;
+pub const PATIENCE: Patience = Patience { after_ms: LATE_MS, every_ms: 30_000, deadline_ms: DEADLINE_MS };
 pub const RETENTION_MS: i64 = 30 * 86_400_000;
 pub const KEY: &[u8] = b"a signing key of the test desks!";
 pub const ALL: PageRequest = PageRequest { limit: 500, cursor: None };
@@ -126,12 +127,8 @@ impl TestDesk {
 
     /// What starts work, as a fresh process would build it.
     pub fn submitter(&self) -> Submitter {
-        let settings = submit::Settings {
-            model: "gpt-test".to_owned(),
-            keys: settings().metadata_keys,
-            late_ms: LATE_MS,
-            deadline_ms: DEADLINE_MS,
-        };
+        let settings =
+            submit::Settings { model: "gpt-test".to_owned(), keys: settings().metadata_keys, patience: PATIENCE };
         let helpdesk = Builtin::new(self.store.clone());
         let clock = Clock::Hand(self.clock.clone());
         Submitter::new(self.store.clone(), clock, self.clients.clone(), helpdesk, catalogue(), settings)
@@ -293,7 +290,7 @@ fn settings() -> Settings {
         probe_first_ms: 10_000,
         probe_max_ms: 40_000,
         overdue_ms: OVERDUE_MS,
-        deadline_ms: DEADLINE_MS,
+        patience: PATIENCE,
         resubmit_after_ms: 10_000,
         metadata_keys: MetadataKeys { ticket: "ticket_id".to_owned(), workflow: "workflow".to_owned() },
     }

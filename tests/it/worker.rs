@@ -6,6 +6,7 @@ mod order;
 mod placing;
 mod pool;
 mod privacy;
+mod reconcile;
 mod refused;
 mod retrying;
 mod why;
