@@ -248,6 +248,7 @@ fn bind(connection: &Connection, project: &str, id: &str, resource_id: &str, now
     let changed = connection
         .prepare_cached(
             "UPDATE submissions SET resource_id = ?2, started_at = ?3,
+                    check_at = CASE WHEN state IN ('ended','lost') THEN NULL ELSE coalesce(check_at, ?3) END,
                     state = CASE WHEN state IN ('ended','lost') THEN state ELSE 'started' END, error_cause = NULL, error_detail = NULL
              WHERE id = ?1 AND project = ?4 AND resource_id IS NULL
                AND NOT EXISTS (SELECT 1 FROM submissions other WHERE other.project = submissions.project AND other.resource_id = ?2)",

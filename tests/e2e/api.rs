@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::desk::{API_KEY, Desk, has_keys, is_problem, is_time, token};
 use crate::wire::{Message, ask, request, until};
 
-const ROUTES: [(&str, &str); 17] = [
+const ROUTES: [(&str, &str); 20] = [
     ("GET", "/deliveries"),
     ("GET", "/deliveries/wh_1"),
     ("GET", "/jobs"),
@@ -16,7 +16,10 @@ const ROUTES: [(&str, &str); 17] = [
     ("POST", "/jobs/job_1/discard"),
     ("GET", "/reviews"),
     ("GET", "/reviews/rev_1"),
+    ("GET", "/submissions"),
     ("POST", "/submissions"),
+    ("GET", "/submissions/sub_1"),
+    ("POST", "/submissions/sub_1/close"),
     ("GET", "/tickets"),
     ("POST", "/tickets"),
     ("GET", "/tickets/T-1"),

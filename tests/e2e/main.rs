@@ -14,6 +14,7 @@ mod front_desk;
 mod front_limits;
 mod front_stop;
 mod kill;
+mod late_work;
 mod process;
 mod reviews;
 mod wire;

@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-const RULES: [(&str, &str); 12] = [
+const RULES: [(&str, &str); 13] = [
     (
         "an effect is still 'applying' though its job is processed",
         "SELECT e.ref FROM effects e JOIN jobs j ON j.id = e.job_id WHERE e.state = 'applying' AND j.state = 'processed'",
@@ -53,6 +53,10 @@ const RULES: [(&str, &str); 12] = [
         "a job has ended and its submission has not",
         "SELECT s.id FROM submissions s JOIN jobs j ON j.resource_id = s.resource_id AND j.project = s.project
           WHERE j.state IN ('processed','failed_final') AND j.outcome IS NOT 'discarded' AND s.state <> 'ended'",
+    ),
+    (
+        "started work that nobody looks after",
+        "SELECT id FROM submissions WHERE state IN ('starting','started','unknown') AND check_at IS NULL",
     ),
     (
         "a customer saw what neither a person nor the policy allowed",

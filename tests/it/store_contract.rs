@@ -10,6 +10,7 @@ mod groups;
 mod inbox;
 mod ledger;
 mod queue;
+mod reconcile;
 mod records;
 mod reviews;
 

@@ -20,7 +20,7 @@ for_every_store! {
     a_submission_ends_with_a_job_that_was_lost_with_its_last_lease,
 }
 
-fn new(id: &str, ticket_id: &str) -> NewSubmission {
+pub fn new(id: &str, ticket_id: &str) -> NewSubmission {
     NewSubmission {
         id: id.to_owned(),
         project: "default".to_owned(),
