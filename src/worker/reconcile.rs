@@ -2,9 +2,11 @@
 //! asked for; what has no end in time is told to somebody.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
@@ -33,10 +35,14 @@ impl Worker {
     pub(super) async fn reconcile_until(self: Arc<Worker>, stop: CancellationToken) {
         let wait = Duration::from_millis(self.settings.patience.every_ms.unsigned_abs());
         loop {
+            // A panic ends this look and not the looking: nobody would notice.
+            let look = AssertUnwindSafe(self.reconcile_once()).catch_unwind();
             tokio::select! {
                 () = stop.cancelled() => return,
-                done = self.reconcile_once() => if let Err(error) = done {
-                    tracing::error!(%error, "late work could not be looked after; trying again");
+                done = look => match done {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => tracing::error!(%error, "late work could not be looked after; trying again"),
+                    Err(_) => tracing::error!("looking after late work panicked; trying again"),
                 }
             }
             tokio::select! {

@@ -133,7 +133,7 @@ async fn several_workers_at_once_and_webhooks_among_them_apply_each_result_once(
             desk.tell(&format!("resp_{n}")).await;
         }
     };
-    let looks = futures_util::future::join_all(workers.iter().map(|worker| look(worker)));
+    let looks = futures_util::future::join_all(workers.iter().map(look));
     let (asked, ()) = tokio::join!(looks, webhooks);
     assert!(asked.iter().sum::<usize>() <= 20, "nothing is asked for twice: {asked:?}");
     desk.work_to_the_end(&workers[0]).await;
