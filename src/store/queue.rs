@@ -291,11 +291,11 @@ const SOONEST_FORGOTTEN: &str = "SELECT id FROM (
 
 /// One that has never been tried, or else the one tried longest ago.
 const LONGEST_UNTRIED: &str = "SELECT id FROM (
-    SELECT * FROM (SELECT id, 0 AS tried_at FROM jobs WHERE project = ?1 AND state = 'queued' AND claimable_at <= ?2 AND kind = 'ending'
+    SELECT * FROM (SELECT id, 0 AS tried_at FROM jobs WHERE project = ?1 AND state = 'queued' AND claimable_at <= ?2 AND kind <> 'approval'
                    ORDER BY forget_at, id LIMIT ?5)
     UNION ALL
     SELECT * FROM (SELECT id, coalesce(started_at, 0) AS tried_at FROM jobs
-                   WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2 AND kind = 'ending'
+                   WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2 AND kind <> 'approval'
                    ORDER BY tried_at, id LIMIT ?5)
   ) ORDER BY tried_at, id LIMIT ?5";
 

@@ -52,7 +52,7 @@ impl Worker {
     }
 
     /// Tells the project's gate how OpenAI treated us.
-    async fn watch_gate(&self, name: &str, project: &Project, failure: Option<&Failure>) {
+    pub(super) async fn watch_gate(&self, name: &str, project: &Project, failure: Option<&Failure>) {
         let now_ms = self.clock.now_ms();
         match failure {
             Some(failure) if failure.cause().pauses() => {

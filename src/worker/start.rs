@@ -7,7 +7,7 @@ use crate::domain::failure::{Cause, Failure};
 use crate::domain::id::effect_ref;
 use crate::domain::submission::{Kind, Placement};
 use crate::store::{Change, ClaimedJob, NewStart, Settlement};
-use crate::submit::SubmitError;
+use crate::submit::{SubmitError, Submitted};
 
 impl Worker {
     pub(super) async fn start_planned(&self, job: &ClaimedJob) -> Result<Settlement, Halt> {
@@ -28,6 +28,7 @@ impl Worker {
             }
             _ => return Ok(started("started by an earlier attempt")),
         };
+        self.tell_gate(&job.project, &done).await;
         self.after(Step::Applied)?;
         match done {
             Ok(_) => Ok(started("started")),
@@ -41,6 +42,16 @@ impl Worker {
                 Err(Failure::last(Cause::WorkflowMissing, error.to_string()).into())
             }
             Err(error) => Err(Failure::last(Cause::Internal, error.to_string()).into()),
+        }
+    }
+
+    /// A start shows as well as a fetch how OpenAI treats us.
+    async fn tell_gate(&self, name: &str, done: &Result<Submitted, SubmitError>) {
+        let Some(project) = self.projects.get(name) else { return };
+        match done {
+            Ok(_) => self.watch_gate(name, project, None).await,
+            Err(SubmitError::NotStarted { failure, .. }) => self.watch_gate(name, project, Some(failure)).await,
+            Err(_) => {}
         }
     }
 

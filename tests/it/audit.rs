@@ -58,65 +58,64 @@ async fn a_desk_where_all_went_well_has_no_findings() {
     assert!(audit.checked.iter().all(|(kind, count)| *count > 0 || *kind == "x"), "{:?}", audit.checked);
 }
 
+/// The rule that must find it, and the fault.
+const FAULTS: [(&str, &str); 15] = [
+    (
+        "its lease ended and nobody claims it",
+        "UPDATE jobs SET state = 'processing', worker = 'w', outcome = NULL, claimable_at = 1 WHERE resource_id = 'resp_applied'",
+    ),
+    (
+        "it could be worked on, and has waited too long",
+        "UPDATE jobs SET state = 'queued', outcome = NULL, claimable_at = 1 WHERE resource_id = 'resp_applied'",
+    ),
+    (
+        "it could be worked on, and has waited too long",
+        "UPDATE jobs SET state = 'failed_retryable', error_cause = 'store', outcome = NULL, claimable_at = 1 WHERE resource_id = 'resp_applied'",
+    ),
+    ("it failed for good, and nobody was told", "DELETE FROM alerts"),
+    (
+        "it failed for good, and nobody was told",
+        "UPDATE jobs SET error_cause = 'internal' WHERE resource_id = 'resp_failed'",
+    ),
+    (
+        "it says that it changed the ticket, and there is no such change",
+        "DELETE FROM effects WHERE resource_id = 'resp_applied'",
+    ),
+    (
+        "it says that a person decides, and there is no review",
+        "DELETE FROM reviews WHERE resource_id = 'resp_lost_ticket'",
+    ),
+    (
+        "it ended without a change, and gives no reason",
+        "UPDATE jobs SET outcome = 'ignored', reason = NULL WHERE resource_id = 'resp_applied'",
+    ),
+    (
+        "it ended without a change, and gives no reason",
+        "UPDATE jobs SET outcome = 'discarded', reason = '' WHERE resource_id = 'resp_failed'",
+    ),
+    (
+        "it was superseded by nothing",
+        "UPDATE jobs SET outcome = 'superseded', reason = 'x' WHERE resource_id = 'resp_applied'",
+    ),
+    (
+        "it is written down, its job has ended, and nobody knows whether it is there",
+        "UPDATE effects SET state = 'applying', applied_at = NULL WHERE resource_id = 'resp_applied'",
+    ),
+    (
+        "it was stored with work to do, and there is no job",
+        "UPDATE jobs SET key = 'event/other' WHERE resource_id = 'resp_applied'",
+    ),
+    ("it was approved, and nothing carries it out", "DELETE FROM jobs WHERE kind = 'approval'"),
+    ("it was lost, and nobody was told", "UPDATE submissions SET state = 'lost', check_at = NULL WHERE id = 'sub_3'"),
+    (
+        "it has ended, and nothing says how",
+        "UPDATE submissions SET state = 'ended', check_at = NULL WHERE id = 'sub_3'",
+    ),
+];
+
 #[tokio::test]
 async fn every_planted_fault_is_found() {
-    let faults = [
-        (
-            "its lease ended and nobody claims it",
-            "UPDATE jobs SET state = 'processing', worker = 'w', outcome = NULL, claimable_at = 1 WHERE resource_id = 'resp_applied'",
-        ),
-        (
-            "it could be worked on, and has waited too long",
-            "UPDATE jobs SET state = 'queued', outcome = NULL, claimable_at = 1 WHERE resource_id = 'resp_applied'",
-        ),
-        (
-            "it could be worked on, and has waited too long",
-            "UPDATE jobs SET state = 'failed_retryable', error_cause = 'store', outcome = NULL, claimable_at = 1 WHERE resource_id = 'resp_applied'",
-        ),
-        ("it failed for good, and nobody was told", "DELETE FROM alerts"),
-        (
-            "it failed for good, and nobody was told",
-            "UPDATE jobs SET error_cause = 'internal' WHERE resource_id = 'resp_failed'",
-        ),
-        (
-            "it says that it changed the ticket, and there is no such change",
-            "DELETE FROM effects WHERE resource_id = 'resp_applied'",
-        ),
-        (
-            "it says that a person decides, and there is no review",
-            "DELETE FROM reviews WHERE resource_id = 'resp_lost_ticket'",
-        ),
-        (
-            "it ended without a change, and gives no reason",
-            "UPDATE jobs SET outcome = 'ignored', reason = NULL WHERE resource_id = 'resp_applied'",
-        ),
-        (
-            "it ended without a change, and gives no reason",
-            "UPDATE jobs SET outcome = 'discarded', reason = '' WHERE resource_id = 'resp_failed'",
-        ),
-        (
-            "it was superseded by nothing",
-            "UPDATE jobs SET outcome = 'superseded', reason = 'x' WHERE resource_id = 'resp_applied'",
-        ),
-        (
-            "it is written down, its job has ended, and nobody knows whether it is there",
-            "UPDATE effects SET state = 'applying', applied_at = NULL WHERE resource_id = 'resp_applied'",
-        ),
-        (
-            "it was stored with work to do, and there is no job",
-            "UPDATE jobs SET key = 'event/other' WHERE resource_id = 'resp_applied'",
-        ),
-        ("it was approved, and nothing carries it out", "DELETE FROM jobs WHERE kind = 'approval'"),
-        (
-            "it was lost, and nobody was told",
-            "UPDATE submissions SET state = 'lost', check_at = NULL WHERE id = 'sub_3'",
-        ),
-        (
-            "it has ended, and nothing says how",
-            "UPDATE submissions SET state = 'ended', check_at = NULL WHERE id = 'sub_3'",
-        ),
-    ];
-    for (rule, fault) in faults {
+    for (rule, fault) in FAULTS {
         let mut desk = busy_desk().await;
         let sql = desk.sql();
         sql.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA busy_timeout = 5000").unwrap();
