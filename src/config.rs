@@ -2,6 +2,7 @@
 //! are refused at start with file, line and a hint; nothing is guessed.
 
 mod environment;
+mod retention;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,6 +12,9 @@ use serde::Deserialize;
 
 use crate::domain::secret::{self, Secret};
 use crate::telemetry::LogFormat;
+use retention::OfProject;
+
+pub use retention::{Mode, Privacy, Retention};
 
 /// Every setting with its default, and one line of explanation each.
 pub const EXAMPLE: &str = include_str!("config.example.toml");
@@ -106,6 +110,8 @@ pub struct Config {
     pub reconcile: Reconcile,
     pub review: Review,
     pub policy: PolicyNumbers,
+    pub retention: Retention,
+    pub privacy: Privacy,
     #[serde(default)]
     pub metrics: MetricsAccess,
     pub workflows: Workflows,
@@ -128,7 +134,8 @@ section!(OpenAi {
     api_key: Option<Hidden>,
     base_url: String,
     model: String,
-    retention: Wait,
+    retention: Option<Wait>,
+    zero_data_retention: bool,
     connect_timeout: Wait,
     read_timeout: Wait,
     max_body_bytes: usize,
@@ -150,6 +157,8 @@ section!(Project {
     api_key: Option<Hidden>,
     base_url: Option<String>,
     retention: Option<Wait>,
+    zero_data_retention: Option<bool>,
+    privacy: Option<Mode>,
 });
 
 /// Who may read the metrics.
@@ -173,6 +182,10 @@ pub struct ProjectSettings {
     pub base_url: String,
     /// How long OpenAI keeps its results, in ms.
     pub retention_ms: i64,
+    /// Whether OpenAI keeps nothing for longer than it must.
+    pub zero_data_retention: bool,
+    /// Whether content is kept here only while somebody works on it.
+    pub ids_only: bool,
 }
 
 impl Config {
@@ -214,20 +227,26 @@ impl Config {
     /// # Errors
     /// When a signing secret cannot be used; says which and why, never shows it.
     pub fn projects(&self) -> Result<Vec<ProjectSettings>, ConfigError> {
+        let OfProject { retention_ms, zero_data_retention, ids_only } = OfProject::of(self, None);
         let first = ProjectSettings {
             name: DEFAULT_PROJECT.to_owned(),
             secrets: secrets(self.openai.webhook_secret.as_ref(), "OPENAI_WEBHOOK_SECRET")?,
             api_key: self.openai.api_key.clone(),
             base_url: self.openai.base_url.clone(),
-            retention_ms: self.openai.retention.ms(),
+            retention_ms,
+            zero_data_retention,
+            ids_only,
         };
         let further = self.projects.iter().map(|(name, project)| {
+            let OfProject { retention_ms, zero_data_retention, ids_only } = OfProject::of(self, Some(project));
             Ok(ProjectSettings {
                 name: name.clone(),
                 secrets: secrets(project.webhook_secret.as_ref(), &format!("projects.{name}.webhook_secret"))?,
                 api_key: project.api_key.clone().or_else(|| self.openai.api_key.clone()),
                 base_url: project.base_url.clone().unwrap_or_else(|| self.openai.base_url.clone()),
-                retention_ms: project.retention.unwrap_or(self.openai.retention).ms(),
+                retention_ms,
+                zero_data_retention,
+                ids_only,
             })
         });
         std::iter::once(Ok(first)).chain(further).collect()
