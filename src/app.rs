@@ -26,7 +26,7 @@ use crate::telemetry::Metrics;
 use crate::web::{self, Web};
 use crate::worker::{Pool, Worker};
 use crate::workflows::{self, Catalogue};
-use crate::{http, openai, worker};
+use crate::{config, http, openai, worker};
 
 /// What a process does. Health and metrics are always there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +83,9 @@ impl App {
         let projects = config.projects()?;
         if roles.intake {
             Config::must_have_a_secret(&projects)?;
+        }
+        for warning in projects.iter().filter_map(ProjectSettings::background_warning) {
+            tracing::warn!("{warning}");
         }
         let store = Store::open(&config.database_path()?, migrate)?;
         let metrics = Arc::new(Metrics::default());
@@ -221,7 +224,8 @@ impl Parts<'_> {
             .filter(|project| !project.secrets.is_empty())
             .map(|project| {
                 let verifier = Verifier::new(project.secrets.clone());
-                (project.name.clone(), intake::Project::new(verifier, project.retention_ms))
+                let desk = intake::Project::new(verifier, project.retention_ms);
+                (project.name.clone(), if project.ids_only { desk.without_bodies() } else { desk })
             })
             .collect();
         let body_timeout = duration(self.config.http.body_timeout);
@@ -252,6 +256,21 @@ impl Parts<'_> {
         ))
     }
 
+    fn keeping(&self) -> worker::Keeping {
+        let config::Retention { bodies, results, reviews } = &self.config.retention;
+        worker::Keeping {
+            bodies_ms: bodies.ms(),
+            results_ms: results.ms(),
+            reviews_ms: reviews.ms(),
+            ids_only: self
+                .projects
+                .iter()
+                .filter(|project| project.ids_only)
+                .map(|project| project.name.clone())
+                .collect(),
+        }
+    }
+
     fn worker_settings(&self) -> worker::Settings {
         let Config { worker, retry, openai, http, audit, .. } = self.config;
         worker::Settings {
@@ -267,6 +286,7 @@ impl Parts<'_> {
             overdue_ms: audit.overdue.ms(),
             patience: patience(self.config, &self.projects),
             resubmit_after_ms: self.config.reconcile.resubmit_after.ms(),
+            keeping: self.keeping(),
             metadata_keys: keys(self.config),
         }
     }

@@ -7,8 +7,8 @@ use crate::clock::rfc3339;
 use crate::domain::job::State;
 use crate::domain::trail::Trail;
 use crate::store::{
-    Alert, Attachment, Audit, Counts, Delivery, DeskTicket, Draft, Feedback, Finding, Job, Page, Review, StoredMessage,
-    Submission,
+    Alert, Attachment, Audit, Counts, Delivery, DeskTicket, Draft, Erased, Feedback, Finding, Job, NotErased, Page,
+    Review, Scrubbed, StoredMessage, Submission,
 };
 use crate::workflows::Workflow;
 
@@ -194,6 +194,7 @@ pub fn ticket(ticket: &DeskTicket) -> Value {
         "tags": ticket.tags,
         "fields": ticket.fields,
         "updated_at": rfc3339(ticket.updated_at_ms),
+        "erased_at": time(ticket.erased_at_ms),
         "messages": ticket.messages.iter().map(message).collect::<Vec<_>>(),
         "drafts": ticket.drafts.iter().map(draft).collect::<Vec<_>>(),
         "attachments": ticket.attachments.iter().map(attachment).collect::<Vec<_>>(),
@@ -284,6 +285,33 @@ fn alert(alert: &Alert) -> Value {
         "last_at": rfc3339(alert.last_at_ms),
         "times": alert.times,
     })
+}
+
+/// What an erasure did; a count for each kind of row.
+#[must_use]
+pub fn erased(erased: &Erased, scrubbed: Scrubbed) -> Value {
+    let counts: Map<String, Value> =
+        erased.counts.iter().map(|(kind, count)| ((*kind).to_owned(), json!(count))).collect();
+    json!({
+        "ticket_id": erased.ticket_id,
+        "erased_at": rfc3339(erased.at_ms),
+        "erased": counts,
+        "compacted": scrubbed.compacted,
+        "log_emptied": scrubbed.log_emptied,
+    })
+}
+
+/// Which jobs keep a ticket from being erased, and what to do; none when there
+/// is no such ticket.
+#[must_use]
+pub fn moving_jobs(refused: &NotErased) -> Option<String> {
+    let NotErased::Moving(jobs) = refused else { return None };
+    let named: Vec<String> = jobs.iter().take(10).map(|id| job_id(*id)).collect();
+    let more = if jobs.len() > named.len() { " and more" } else { "" };
+    Some(format!(
+        "{}{more} would bring content back: wait until they have ended, or discard those that have failed",
+        named.join(", ")
+    ))
 }
 
 /// A workflow.

@@ -150,6 +150,8 @@ ALTER TABLE reviews ADD COLUMN stale_reason TEXT;
 ALTER TABLE reviews ADD COLUMN made_at INTEGER;
 ALTER TABLE reviews ADD COLUMN erased_at INTEGER;
 
+CREATE INDEX reviews_unerased ON reviews (created_at) WHERE erased_at IS NULL;
+
 -- How drafts fared: no text, only what leads and prompt writers count.
 CREATE TABLE feedback (
     review_id      TEXT    PRIMARY KEY REFERENCES reviews (id),

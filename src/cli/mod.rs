@@ -2,10 +2,12 @@
 //! 2 wrong usage.
 
 mod audit;
+mod backup;
 mod completions;
 mod config;
 mod deliveries;
 mod demo;
+mod erase;
 mod jobs;
 mod migrate;
 mod output;
@@ -78,6 +80,10 @@ enum Command {
     /// What AI is used for: prompts and schemas.
     #[command(subcommand)]
     Workflows(workflows::Command),
+    /// Erase all content of one ticket; ids, states and counts stay.
+    Erase(erase::Args),
+    /// Copy the database, also while it is in use, and check the copy.
+    Backup(backup::Args),
     /// Access tokens of the API.
     #[command(subcommand)]
     Token(token::Command),
@@ -133,6 +139,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Reviews(command) => reviews::run(command, &context).await,
         Command::Submissions(command) => submissions::run(command, &context).await,
         Command::Workflows(command) => workflows::run(command, &context),
+        Command::Erase(args) => erase::run(args, &context).await,
+        Command::Backup(args) => backup::run(args, &context),
         Command::Token(command) => token::run(command, &context).await,
         Command::Config(command) => config::run(&command, &context),
         Command::Trigger(args) => trigger::run(args, &context).await,

@@ -15,7 +15,7 @@ pub struct NewDelivery {
     delivery_id: String,
     signed_at_ms: i64,
     secret_hint: String,
-    body: Bytes,
+    body: Option<Bytes>,
     body_sha256: [u8; 32],
     event: Event,
     received_at_ms: i64,
@@ -37,7 +37,7 @@ impl NewDelivery {
             signed_at_ms: verified.signed_at_s().saturating_mul(1000),
             secret_hint: verified.secret_hint().to_owned(),
             body_sha256: Sha256::digest(verified.body()).into(),
-            body: verified.into_body(),
+            body: Some(verified.into_body()),
             event,
             received_at_ms,
             forget_at_ms: ended_at_ms.saturating_add(retention_ms),
@@ -68,10 +68,16 @@ impl NewDelivery {
         &self.secret_hint
     }
 
-    /// The bytes as they were signed.
+    /// The same without its body; the hash stays.
     #[must_use]
-    pub fn body(&self) -> &[u8] {
-        &self.body
+    pub fn without_body(self) -> NewDelivery {
+        NewDelivery { body: None, ..self }
+    }
+
+    /// The bytes as they were signed, if they are to be kept.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        self.body.as_deref()
     }
 
     /// SHA-256 of the body.

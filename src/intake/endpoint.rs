@@ -43,6 +43,7 @@ pub struct Project {
     pub verifier: Verifier,
     /// How long OpenAI keeps its results, in ms.
     pub retention_ms: i64,
+    keeps_bodies: bool,
     matched_before: AtomicBool,
 }
 
@@ -50,7 +51,13 @@ impl Project {
     /// A project with these secrets.
     #[must_use]
     pub fn new(verifier: Verifier, retention_ms: i64) -> Project {
-        Project { verifier, retention_ms, matched_before: AtomicBool::new(false) }
+        Project { verifier, retention_ms, keeps_bodies: true, matched_before: AtomicBool::new(false) }
+    }
+
+    /// The same, but what its webhooks say is not stored.
+    #[must_use]
+    pub fn without_bodies(self) -> Project {
+        Project { keeps_bodies: false, ..self }
     }
 }
 
@@ -135,6 +142,7 @@ async fn receive(desk: &FrontDesk, name: &str, request: Request) -> Response {
         Ok(verified) => {
             project.matched_before.store(true, Ordering::Relaxed);
             let delivery = NewDelivery::read(name, verified, now_ms, project.retention_ms);
+            let delivery = if project.keeps_bodies { delivery } else { delivery.without_body() };
             desk.record(delivery, started).await
         }
         Err(refusal) => desk.refuse(name, project, &head.headers, &body, now_ms, &refusal),

@@ -78,6 +78,22 @@ impl Store {
     }
 }
 
+/// Writes down something to be told once.
+pub(super) fn notice(
+    connection: &Connection,
+    kind: &str,
+    subject: &str,
+    detail: &str,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO alerts (kind, subject, detail, opened_at, last_at, closed_at, notice) VALUES (?1, ?2, ?3, ?4, ?4, ?4, 1)",
+        )?
+        .execute((kind, subject, detail, now_ms))?;
+    Ok(())
+}
+
 pub(super) fn raise(
     connection: &Connection,
     kind: &str,

@@ -117,6 +117,7 @@ struct Row {
     draft_ref: Option<String>,
     text_slot: Option<String>,
     seen: Option<String>,
+    is_erased: bool,
 }
 
 fn load(connection: &Connection, id: &str) -> Result<Option<Row>, StoreError> {
@@ -155,6 +156,7 @@ fn load(connection: &Connection, id: &str) -> Result<Option<Row>, StoreError> {
                 draft_ref: row.get("draft_ref")?,
                 text_slot,
                 seen: row.get("seen")?,
+                is_erased: row.get::<_, Option<i64>>("erased_at")?.is_some(),
             };
             Ok((found, row.get::<_, String>("reviewers")?))
         })
@@ -275,7 +277,7 @@ fn note(connection: &Connection, before: &Review, next: &Review, act: &Act) -> R
 /// any more.
 pub(super) fn approved(connection: &Connection, review: &str) -> Result<Option<Approved>, StoreError> {
     let Some(row) = load(connection, review)? else { return Ok(None) };
-    let Some(permission) = row.review.permission() else { return Ok(None) };
+    let Some(permission) = row.review.permission().filter(|_| !row.is_erased) else { return Ok(None) };
     let mut effects: Vec<Effect> = from_json(&row.effects, "reviews", "effects")?;
     let mut reply = row.reply.clone();
     match (&row.review.text, row.text_slot.as_deref()) {

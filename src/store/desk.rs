@@ -68,6 +68,8 @@ pub struct DeskTicket {
     pub revision: i64,
     /// In ms.
     pub updated_at_ms: i64,
+    /// When its content was erased, in ms.
+    pub erased_at_ms: Option<i64>,
     /// Oldest first.
     pub messages: Vec<StoredMessage>,
     /// Oldest first.
@@ -269,10 +271,10 @@ fn add_message(
 
 fn ticket(connection: &Connection, id: &str) -> Result<Option<DeskTicket>, StoreError> {
     let head = connection
-        .prepare_cached("SELECT subject, status, revision, updated_at FROM tickets WHERE id = ?1")?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .prepare_cached("SELECT subject, status, revision, updated_at, erased_at FROM tickets WHERE id = ?1")?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
         .optional()?;
-    let Some((subject, status, revision, updated_at_ms)) = head else { return Ok(None) };
+    let Some((subject, status, revision, updated_at_ms, erased_at_ms)) = head else { return Ok(None) };
     let Some(Fields { intent, priority, queue, tags, fields }) = fields_of(connection, id)? else { return Ok(None) };
     Ok(Some(DeskTicket {
         id: id.to_owned(),
@@ -285,6 +287,7 @@ fn ticket(connection: &Connection, id: &str) -> Result<Option<DeskTicket>, Store
         fields,
         revision,
         updated_at_ms,
+        erased_at_ms,
         messages: messages(connection, id)?,
         drafts: drafts(connection, id)?,
         attachments: attachments(connection, id)?,

@@ -6,7 +6,7 @@ use super::lane::Posted;
 use super::newest::Work;
 use super::row::to_json;
 use super::starts::NewStart;
-use super::{Store, StoreError, deciding, desk, newest, starts};
+use super::{Store, StoreError, deciding, desk, erase, newest, starts};
 use crate::domain::effect::Effect;
 use crate::domain::id;
 use crate::domain::permission::Permission;
@@ -161,6 +161,8 @@ impl Store {
 fn plan_all(connection: &Connection, work: Option<&Work>, intents: &[Intent], now_ms: i64) -> Result<Plan, StoreError> {
     let is_outdated = match work {
         None => false,
+        // What was erased is not brought back.
+        Some(work) if erase::came_late(connection, &work.ticket_id, Some(work.made_at_ms))? => true,
         Some(work) => {
             let entered = newest::enter(connection, work)?;
             if entered {

@@ -13,13 +13,16 @@
 //! | `records`, `why` | people who look: lists, counts, the trail of one piece of work |
 //! | `desk` | the built-in helpdesk |
 //! | `alerts`, `pauses`, `tokens` | operators |
+//! | `erase`, `copies` | whoever must forget, or keep a copy |
 
 mod alerts;
 mod audit;
 mod checkpoint;
+mod copies;
 mod deciding;
 mod desk;
 mod effects;
+mod erase;
 mod feedback;
 mod file;
 mod inbox;
@@ -49,9 +52,11 @@ use tokio::sync::Notify;
 
 pub use alerts::Alert;
 pub use audit::{Audit, AuditAt, Finding};
+pub use copies::{Backup, BackupError, Scrubbed};
 pub use deciding::{Act, Approved};
 pub use desk::{Attachment, DeskTicket, Draft, NewTicket, StoredMessage, TicketPatch};
 pub use effects::{Change, Intent, Kept, Plan, Planned, Standing};
+pub use erase::{Content, Erased, Erasure, NotErased, Step, Stepped};
 pub use feedback::Feedback;
 pub use inbox::RefusalTally;
 pub use ledger::{NewSubmission, Prompted, Submission};
@@ -288,7 +293,8 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let connection =
         Connection::open(path).map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
     // FULL: a commit is on the disk before it is answered. Checkpoints are made
-    // by a thread of their own, away from the acknowledging path.
+    // by a thread of their own, away from the acknowledging path. What is freed
+    // is overwritten with zeros: the rows that come in most often free nothing.
     connection
         .execute_batch(
             "PRAGMA busy_timeout = 5000;
@@ -296,6 +302,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
          PRAGMA synchronous = FULL;
          PRAGMA wal_autocheckpoint = 0;
          PRAGMA foreign_keys = ON;
+         PRAGMA secure_delete = ON;
          PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -12288;",
         )

@@ -53,6 +53,7 @@ pub struct ClaimedJob {
     id: i64,
     claim: i64,
     called: AtomicBool,
+    forgets: AtomicBool,
     /// The policy that decided about it; 0 while none has.
     policy_version: AtomicI64,
     /// What it does.
@@ -91,6 +92,16 @@ impl ClaimedJob {
     /// OpenAI is being asked for it: the call counts, whatever becomes of it.
     pub fn mark_called(&self) {
         self.called.store(true, Ordering::Relaxed);
+    }
+
+    /// Its end keeps no content: results, texts of changes and reviews that are
+    /// over are erased together with it.
+    pub fn mark_forgets(&self) {
+        self.forgets.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn forgets(&self) -> bool {
+        self.forgets.load(Ordering::Relaxed)
     }
 
     /// A policy has decided about it.
@@ -339,6 +350,7 @@ fn claimed(row: &Row<'_>) -> rusqlite::Result<ClaimedJob> {
         id: row.get(0)?,
         claim: row.get(1)?,
         called: AtomicBool::new(false),
+        forgets: AtomicBool::new(false),
         policy_version: AtomicI64::new(0),
         attempt: row.get(2)?,
         project: row.get(3)?,

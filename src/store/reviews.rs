@@ -193,7 +193,7 @@ pub(super) fn open(
             to_json(&hold.effects)?,
             hold.reply,
             review.draft_ref,
-            review.ticket.as_ref().map(to_json).transpose()?,
+            review.ticket.as_ref().filter(|_| !job.forgets()).map(to_json).transpose()?,
             review.ticket.as_ref().map(|ticket| to_json(&Seen::of(ticket))).transpose()?,
             review.text_slot.map(Slot::word),
             placement.and_then(|placement| placement.prompt_version.as_ref()),

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::effects::Change;
 use super::ledger::FoundBy;
-use super::{ClaimedJob, NewReview, Store, StoreError, alerts, deciding, effects, ledger, reviews};
+use super::{ClaimedJob, NewReview, Store, StoreError, alerts, deciding, effects, erase, ledger, reviews};
 use crate::domain::failure::Failure;
 use crate::domain::job::{self, Outcome};
 use crate::domain::submission::Placement;
@@ -122,8 +122,13 @@ fn settle(
     settlement: &Settlement,
     now_ms: i64,
 ) -> Result<Settled, StoreError> {
+    let instead = erase::instead(connection, placement, settlement)?;
+    let settlement = instead.as_ref().map_or(settlement, |instead| &instead.settlement);
     if !leave_processing(connection, job, placement, settlement, now_ms)? {
         return Ok(Settled::Fenced);
+    }
+    if let Some(instead) = &instead {
+        effects::receive(connection, &instead.changes, now_ms)?;
     }
     let mut new_alert = false;
     match settlement {
@@ -146,6 +151,9 @@ fn settle(
         count(connection, settlement.word(), 1)?;
         if let Some(submission_id) = placement.and_then(|placement| placement.submission_id.as_deref()) {
             ledger::end(connection, submission_id, Some(FoundBy::of(&job.event_type)), now_ms)?;
+        }
+        if job.forgets() || instead.is_some() {
+            erase::forget(connection, job, now_ms)?;
         }
     }
     Ok(Settled::Done { new_alert })

@@ -3,6 +3,7 @@
 
 mod access;
 mod deliveries;
+mod erase;
 mod health;
 mod input;
 mod jobs;
@@ -85,6 +86,7 @@ pub fn api_routes(web: Arc<Web>) -> Router {
         .route("/submissions/{id}/close", post(submissions::close))
         .route("/tickets", get(tickets::list).post(tickets::create))
         .route("/tickets/{id}", get(tickets::show).patch(tickets::patch))
+        .route("/tickets/{id}/erase", post(erase::ticket))
         .route("/tickets/{id}/messages", post(tickets::add_message))
         .route("/why/{id}", get(why::show))
         .route("/audit", get(why::audit))

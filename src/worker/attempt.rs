@@ -65,6 +65,9 @@ impl<E: Into<Failure>> From<E> for Halt {
 impl Worker {
     /// Works one job to its settlement.
     pub(super) async fn attempt(&self, job: ClaimedJob) {
+        if self.settings.keeping.ids_only.contains(&job.project) {
+            job.mark_forgets();
+        }
         let mut placement = job.placement.clone();
         let ended = self.steps(&job, &mut placement).await;
         self.settle(job, placement, ended).await;

@@ -6,6 +6,7 @@ mod approve;
 mod attempt;
 mod decide;
 mod gate;
+mod janitor;
 mod pauses;
 mod place;
 mod pool;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 pub use attempt::Step;
+pub use janitor::Keeping;
 pub use pool::Pool;
 
 use crate::clock::Clock;
@@ -62,6 +64,8 @@ pub struct Settings {
     pub resubmit_after_ms: i64,
     /// Claimable work older than this raises an alert, in ms.
     pub overdue_ms: i64,
+    /// How long content is kept.
+    pub keeping: Keeping,
     /// Metadata keys that name the ticket and the workflow of work that
     /// another program started.
     pub metadata_keys: MetadataKeys,

@@ -2,7 +2,7 @@
 //! a scripted OpenAI. Dropping it fails the test when the work it leaves behind
 //! is not what the rules allow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
@@ -22,7 +22,7 @@ use frontdesk::openai::client::Client;
 use frontdesk::store::{AuditAt, DeskTicket, Job, NewSubmission, NewTicket, PageRequest, Review, Store};
 use frontdesk::submit::{self, Submitter};
 use frontdesk::telemetry::Metrics;
-use frontdesk::worker::{Settings, Step, Worker};
+use frontdesk::worker::{Keeping, Settings, Step, Worker};
 use frontdesk::workflows::{self, Catalogue};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rusqlite::Connection;
@@ -292,6 +292,12 @@ fn settings() -> Settings {
         overdue_ms: OVERDUE_MS,
         patience: PATIENCE,
         resubmit_after_ms: 10_000,
+        keeping: Keeping {
+            bodies_ms: RETENTION_MS,
+            results_ms: RETENTION_MS,
+            reviews_ms: 3 * RETENTION_MS,
+            ids_only: BTreeSet::new(),
+        },
         metadata_keys: MetadataKeys { ticket: "ticket_id".to_owned(), workflow: "workflow".to_owned() },
     }
 }

@@ -28,11 +28,11 @@ const RULES: [(&str, &str); 13] = [
     ),
     (
         "a note is on a ticket twice",
-        "SELECT ticket_id FROM messages WHERE author = 'frontdesk' GROUP BY ticket_id, body HAVING count(*) > 1",
+        "SELECT ticket_id FROM messages WHERE author = 'frontdesk' AND body <> '' GROUP BY ticket_id, body HAVING count(*) > 1",
     ),
     (
         "a draft is on a ticket twice",
-        "SELECT ticket_id FROM drafts GROUP BY ticket_id, body HAVING count(*) > 1",
+        "SELECT ticket_id FROM drafts WHERE body <> '' GROUP BY ticket_id, body HAVING count(*) > 1",
     ),
     (
         "a held job has not exactly one review",
