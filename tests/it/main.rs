@@ -3,6 +3,7 @@
 
 mod article;
 mod audit;
+mod canary;
 mod crash;
 mod database_file;
 mod fake_openai;

@@ -6,6 +6,7 @@ mod alerts;
 mod checks;
 mod desk;
 mod effects;
+mod erase;
 mod groups;
 mod inbox;
 mod ledger;

@@ -2,6 +2,7 @@
 
 mod deciding;
 mod endings;
+mod forgetting;
 mod order;
 mod placing;
 mod pool;
