@@ -7,20 +7,30 @@ use std::sync::{Arc, Mutex};
 use axum::body::Body;
 use axum::http::Request;
 use frontdesk::clock::Clock;
+use frontdesk::domain::person::{Person, Role};
+use frontdesk::domain::review::{Action, RejectReason};
 use frontdesk::domain::secret::Secret;
+use frontdesk::domain::ticket::{Author, Visibility};
 use frontdesk::domain::verify::Verifier;
 use frontdesk::intake::{FrontDesk, Project, router};
-use frontdesk::store::Store;
+use frontdesk::store::{Act, Erasure, NewTicket, Store};
 use serde_json::json;
 use tower::ServiceExt as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::canary;
 use crate::fake_openai::{Answer, completed, ended, message, to};
-use crate::harness::{RETENTION_MS, TestDesk, event, signed_by};
+use crate::harness::{ALL, RETENTION_MS, TestDesk, event, signed_by};
 
-const CANARIES: [&str; 7] = [
+const CANARIES: [&str; 13] = [
     "canary-ticket-text",
+    "canary-subject",
+    "canary-tag",
+    "canary-tool-error",
+    "canary-edited-text",
+    "canary-said",
+    "canary-internal-note",
     "canary-model-output",
     "canary-webhook-body",
     "sk-canary-api-key",
@@ -54,9 +64,7 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 fn assert_silent(of: &str, text: &str) {
-    for canary in CANARIES {
-        assert!(!text.contains(canary), "{of} holds {canary}");
-    }
+    canary::assert_silent(of, text, &CANARIES);
 }
 
 /// Every ending once, each with words that must not get out.
@@ -65,8 +73,7 @@ async fn play(desk: &TestDesk) {
     let refusal = json!([{"type": "message", "role": "assistant", "status": "completed",
                           "content": [{"type": "refusal", "refusal": "canary-refusal-words"}]}]);
     let spaced = "canary-model-output, in words";
-    let tool =
-        json!([{"type": "mcp_call", "name": words, "error": {"type": spaced, "message": words}}, message(words)]);
+    let tool = json!([{"type": "mcp_call", "name": words, "error": {"type": spaced, "message": "canary-tool-error"}}, message(words)]);
     let mut failed = ended("resp_5", "failed", json!([]), &to("T-1", "summary"));
     failed["error"] = json!({"code": "canary-error-message with spaces", "message": "canary-error-message"});
     for resource in [
@@ -93,10 +100,63 @@ async fn play(desk: &TestDesk) {
     desk.store.record(signed_by(KEY, "default", "wh_x", "canary-webhook-body", desk.now_ms())).await.unwrap();
 }
 
+async fn open_ticket(desk: &TestDesk) {
+    let new = NewTicket {
+        id: Some("T-1".to_owned()),
+        subject: "canary-subject".to_owned(),
+        queue: "support".to_owned(),
+        tags: vec!["canary-tag".to_owned()],
+        messages: vec![(Author::Customer, "canary-ticket-text".to_owned())],
+    };
+    desk.store.create_ticket(new, desk.now_ms()).await.unwrap().unwrap();
+    let (author, seen_by) = (Author::Agent, Visibility::Internal);
+    desk.store.add_message("T-1".into(), author, seen_by, "canary-internal-note".into(), desk.now_ms()).await.unwrap();
+}
+
+impl TestDesk {
+    /// Starting work fails with words of the other side.
+    async fn began_badly(&self) {
+        let error = json!({"error": {"message": "canary-error-message", "code": "canary-error-message, a text", "param": "canary-error-message"}});
+        self.openai.answer_starts([Answer::text(400, &error.to_string())]);
+        let error = self.submitter().submit("default", "summary", "T-1", "lena").await.unwrap_err();
+        assert_silent("the error of a start", &format!("{error} {error:?}"));
+    }
+}
+
+/// People decide, in words that must not get out either.
+async fn decide_all(desk: &TestDesk) {
+    let reviews = desk.store.reviews(None, None, None, ALL).await.unwrap().items;
+    assert!(reviews.len() > 3);
+    for (index, review) in reviews.into_iter().filter(|review| review.state == "open").enumerate() {
+        let said = "canary-said".to_owned();
+        let action = match index % 3 {
+            0 => Action::Reject { reason: RejectReason::Other, said },
+            1 => Action::Escalate { said },
+            _ => Action::Approve { text: Some("canary-edited-text".to_owned()) },
+        };
+        let person = Person { name: "lena".to_owned(), role: Role::Lead };
+        let act = Act { review: review.id, version: None, person, action, lease_ms: 300_000, now_ms: desk.now_ms() };
+        if let Some(Err(refused)) = desk.store.act_on_review(act).await.unwrap() {
+            assert_silent("a refused decision", &format!("{refused} {refused:?}"));
+        }
+    }
+    let kept: String = desk.sql().query_row("SELECT group_concat(raw) FROM results", [], |row| row.get(0)).unwrap();
+    assert!(kept.contains("canary-model-output"), "the canaries did come in");
+}
+
+/// What is erased is told of in counts.
+async fn forget_all(desk: &mut TestDesk) {
+    desk.clock.advance(4 * RETENTION_MS);
+    desk.worker().tidy().await;
+    let asked = Erasure::new("T-1".to_owned(), "ana".to_owned(), "asked for".to_owned(), desk.now_ms()).unwrap();
+    let erased = desk.store.erase_ticket(asked).await.unwrap();
+    assert_silent("what an erasure tells", &format!("{erased:?}"));
+}
+
 /// Requests that the front desk refuses, and one that it takes.
 async fn knock(desk: &TestDesk, store: &Store) {
     let text = format!("whsec_{}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, KEY));
-    assert!(text.contains(CANARIES[6]));
+    assert!(text.contains("Y2FuYXJ5LXNpZ25pbmcta2V5"));
     let verifier = Verifier::new(vec![Secret::parse(&text).unwrap()]);
     let project = Project::new(verifier, RETENTION_MS);
     let clock = Clock::Hand(desk.clock.clone());
@@ -130,10 +190,14 @@ async fn no_word_of_a_customer_a_model_or_a_secret_gets_into_what_operators_read
     tracing::subscriber::set_global_default(logging.finish()).expect("the only test that logs");
     let mut desk = TestDesk::open().await;
     desk.use_key("sk-canary-api-key");
-    desk.ticket("T-1", "canary-ticket-text").await;
+    open_ticket(&desk).await;
     play(&desk).await;
+    desk.began_badly().await;
     knock(&desk, &desk.store).await;
     desk.work_to_the_end(&desk.worker()).await;
+    decide_all(&desk).await;
+    desk.work_to_the_end(&desk.worker()).await;
+    forget_all(&mut desk).await;
 
     let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(logged.contains("attempt ended") && logged.contains("requests refused"), "lines were captured");
@@ -142,6 +206,10 @@ async fn no_word_of_a_customer_a_model_or_a_secret_gets_into_what_operators_read
     assert_silent("the metrics", &desk.metrics.render(&counts, desk.now_ms()));
     for query in [
         "SELECT kind || subject || detail FROM alerts",
+        "SELECT action || subject || detail FROM audit_trail",
+        "SELECT workflow || coalesce(reason, '') FROM feedback",
+        "SELECT coalesce(error_cause, '') || coalesce(error_detail, '') FROM submissions",
+        "SELECT coalesce(stale_reason, '') || matches || coalesce(seen, '') FROM reviews",
         "SELECT code || explanation FROM refusals",
         "SELECT coalesce(error_cause, '') || coalesce(error_detail, '') || coalesce(reason, '') FROM jobs",
         "SELECT reason || detail || topics FROM reviews",
@@ -153,6 +221,4 @@ async fn no_word_of_a_customer_a_model_or_a_secret_gets_into_what_operators_read
         assert!(!rows.is_empty(), "{query}");
         assert_silent(query, &rows.join("\n"));
     }
-    let kept: String = desk.sql().query_row("SELECT group_concat(raw) FROM results", [], |row| row.get(0)).unwrap();
-    assert!(kept.contains("canary-model-output"), "the canaries did come in");
 }
