@@ -8,6 +8,7 @@ use crate::desk::{API_KEY, Desk, has_keys, is_problem, is_time, token};
 use crate::wire::{Message, ask, request, until};
 
 const ROUTES: [(&str, &str); 20] = [
+const ROUTES: [(&str, &str); 18] = [
     ("GET", "/deliveries"),
     ("GET", "/deliveries/wh_1"),
     ("GET", "/jobs"),
@@ -25,6 +26,7 @@ const ROUTES: [(&str, &str); 20] = [
     ("GET", "/tickets/T-1"),
     ("PATCH", "/tickets/T-1"),
     ("POST", "/tickets/T-1/messages"),
+    ("POST", "/tickets/T-1/erase"),
     ("GET", "/why/T-1"),
     ("GET", "/stats"),
     ("GET", "/why/%ff"),

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::process::{Place, Ran};
 
 const COMMANDS: [&[&str]; 34] = [
+const COMMANDS: [&[&str]; 28] = [
     &[],
     &["demo"],
     &["serve"],
@@ -39,6 +40,8 @@ const COMMANDS: [&[&str]; 34] = [
     &["token", "list"],
     &["config", "example"],
     &["config", "check"],
+    &["erase"],
+    &["backup"],
     &["trigger"],
     &["simulate"],
     &["completions"],
