@@ -1,6 +1,7 @@
 //! Content that is erased is gone: from the rows, from the bytes of the files
 //! and from a backup; and nothing brings it back.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use frontdesk::domain::job::State;
@@ -146,6 +147,43 @@ async fn of_an_erased_ticket_no_word_is_left_in_the_rows_the_files_or_a_backup()
     let trail = desk.store.audit_trail(Some("T-1".to_owned()), None, crate::harness::ALL).await.unwrap().items;
     assert_eq!((trail[0].actor.as_str(), trail[0].action.as_str()), ("ana", "ticket.erase"));
     assert!(desk.store.trail("T-1".to_owned()).await.unwrap().is_some(), "`why` still answers");
+}
+
+/// Grows tickets until rows that were pushed onto other pages have left copies
+/// behind, and gives one of those tickets: `T-N` with `canary-N-` in it.
+fn with_copies_left_behind(desk: &TestDesk) -> usize {
+    let sql = desk.sql();
+    sql.execute_batch("PRAGMA secure_delete = ON; PRAGMA synchronous = OFF").unwrap();
+    for n in 0..300 {
+        sql.execute(
+            "INSERT INTO tickets (id, seq, subject, queue, created_at, updated_at)
+             VALUES ('T-' || ?1, ?1 + 1, 'canary-' || ?1 || '-' || hex(zeroblob(?1 * 37 % 97)), 'support', 1, 1)",
+            [n],
+        )
+        .unwrap();
+    }
+    for round in 0..300 {
+        let row = round * 7919 % 300;
+        let longer = "UPDATE tickets SET subject = 'canary-' || ?1 || '-' || hex(zeroblob(?2)) WHERE id = 'T-' || ?1";
+        sql.execute(longer, [row, 50 + round * 97 % 700]).unwrap();
+        sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        let bytes = std::fs::read(desk.store.path()).unwrap();
+        let mut seen = BTreeSet::new();
+        let text = String::from_utf8_lossy(&bytes);
+        let mut numbers = text.split("canary-").skip(1).filter_map(|rest| rest.split('-').next()?.parse().ok());
+        if let Some(twice) = numbers.find(|number| !seen.insert(*number)) {
+            return twice;
+        }
+    }
+    panic!("no row was copied");
+}
+
+#[tokio::test]
+async fn copies_that_the_database_left_behind_when_it_moved_rows_are_gone_as_well() {
+    let desk = TestDesk::open().await;
+    let found = with_copies_left_behind(&desk);
+    desk.erase(&format!("T-{found}")).await.unwrap();
+    assert_eq!(found_in_files(desk.store.path(), &[&format!("canary-{found}-")]), Vec::<&str>::new());
 }
 
 #[tokio::test]
