@@ -1,6 +1,7 @@
 //! An internal note with what an agent must know before picking up the ticket.
 
-use super::{MAX_TEXT_BYTES, Recipe, Settings};
+use super::words::MAX_TEXT_BYTES;
+use super::{Recipe, Settings};
 use crate::domain::decision::Proposal;
 use crate::domain::effect::{Effect, Slot};
 use crate::domain::output::{self, Reading};
@@ -15,6 +16,8 @@ pub(super) const RECIPE: Recipe = Recipe {
         customer wants, what has been done, what was promised, what is open. Facts from the ticket only; no greeting, no \
         advice, no markup.",
     schema: || None,
+    effects: &[(Slot::Note, "an internal note")],
+    starts: None,
     text_slot: Some(Slot::Note),
     read,
 };

@@ -275,7 +275,8 @@ impl Drop for TestDesk {
 }
 
 fn catalogue() -> Catalogue {
-    Catalogue::new(&workflows::Settings { queues: BTreeMap::from([("shipping".to_owned(), "logistics".to_owned())]) })
+    let queues = BTreeMap::from([("shipping".to_owned(), "logistics".to_owned())]);
+    Catalogue::new(&workflows::Settings { queues, ..workflows::Settings::default() }).unwrap()
 }
 
 fn settings() -> Settings {
