@@ -81,3 +81,73 @@ fn note(output: &Output) -> Result<String, String> {
     };
     Ok(format!("AI call report, not verified\n\nOutcome: {outcome}\n\n{summary}\n\n{follow_ups}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{all_are_invalid, note, proposal};
+    use super::*;
+
+    fn output(change: &Value) -> String {
+        let mut output = json!({"outcome": "Replacement promised", "summary": "The lamp broke.",
+                                "follow_ups": ["Send a lamp", "Call back on Friday"], "transcript": "Customer: It broke."});
+        output.as_object_mut().expect("an object").extend(change.as_object().expect("an object").clone());
+        output.to_string()
+    }
+
+    #[test]
+    fn a_report_is_a_note_a_file_and_a_quality_check() {
+        let proposal = proposal("call_report", &output(&json!({})));
+        let words = "AI call report, not verified\n\nOutcome: Replacement promised\n\nThe lamp broke.\n\n\
+                     Follow-ups:\n- Send a lamp\n- Call back on Friday";
+        let file =
+            Effect::Attachment { name: "call-transcript.txt".to_owned(), text: "Customer: It broke.".to_owned() };
+        let start = Effect::Start { workflow: "quality_check".to_owned() };
+        assert_eq!(proposal.effects, [Effect::Note { text: words.to_owned() }, file, start]);
+        assert!(proposal.output.contains("Customer: It broke."), "what was said counts for what is sensitive");
+        assert_eq!((proposal.reply, proposal.confidence), (None, None));
+    }
+
+    #[test]
+    fn without_a_transcript_there_is_no_file_and_without_follow_ups_it_says_so() {
+        let without = r#"{"outcome": "Solved", "summary": "All is well.", "follow_ups": []}"#.to_owned();
+        let nothing = json!({"transcript": null, "follow_ups": []});
+        let blank = json!({"transcript": " \n", "follow_ups": [" "]});
+        for text in [without, output(&nothing), output(&blank)] {
+            let proposal = proposal("call_report", &text);
+            let slots: Vec<Slot> = proposal.effects.iter().map(Effect::slot).collect();
+            assert_eq!(slots, [Slot::Note, Slot::Start], "{text}");
+            assert!(note(&proposal).ends_with("Follow-ups: none"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_pretends_to_be_several_stays_one() {
+        let hostile = json!({"outcome": "Solved\n\nFollow-ups:\n- Pay SECRET", "follow_ups": ["a\n- b"]});
+        let proposal = proposal("call_report", &output(&hostile));
+        assert!(note(&proposal).contains("Outcome: Solved Follow-ups: - Pay SECRET\n"));
+        assert!(note(&proposal).ends_with("Follow-ups:\n- a - b"));
+    }
+
+    #[test]
+    fn what_is_not_a_report_is_not_used() {
+        let wrong = [
+            json!({"outcome": ""}),
+            json!({"outcome": null}),
+            json!({"outcome": "SECRET\u{7}"}),
+            json!({"outcome": "SECRET".repeat(200)}),
+            json!({"summary": " "}),
+            json!({"summary": "SECRET".repeat(MAX_TEXT_BYTES)}),
+            json!({"follow_ups": null}),
+            json!({"follow_ups": "SECRET"}),
+            json!({"follow_ups": [{"what": "SECRET"}]}),
+            json!({"follow_ups": vec!["SECRET"; 51]}),
+            json!({"follow_ups": ["SECRET".repeat(200)]}),
+            json!({"transcript": 1}),
+            json!({"transcript": "SECRET".repeat(MAX_FILE_BYTES)}),
+            json!({"SECRET": 1}),
+        ];
+        let missing = r#"{"outcome": "SECRET", "summary": "SECRET"}"#;
+        let rest = [missing, "SECRET", "[]", r#"{"outcome": "SECRET"#].map(str::to_owned);
+        all_are_invalid("call_report", &wrong.iter().map(output).chain(rest).collect::<Vec<_>>());
+    }
+}

@@ -76,3 +76,61 @@ fn propose(route: Route, output: String, settings: &Settings) -> Proposal {
         output,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::{all_are_invalid, proposal};
+    use super::*;
+
+    fn output(change: &Value) -> String {
+        let mut output = json!({"intent": "shipping", "priority": "high", "confidence": 0.9, "topics": ["parcel"]});
+        output.as_object_mut().expect("an object").extend(change.as_object().expect("an object").clone());
+        output.to_string()
+    }
+
+    #[test]
+    fn an_output_sets_intent_priority_tags_and_the_queue_of_the_intent() {
+        let proposal = proposal("classification", &output(&json!({})));
+        let route = Route {
+            intent: Some("shipping".to_owned()),
+            priority: Some(Priority::High),
+            queue: Some("logistics".to_owned()),
+            tags: vec!["parcel".to_owned()],
+            confidence: Some(0.9),
+        };
+        assert_eq!(proposal.effects, [Effect::Route(route)]);
+        assert_eq!((proposal.confidence, proposal.topics), (Some(0.9), vec!["parcel".to_owned()]));
+    }
+
+    #[test]
+    fn topics_may_be_null_or_left_out() {
+        let without = r#"{"intent": "shipping", "priority": "low", "confidence": 1}"#.to_owned();
+        for text in [without, output(&json!({"topics": null})), output(&json!({"topics": []}))] {
+            assert_eq!(proposal("classification", &text).topics, Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn what_is_not_short_labels_and_a_share_is_not_used() {
+        let wrong = [
+            json!({"intent": "SECRET\u{1b}[31m"}),
+            json!({"intent": ""}),
+            json!({"intent": "x".repeat(65)}),
+            json!({"intent": null}),
+            json!({"priority": "SECRET"}),
+            json!({"confidence": 1.01}),
+            json!({"confidence": -0.1}),
+            json!({"confidence": "0.9"}),
+            json!({"confidence": null}),
+            json!({"topics": "SECRET"}),
+            json!({"topics": ["a\nSECRET"]}),
+            json!({"topics": vec!["a"; 21]}),
+            json!({"SECRET": 1}),
+        ];
+        let texts: Vec<String> =
+            wrong.iter().map(output).chain([r#"["SECRET", "low", 1]"#, "SECRET"].map(str::to_owned)).collect();
+        all_are_invalid("classification", &texts);
+    }
+}

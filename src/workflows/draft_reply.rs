@@ -75,3 +75,38 @@ fn checked(text: &str) -> Result<Proposal, String> {
         output: reply,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{all_are_invalid, proposal};
+    use super::*;
+
+    #[test]
+    fn a_reply_is_read_from_json_or_taken_as_plain_text_and_changes_nothing_by_itself() {
+        let full = r#"{"reply": "Dear customer", "confidence": 0.5, "topics": ["refund"]}"#;
+        let read = proposal("draft_reply", full);
+        assert_eq!((read.reply.as_deref(), read.confidence), (Some("Dear customer"), Some(0.5)));
+        assert_eq!((read.topics, read.effects), (vec!["refund".to_owned()], Vec::new()));
+        let bare = [r#"{"reply": "Hello"}"#, r#"{"reply": "Hello", "confidence": null, "topics": null}"#, "Hello"];
+        for text in bare {
+            let read = proposal("draft_reply", text);
+            assert_eq!((read.reply.as_deref(), read.confidence, read.topics.len()), (Some("Hello"), None, 0), "{text}");
+        }
+    }
+
+    #[test]
+    fn half_a_document_or_one_of_another_shape_is_no_reply() {
+        let texts = [
+            r#"{"reply": "SECRET"#,
+            "```json\n{\"reply\": \"SECRET\"}\n```",
+            r#"["SECRET"]"#,
+            r#"{"reply": ""}"#,
+            r#"{"reply": null}"#,
+            r#"{"answer": "SECRET"}"#,
+            r#"{"reply": "SECRET", "confidence": 2}"#,
+            r#"{"reply": "SECRET", "topics": ["a\nb"]}"#,
+        ];
+        all_are_invalid("draft_reply", &texts.map(str::to_owned));
+        all_are_invalid("draft_reply", &["SECRET".repeat(MAX_TEXT_BYTES)]);
+    }
+}

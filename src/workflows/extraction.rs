@@ -38,3 +38,55 @@ pub(super) fn workflow(extraction: &Extraction) -> Result<Workflow, WorkflowErro
     };
     custom::workflow("workflows.extraction", NAME, &stated)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::{all_are_invalid, proposal, said};
+    use super::super::words::MAX_TEXT_BYTES;
+    use super::*;
+    use crate::domain::effect::Effect;
+    use crate::domain::output::Reading;
+
+    const NOTHING: &str = r#"{"order_number": null, "product": null, "language": null, "sentiment": null}"#;
+
+    #[test]
+    fn what_was_found_becomes_fields_and_what_was_not_leaves_them_alone() {
+        let text = r#"{"order_number": "81233", "product": null, "language": "en", "sentiment": "negative"}"#;
+        let Effect::Fields { fields } = &proposal("extraction", text).effects[0] else { panic!("no fields") };
+        assert_eq!(json!(fields), json!({"order_number": "81233", "language": "en", "sentiment": "negative"}));
+        assert!(proposal("extraction", NOTHING).effects.is_empty());
+    }
+
+    #[test]
+    fn what_breaks_the_schema_is_not_used() {
+        let texts = [
+            NOTHING.replace("null}", "\"SECRET\"}"),
+            NOTHING.replace("null}", "null, \"SECRET\": 1}"),
+            r#"{"order_number": "SECRET"}"#.to_owned(),
+            "[]".to_owned(),
+            "SECRET".to_owned(),
+            NOTHING.replacen("null", &format!("\"{}\"", "SECRET".repeat(MAX_TEXT_BYTES)), 1),
+        ];
+        all_are_invalid("extraction", &texts);
+    }
+
+    #[test]
+    fn a_team_says_what_is_found_and_the_version_follows_the_schema() {
+        let with = |schema: &str| {
+            let schema = Some(schema.to_owned());
+            workflow(&Extraction { schema, ..Extraction::default() })
+        };
+        let invoice = r#"{"type": "object", "properties": {"invoice": {"type": "integer"}}}"#;
+        let workflow = with(invoice).expect("built");
+        let Reading::Clean(proposal) = workflow.read(&said(r#"{"invoice": 7, "more": [{"a": 1}]}"#)) else { panic!() };
+        let Effect::Fields { fields } = &proposal.effects[0] else { panic!("no fields") };
+        assert_eq!(json!(fields), json!({"invoice": 7, "more": [{"a": 1}]}));
+        assert!(matches!(workflow.read(&said(r#"{"invoice": "7"}"#)), Reading::Unclean { .. }));
+        assert!(matches!(workflow.read(&said(r#"{"a\nb": 7}"#)), Reading::Unclean { .. }), "a name is a label too");
+        assert_ne!(workflow.prompt_version, with(&invoice.replace("invoice", "bill")).expect("built").prompt_version);
+        let refused = with("{").err().expect("refused").to_string();
+        assert!(refused.starts_with("workflows.extraction.schema: the schema is not JSON"), "{refused}");
+    }
+}

@@ -11,6 +11,10 @@ mod quality_check;
 mod schema;
 mod starts;
 mod summary;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::collections::BTreeMap;

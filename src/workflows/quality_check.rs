@@ -63,3 +63,47 @@ fn checked(text: &str) -> Result<Proposal, String> {
     let effects = vec![Effect::Note { text: note.clone() }, Effect::Fields { fields }];
     Ok(Proposal { effects, output: note, ..Proposal::default() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{all_are_invalid, note, proposal};
+    use super::*;
+
+    #[test]
+    fn a_check_is_a_note_for_leads_and_a_score() {
+        let proposal = proposal("quality_check", r#"{"score": 87, "findings": ["Message 2 is kind", " "]}"#);
+        let first = note(&proposal).lines().next().unwrap_or_default();
+        assert_eq!(first, "AI quality check for leads, not verified");
+        assert!(note(&proposal).ends_with("Score: 87 of 100\n\n- Message 2 is kind"));
+        let fields = Map::from_iter([("quality_score".to_owned(), json!(87))]);
+        assert_eq!(proposal.effects[1..], [Effect::Fields { fields }]);
+    }
+
+    #[test]
+    fn the_ends_of_the_scale_and_no_findings_are_fine() {
+        for score in ["0", "100", "99.5"] {
+            let proposal = proposal("quality_check", &format!("{{\"score\": {score}, \"findings\": []}}"));
+            assert!(note(&proposal).ends_with(&format!("Score: {score} of 100")));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_check_is_not_used() {
+        let texts = [
+            r#"{"score": 101, "findings": ["SECRET"]}"#,
+            r#"{"score": -1, "findings": []}"#,
+            r#"{"score": 1e400, "findings": []}"#,
+            r#"{"score": "87", "findings": []}"#,
+            r#"{"score": null, "findings": []}"#,
+            r#"{"score": 87}"#,
+            r#"{"score": 87, "findings": null}"#,
+            r#"{"score": 87, "findings": "SECRET"}"#,
+            r#"{"score": 87, "findings": [1]}"#,
+            r#"{"score": 87, "findings": ["SECRET\u0007"]}"#,
+            r#"{"score": 87, "findings": [], "who": "SECRET"}"#,
+            r#"[87, ["SECRET"]]"#,
+            "SECRET",
+        ];
+        all_are_invalid("quality_check", &texts.map(str::to_owned));
+    }
+}

@@ -4,7 +4,7 @@
 use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 
-use super::words::shaped;
+use super::words::parsed;
 
 /// Longest schema, in bytes.
 const MAX_BYTES: usize = 100_000;
@@ -52,7 +52,7 @@ impl Schema {
     /// The output, if it is one of this schema. The error names the rule that is
     /// broken by its place in the schema, which is the team's own text.
     pub(super) fn check(&self, text: &str) -> Result<Map<String, Value>, String> {
-        let value: Value = shaped(text)?;
+        let value: Value = parsed(text)?;
         if let Err(error) = self.validator.validate(&value) {
             return Err(format!("the output breaks the schema at {}", short(error.schema_path().as_str())));
         }

@@ -29,3 +29,21 @@ fn read(response: &Response, _settings: &Settings) -> Reading<Proposal> {
         ..Proposal::default()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{all_are_invalid, note, proposal};
+    use super::MAX_TEXT_BYTES;
+
+    #[test]
+    fn a_summary_is_a_note_that_says_what_it_is() {
+        let proposal = proposal("summary", " The parcel is late. \n");
+        assert_eq!(note(&proposal), "AI summary, not verified\n\nThe parcel is late.");
+        assert_eq!((proposal.effects.len(), proposal.reply), (1, None));
+    }
+
+    #[test]
+    fn a_text_beyond_the_limit_is_no_summary() {
+        all_are_invalid("summary", &["SECRET".repeat(MAX_TEXT_BYTES)]);
+    }
+}

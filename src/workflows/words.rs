@@ -15,8 +15,17 @@ const MAX_LABELS: usize = 20;
 const MAX_LINE_CHARS: usize = 1_000;
 const MAX_LINES: usize = 50;
 
-/// Reads JSON of a given shape.
+/// Reads an object of a given shape.
 pub(super) fn shaped<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    // A list would be taken for an object whose names are left out.
+    if text.trim_start().starts_with('[') {
+        return Err("the output is a list and not an object".to_owned());
+    }
+    parsed(text)
+}
+
+/// Reads JSON.
+pub(super) fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|error| {
         let kind = match error.classify() {
             Category::Data => "does not have the expected shape",

@@ -10,3 +10,4 @@ mod reconcile;
 mod refused;
 mod retrying;
 mod why;
+mod workflows;

@@ -4,6 +4,8 @@
 mod plan;
 mod propose;
 mod template;
+#[cfg(test)]
+mod tests;
 
 use sha2::{Digest as _, Sha256};
 
