@@ -61,7 +61,7 @@ fn show(output: &Output, workflow: &Workflow) -> Result<()> {
     for may in &workflow.effects {
         line("may change", &format!("{}: {}", may.slot.word(), may.what))?;
     }
-    line("your own text", workflow.text_slot.map_or("has no place in it", |slot| slot.word()))?;
+    line("reviewer's text", workflow.text_slot.map_or("has no place", |slot| slot.word()))?;
     output.line("\ninstructions")?;
     workflow.instructions.lines().try_for_each(|text| output.line(&format!("  {}", shown(text))))?;
     match &workflow.schema {

@@ -1,6 +1,6 @@
 //! Named values found in a conversation. What is looked for is a setting.
 
-use super::custom;
+use super::custom::{self, HeldTo};
 use super::{Workflow, WorkflowError};
 use crate::domain::custom::{CustomEffects, CustomWorkflow, Extraction, FieldsFrom};
 
@@ -26,6 +26,8 @@ const SCHEMA: &str = r#"{
 /// The workflow with the schema of the settings.
 pub(super) fn workflow(extraction: &Extraction) -> Result<Workflow, WorkflowError> {
     let Extraction { model, schema, schema_file } = extraction.clone();
+    // A team's schema counts for everybody. Ours is only a suggestion: another program may look for other things.
+    let held_to = if schema.is_some() { HeldTo::ItsOwn } else { HeldTo::TheStarters };
     let stated = CustomWorkflow {
         about: Some("finds named values and puts them into the ticket's fields".to_owned()),
         version: schema.is_none().then(|| PROMPT_VERSION.to_owned()),
@@ -36,18 +38,19 @@ pub(super) fn workflow(extraction: &Extraction) -> Result<Workflow, WorkflowErro
         effects: CustomEffects { fields: Some(FieldsFrom::Word("all".to_owned())), ..CustomEffects::default() },
         ..CustomWorkflow::default()
     };
-    custom::workflow("workflows.extraction", NAME, &stated)
+    custom::workflow("workflows.extraction", NAME, &stated, held_to)
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::testing::{all_are_invalid, proposal, said};
+    use super::super::testing::{all_are_invalid, catalogue, proposal, said};
     use super::super::words::MAX_TEXT_BYTES;
     use super::*;
     use crate::domain::effect::Effect;
     use crate::domain::output::Reading;
+    use crate::domain::resource::Response;
 
     const NOTHING: &str = r#"{"order_number": null, "product": null, "language": null, "sentiment": null}"#;
 
@@ -70,6 +73,24 @@ mod tests {
             NOTHING.replacen("null", &format!("\"{}\"", "SECRET".repeat(MAX_TEXT_BYTES)), 1),
         ];
         all_are_invalid("extraction", &texts);
+    }
+
+    #[test]
+    fn another_program_may_look_for_other_things_and_is_held_to_its_own_schema() {
+        let catalogue = catalogue();
+        let read = |text: &str, schema: Option<&str>| {
+            let response = Response { schema: schema.map(str::to_owned), ..said(text) };
+            catalogue.named(NAME).expect("there").read(&response)
+        };
+        let clean = |reading| matches!(reading, Reading::Clean(_));
+        let order = r#"{"type": "object", "properties": {"order_id": {"type": "string"}}}"#;
+        assert!(clean(read(r#"{"order_id": "A-1"}"#, Some(order))));
+        assert!(!clean(read(r#"{"order_id": 1}"#, Some(order))));
+        assert!(!clean(read(r#"{"order_id": "A-1"}"#, Some(r#"{"type": "object", "pattern": "("}"#))));
+        assert!(clean(read(r#"{"order_id": "A-1"}"#, None)), "nobody says what was asked for");
+        for text in ["SECRET", "[]", "{\"a\\nb\": 1}"] {
+            assert!(!clean(read(text, None)), "{text}");
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(super) fn said(text: &str) -> Response {
         unknown_items: Vec::new(),
         created_at_s: None,
         model: None,
+        schema: None,
     }
 }
 
@@ -49,7 +50,11 @@ pub(super) fn catalogue() -> Catalogue {
 
 /// What a built-in workflow proposes for this output, or why it is not used.
 pub(super) fn reading(workflow: &str, text: &str) -> Reading<Proposal> {
-    catalogue().named(workflow).expect("there is one").read(&said(text))
+    let catalogue = catalogue();
+    let workflow = catalogue.named(workflow).expect("there is one");
+    // OpenAI tells with the answer what was asked for.
+    let schema = workflow.schema.as_ref().map(ToString::to_string);
+    workflow.read(&Response { schema, ..said(text) })
 }
 
 /// What it proposes for an output that is right.

@@ -6,6 +6,68 @@ use frontdesk::config::Config;
 
 const GOOD: &str = "[workflows.custom.vip]\nprompt = 'p'\n[workflows.custom.vip.effects]\nnote = true\n";
 
+/// Settings, where they are refused, and the hint.
+const REFUSED: &[(&str, &str, &str)] = &[
+    (
+        "[workflows.custom.vip]\nprompt = 'p'\nschma = '{}'\n",
+        ":3: workflows.custom.vip.schma: unknown field",
+        "config example",
+    ),
+    ("[workflows.custom.vip.effects]\nnte = 'a'\n", ":2: workflows.custom.vip.effects.nte: unknown field", "`note`"),
+    (
+        "[workflows.custom.vip.effects]\nnote = 3\n",
+        ":2: workflows.custom.vip.effects.note: ",
+        "a property's name, or true",
+    ),
+    ("[workflows.custom.vip.effects]\nfields = 3\n", ":2: workflows.custom.vip.effects.fields: ", "or \"all\""),
+    (
+        "[workflows.custom.vip]\nprompt = 'p'\n[workflows.custom.vip.effects]\nnote = 'a'\n",
+        ":4: workflows.custom.vip.effects.note: ",
+        "no properties",
+    ),
+    (
+        "[workflows.custom.vip]\nprompt = '{{x}}'\neffects = { note = true }\n",
+        ":2: workflows.custom.vip.prompt: ",
+        "{{x}}",
+    ),
+    ("[workflows.custom.vip]\nprompt = 'p'\n", ":1: workflows.custom.vip.effects: ", "it changes nothing"),
+    ("[workflows.custom.summary]\nprompt = 'p'\n", ":1: workflows.custom.summary: ", "choose another name"),
+    ("[workflows.custom.VIP]\nprompt = 'p'\n", ":1: workflows.custom.VIP: ", "lower-case"),
+    (
+        "[workflows.custom.vip]\nprompt_file = 'none.txt'\n",
+        ":2: workflows.custom.vip.prompt_file: none.txt: ",
+        "No such file",
+    ),
+    (
+        "[workflows.custom.vip]\nprompt_file = 'blank.txt'\n",
+        ":2: workflows.custom.vip.prompt_file: ",
+        "say what the model",
+    ),
+    (
+        "[workflows.custom.vip]\nprompt_file = 'long.txt'\n",
+        ":2: workflows.custom.vip.prompt_file: long.txt: ",
+        "100000 are allowed",
+    ),
+    (
+        "[workflows.custom.vip]\nprompt = 'p'\nprompt_file = 'blank.txt'\n",
+        ":2: workflows.custom.vip.prompt: ",
+        "keep one",
+    ),
+    (
+        "[workflows.custom.vip]\nprompt = 'p'\nschema_file = 'half.json'\n",
+        ":3: workflows.custom.vip.schema_file: ",
+        "not JSON",
+    ),
+    ("[workflows.extraction]\nschema_file = 'half.json'\n", ":2: workflows.extraction.schema_file: ", "not JSON"),
+    (
+        "[workflows.extraction]\nschema = '{\"type\": \"array\"}'\n",
+        ":2: workflows.extraction.schema: ",
+        "one of an object",
+    ),
+    ("[workflows.summary]\nmodle = 'm'\n", ":2: workflows.summary.modle: unknown field", "`model`"),
+    ("[workflows.sumary]\nmodel = 'm'\n", ":1: workflows.sumary: unknown field", "`summary`"),
+];
+
 fn refused(text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("frontdesk.toml");
@@ -23,71 +85,7 @@ fn refused(text: &str) -> String {
 
 #[test]
 fn every_refusal_names_file_line_and_setting() {
-    let table = [
-        (
-            "[workflows.custom.vip]\nprompt = 'p'\nschma = '{}'\n",
-            ":3: workflows.custom.vip.schma: unknown field",
-            "config example",
-        ),
-        (
-            "[workflows.custom.vip.effects]\nnte = 'a'\n",
-            ":2: workflows.custom.vip.effects.nte: unknown field",
-            "`note`",
-        ),
-        (
-            "[workflows.custom.vip.effects]\nnote = 3\n",
-            ":2: workflows.custom.vip.effects.note: ",
-            "a property's name, or true",
-        ),
-        ("[workflows.custom.vip.effects]\nfields = 3\n", ":2: workflows.custom.vip.effects.fields: ", "or \"all\""),
-        (
-            "[workflows.custom.vip]\nprompt = 'p'\n[workflows.custom.vip.effects]\nnote = 'a'\n",
-            ":4: workflows.custom.vip.effects.note: ",
-            "no properties",
-        ),
-        (
-            "[workflows.custom.vip]\nprompt = '{{x}}'\neffects = { note = true }\n",
-            ":2: workflows.custom.vip.prompt: ",
-            "{{x}}",
-        ),
-        ("[workflows.custom.vip]\nprompt = 'p'\n", ":1: workflows.custom.vip.effects: ", "it changes nothing"),
-        ("[workflows.custom.summary]\nprompt = 'p'\n", ":1: workflows.custom.summary: ", "choose another name"),
-        ("[workflows.custom.VIP]\nprompt = 'p'\n", ":1: workflows.custom.VIP: ", "lower-case"),
-        (
-            "[workflows.custom.vip]\nprompt_file = 'none.txt'\n",
-            ":2: workflows.custom.vip.prompt_file: none.txt: ",
-            "No such file",
-        ),
-        (
-            "[workflows.custom.vip]\nprompt_file = 'blank.txt'\n",
-            ":2: workflows.custom.vip.prompt_file: ",
-            "say what the model",
-        ),
-        (
-            "[workflows.custom.vip]\nprompt_file = 'long.txt'\n",
-            ":2: workflows.custom.vip.prompt_file: long.txt: ",
-            "100000 are allowed",
-        ),
-        (
-            "[workflows.custom.vip]\nprompt = 'p'\nprompt_file = 'blank.txt'\n",
-            ":2: workflows.custom.vip.prompt: ",
-            "keep one",
-        ),
-        (
-            "[workflows.custom.vip]\nprompt = 'p'\nschema_file = 'half.json'\n",
-            ":3: workflows.custom.vip.schema_file: ",
-            "not JSON",
-        ),
-        ("[workflows.extraction]\nschema_file = 'half.json'\n", ":2: workflows.extraction.schema_file: ", "not JSON"),
-        (
-            "[workflows.extraction]\nschema = '{\"type\": \"array\"}'\n",
-            ":2: workflows.extraction.schema: ",
-            "one of an object",
-        ),
-        ("[workflows.summary]\nmodle = 'm'\n", ":2: workflows.summary.modle: unknown field", "`model`"),
-        ("[workflows.sumary]\nmodel = 'm'\n", ":1: workflows.sumary: unknown field", "`summary`"),
-    ];
-    for (text, place, hint) in table {
+    for (text, place, hint) in REFUSED {
         let error = refused(text);
         assert!(error.starts_with(&format!("frontdesk.toml{place}")), "{text}\n{error}");
         assert!(error.contains(hint), "{text}\n{error}");

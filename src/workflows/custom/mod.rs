@@ -10,8 +10,8 @@ mod tests;
 use sha2::{Digest as _, Sha256};
 
 use super::schema::Schema;
-use super::words::MAX_TEXT_BYTES;
-use super::{Workflow, WorkflowError, wrong};
+use super::words::{MAX_TEXT_BYTES, parsed};
+use super::{Reader, Workflow, WorkflowError, wrong};
 use crate::domain::custom::CustomWorkflow;
 use crate::domain::output;
 use plan::Plan;
@@ -36,11 +36,26 @@ pub(super) fn named(name: &str, stated: &CustomWorkflow) -> Result<Workflow, Wor
     if !is_name {
         return Err(wrong(setting(name), "a workflow's name is 1 to 64 lower-case letters, digits or _"));
     }
-    workflow(&setting(name), name, stated)
+    workflow(&setting(name), name, stated, HeldTo::ItsOwn)
+}
+
+/// The schema that an output is held to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum HeldTo {
+    /// The workflow's own, whoever started the work.
+    ItsOwn,
+    /// The one that its starter asked for, which OpenAI tells with the answer. An
+    /// object will do when none was.
+    TheStarters,
 }
 
 /// The workflow that is stated in these settings.
-pub(super) fn workflow(setting: &str, name: &str, stated: &CustomWorkflow) -> Result<Workflow, WorkflowError> {
+pub(super) fn workflow(
+    setting: &str,
+    name: &str,
+    stated: &CustomWorkflow,
+    held_to: HeldTo,
+) -> Result<Workflow, WorkflowError> {
     let prompt = prompt(setting, stated)?;
     let schema = schema(setting, stated)?;
     let plan = Plan::new(setting, name, &stated.effects, schema.as_ref())?;
@@ -61,15 +76,26 @@ pub(super) fn workflow(setting: &str, name: &str, stated: &CustomWorkflow) -> Re
         effects: plan.may_change(),
         starts: stated.effects.start.clone(),
         text_slot: plan.text_slot(),
-        read: Box::new(move |response| {
-            output::read(response, |text| {
-                let output = match &schema {
-                    Some(schema) => Output::Object(schema.check(text)?),
-                    None => Output::Plain(output::plain_text(MAX_TEXT_BYTES)(text)?),
-                };
-                plan.propose(&output)
-            })
-        }),
+        read: reader(plan, schema, held_to),
+    })
+}
+
+fn reader(plan: Plan, own: Option<Schema>, held_to: HeldTo) -> Reader {
+    Box::new(move |response| {
+        let asked = response.schema.as_deref().filter(|_| held_to == HeldTo::TheStarters).map(Schema::parse);
+        let read = |text: &str| {
+            let output = match (held_to, &asked, &own) {
+                (HeldTo::TheStarters, Some(Ok(schema)), _) => Output::Object(schema.check(text)?),
+                (HeldTo::TheStarters, Some(Err(_)), _) => {
+                    return Err("it was asked for by a schema that cannot be used".to_owned());
+                }
+                (HeldTo::TheStarters, None, _) => Output::Object(parsed(text)?),
+                (HeldTo::ItsOwn, _, Some(schema)) => Output::Object(schema.check(text)?),
+                (HeldTo::ItsOwn, _, None) => Output::Plain(output::plain_text(MAX_TEXT_BYTES)(text)?),
+            };
+            plan.propose(&output)
+        };
+        output::read(response, read)
     })
 }
 

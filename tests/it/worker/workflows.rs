@@ -88,10 +88,19 @@ async fn an_extraction_sets_the_fields_that_were_found() {
 }
 
 #[tokio::test]
-async fn an_extraction_that_breaks_its_schema_waits_for_a_person() {
-    let desk = worked(TestDesk::open().await, "extraction", r#"{"order_number": 81233}"#).await;
-    assert_eq!(desk.reviews_of("resp_1").await[0].reason, "invalid_output");
-    assert!(desk.read_ticket("T-1").await.fields.is_empty());
+async fn an_extraction_is_held_to_the_schema_that_its_starter_asked_for() {
+    for (order, reason) in [(json!("81233"), None), (json!(81233), Some("invalid_output"))] {
+        let desk = TestDesk::open().await;
+        let mut response = completed("resp_1", &json!({"order": order}).to_string(), &to("T-1", "extraction"));
+        response["text"] = json!({"format": {"type": "json_schema", "name": "orders", "schema": {
+            "type": "object", "properties": {"order": {"type": "string"}}}}});
+        desk.ticket("T-1", "Where is my parcel 81233?").await;
+        desk.openai.put(&response);
+        desk.tell("resp_1").await;
+        desk.work().await;
+        assert_eq!(desk.job("resp_1").await.reason.as_deref(), reason);
+        assert_eq!(desk.read_ticket("T-1").await.fields.len(), usize::from(reason.is_none()));
+    }
 }
 
 /// A desk with the workflow of docs/workflows.md.
