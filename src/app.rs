@@ -87,6 +87,8 @@ impl App {
         for warning in projects.iter().filter_map(ProjectSettings::background_warning) {
             tracing::warn!("{warning}");
         }
+        // Refused before anything is touched.
+        workflows(config)?;
         let store = Store::open(&config.database_path()?, migrate)?;
         let metrics = Arc::new(Metrics::default());
         let parts = Parts { config, store: store.clone(), clock, projects, metrics };
@@ -133,7 +135,7 @@ pub fn openai_clients(config: &Config, projects: &[ProjectSettings]) -> Result<B
 /// What `submit` needs.
 ///
 /// # Errors
-/// When a base URL cannot be used.
+/// When a base URL or a setting of a workflow cannot be used.
 pub fn submitter(config: &Config, store: &Store, clock: &Clock) -> Result<Submitter> {
     let projects = config.projects()?;
     let clients = openai_clients(config, &projects)?;
@@ -143,13 +145,22 @@ pub fn submitter(config: &Config, store: &Store, clock: &Clock) -> Result<Submit
         keys: keys(config),
         patience: patience(config, &projects),
     };
-    Ok(Submitter::new(store.clone(), clock.clone(), clients, helpdesk, workflows(config), settings))
+    Ok(Submitter::new(store.clone(), clock.clone(), clients, helpdesk, workflows(config)?, settings))
 }
 
 /// The workflows that the settings ask for.
-#[must_use]
-pub fn workflows(config: &Config) -> Catalogue {
-    Catalogue::new(&workflows::Settings { queues: config.workflows.classification.queues.clone() })
+///
+/// # Errors
+/// When a setting of a workflow makes no sense; says where it is and why.
+pub fn workflows(config: &Config) -> Result<Catalogue> {
+    let asked = &config.workflows;
+    let settings = workflows::Settings {
+        queues: asked.classification.queues.clone(),
+        models: asked.models(),
+        extraction: asked.extraction.clone(),
+        custom: asked.custom.clone(),
+    };
+    Ok(Catalogue::new(&settings).map_err(|error| config.refused(&error.to_string()))?)
 }
 
 /// The project that keeps its results shortest sets the pace.
@@ -249,7 +260,7 @@ impl Parts<'_> {
             openai_clients(self.config, &self.projects)?,
             Builtin::new(self.store.clone()),
             Policy { min_confidence: self.config.policy.min_confidence },
-            workflows(self.config),
+            workflows(self.config)?,
             submitter(self.config, &self.store, &self.clock)?,
             self.worker_settings(),
             Arc::clone(&self.metrics),

@@ -2,7 +2,9 @@
 //! are refused at start with file, line and a hint; nothing is guessed.
 
 mod environment;
+mod places;
 mod retention;
+mod workflows;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +16,9 @@ use crate::domain::secret::{self, Secret};
 use crate::telemetry::LogFormat;
 use retention::OfProject;
 
+use places::{at, explain, first_wrong, line_near, place_in, place_near};
 pub use retention::{Mode, Privacy, Retention};
+pub use workflows::Workflows;
 
 /// Every setting with its default, and one line of explanation each.
 pub const EXAMPLE: &str = include_str!("config.example.toml");
@@ -117,6 +121,9 @@ pub struct Config {
     pub workflows: Workflows,
     #[serde(default)]
     pub projects: BTreeMap<String, Project>,
+    /// Where it comes from.
+    #[serde(skip)]
+    file: Option<PathBuf>,
 }
 
 macro_rules! section {
@@ -150,8 +157,6 @@ section!(Audit { overdue: Wait });
 section!(Reconcile { after: Wait, every: Wait, deadline: Wait, resubmit_after: Wait });
 section!(Review { claim: Wait });
 section!(PolicyNumbers { min_confidence: f64 });
-section!(Workflows { classification: Classification });
-section!(Classification { queues: BTreeMap<String, String> });
 section!(Project {
     webhook_secret: Option<Hidden>,
     api_key: Option<Hidden>,
@@ -201,11 +206,21 @@ impl Config {
         }
         environment::lay_environment_over(&mut table, env)?;
         // The file has been read by itself, so this is about the one variable that is not just any text.
-        let config: Config = table
+        let mut config: Config = table
             .try_into()
             .map_err(|error: toml::de::Error| wrong(format!("FRONTDESK_LISTEN: {}", explain(error.message()))))?;
         config.check().map_err(|ConfigError(text)| wrong(place_in(file, &text)))?;
+        config.file = file.map(Path::to_owned);
+        config.workflows.read_files(file.and_then(Path::parent)).map_err(|ConfigError(text)| config.refused(&text))?;
         Ok(config)
+    }
+
+    /// What is wrong with a setting, which the text names first, with its place
+    /// in the file or the place of its section.
+    #[must_use]
+    pub fn refused(&self, text: &str) -> ConfigError {
+        let place = self.file.as_ref().and_then(|file| place_near(file, text.split([':', ' ']).next()?));
+        wrong(place.unwrap_or_default() + text)
     }
 
     /// Where the SQLite database is.
@@ -328,71 +343,10 @@ fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
     lay_over(&mut whole, table.clone());
     if let Err(error) = Config::deserialize(whole) {
         let (setting, error) = first_wrong(&table).unwrap_or_else(|| ("settings".to_owned(), error));
-        let line = line_of(&text, &setting);
+        let line = line_near(&text, &setting);
         return Err(wrong(format!("{}{line}: {setting}: {}", path.display(), explain(error.message()))));
     }
     Ok(table)
-}
-
-/// The first setting of the file that spoils the defaults when only it is laid over them.
-fn first_wrong(table: &toml::Table) -> Option<(String, toml::de::Error)> {
-    let alone = |name: &str, value: toml::Value| {
-        let mut whole: toml::Table = EXAMPLE.parse().ok()?;
-        lay_over(&mut whole, toml::Table::from_iter([(name.to_owned(), value)]));
-        Config::deserialize(whole).err()
-    };
-    table.iter().find_map(|(name, value)| match value {
-        toml::Value::Table(section) => section.iter().find_map(|(key, value)| {
-            let error = alone(name, toml::Table::from_iter([(key.clone(), value.clone())]).into())?;
-            let unknown = error.message().contains(&format!("`{name}`"));
-            Some((if unknown { name.clone() } else { format!("{name}.{key}") }, error))
-        }),
-        _ => Some((name.clone(), alone(name, value.clone())?)),
-    })
-}
-
-/// A rule that names its setting first, with the place in the file where that is set.
-fn place_in(file: Option<&Path>, rule: &str) -> String {
-    let place = file.and_then(|path| {
-        let text = std::fs::read_to_string(path).ok()?;
-        let line = line_of(&text, rule.split(' ').next()?);
-        (!line.is_empty()).then(|| format!("{}{line}: ", path.display()))
-    });
-    place.unwrap_or_default() + rule
-}
-
-/// File, line and message; never the line itself, which may hold a secret.
-fn at(path: &Path, text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-    format!("{}:{line}: {}", path.display(), error.message())
-}
-
-/// Where `section.key`, `section` or `key` stands; nothing when it is written in an unusual way.
-fn line_of(text: &str, setting: &str) -> String {
-    let mut section = String::new();
-    let found = text.lines().position(|line| {
-        let line = line.trim();
-        if let Some(header) = line.strip_prefix('[') {
-            section = header.split(']').next().unwrap_or_default().trim().to_owned();
-            return section == setting;
-        }
-        let Some((key, _)) = line.split_once('=') else { return false };
-        let key = key.trim();
-        setting == if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
-    });
-    found.map_or_else(String::new, |index| format!(":{}", index + 1))
-}
-
-/// The message without the value: it may be a secret.
-fn explain(message: &str) -> String {
-    let mut text = message.lines().next().unwrap_or(message).to_owned();
-    if let (true, Some(from), Some(to)) = (text.starts_with("invalid "), text.find(" `"), text.rfind('`')) {
-        text.replace_range(from..=to, "");
-    }
-    if message.contains("unknown field") {
-        text.push_str("; `frontdesk config example` lists every setting");
-    }
-    text
 }
 
 fn lay_over(under: &mut toml::Table, over: toml::Table) {

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::clock::rfc3339;
+use crate::domain::effect::Slot;
 use crate::domain::job::State;
 use crate::domain::trail::Trail;
 use crate::store::{
@@ -317,11 +318,18 @@ pub fn moving_jobs(refused: &NotErased) -> Option<String> {
 /// A workflow.
 #[must_use]
 pub fn workflow(workflow: &Workflow) -> Value {
+    let effects: Vec<Value> =
+        workflow.effects.iter().map(|may| json!({"slot": may.slot.word(), "what": may.what})).collect();
     json!({
         "name": workflow.name,
         "about": workflow.about,
         "prompt_version": workflow.prompt_version,
+        "model": workflow.model,
+        "effects": effects,
+        "starts": workflow.starts,
+        "text_slot": workflow.text_slot.map(Slot::word),
         "instructions": workflow.instructions,
         "schema": workflow.schema,
+        "strict": workflow.is_strict(),
     })
 }

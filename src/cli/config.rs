@@ -44,6 +44,7 @@ fn takes(config: &Config) -> Result<Vec<ProjectSettings>> {
     let projects = config.projects()?;
     Config::must_have_a_secret(&projects)?;
     config.database_path()?;
+    app::workflows(config)?;
     app::openai_clients(config, &projects)?;
     Ok(projects)
 }

@@ -77,7 +77,7 @@ enum Command {
     /// What was started at OpenAI, and where it stands; close what hangs.
     #[command(subcommand)]
     Submissions(submissions::Command),
-    /// What AI is used for: prompts and schemas.
+    /// What AI is used for: what each may change, prompts and schemas.
     #[command(subcommand)]
     Workflows(workflows::Command),
     /// Erase all content of one ticket; ids, states and counts stay.

@@ -12,7 +12,7 @@ use crate::config::DEFAULT_PROJECT;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// summary, classification or draft_reply.
+    /// One of `frontdesk workflows list`, as summary.
     workflow: String,
     /// The ticket's id, as T-1001.
     #[arg(long, value_name = "ID")]

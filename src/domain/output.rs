@@ -160,6 +160,7 @@ mod tests {
             unknown_items: Vec::new(),
             created_at_s: None,
             model: None,
+            schema: None,
         }
     }
 

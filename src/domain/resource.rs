@@ -69,6 +69,8 @@ pub struct Response {
     pub created_at_s: Option<i64>,
     /// The model that answered.
     pub model: Option<String>,
+    /// The JSON schema that its starter asked for, as JSON text.
+    pub schema: Option<String>,
 }
 
 /// One output text.

@@ -35,6 +35,7 @@ pub fn response(json: &str) -> Result<Response, OpenAiError> {
         unknown_items,
         created_at_s: read.created_at.0,
         model: read.model.into_string(),
+        schema: read.text.0.format.0.schema.map(|schema| schema.get().to_owned()),
     })
 }
 

@@ -26,6 +26,22 @@ pub(super) struct ResponseJson<'a> {
     pub(super) created_at: Whole,
     #[serde(borrow, default)]
     pub(super) model: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) text: Object<TextJson<'a>>,
+}
+
+/// `text` of a response: what its starter asked for.
+#[derive(Default, serde::Deserialize)]
+pub(super) struct TextJson<'a> {
+    #[serde(borrow, default)]
+    pub(super) format: Object<FormatJson<'a>>,
+}
+
+/// `text.format`; the schema is kept as it is written.
+#[derive(Default, serde::Deserialize)]
+pub(super) struct FormatJson<'a> {
+    #[serde(borrow, default)]
+    pub(super) schema: Option<&'a serde_json::value::RawValue>,
 }
 
 /// One item of a response's `output`: the fields of all item types side by

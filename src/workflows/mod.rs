@@ -1,16 +1,28 @@
 //! What AI is used for: one pure file a workflow. A workflow is the recipe from
 //! a ticket to a prompt and from an output to a proposal; it decides nothing.
 
+mod call_report;
 mod classification;
+mod custom;
 mod draft_reply;
+mod extraction;
 mod prompt;
+mod quality_check;
+mod schema;
+mod starts;
 mod summary;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::domain::custom::{CustomWorkflow, Extraction};
 use crate::domain::decision::Proposal;
 use crate::domain::effect::Slot;
 use crate::domain::output::Reading;
@@ -29,9 +41,24 @@ pub struct Workflow {
     pub instructions: String,
     /// The JSON schema of the output; none for plain text.
     pub schema: Option<Value>,
+    /// The model; none for the usual one.
+    pub model: Option<String>,
+    /// What it may change on a ticket, and the work it may start.
+    pub effects: Vec<MayChange>,
+    /// The workflow that it starts when it is applied.
+    pub starts: Option<String>,
     /// Where a text of a reviewer's own goes; none when there is no text in it.
     pub text_slot: Option<Slot>,
     read: Reader,
+}
+
+/// One thing that a workflow may change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MayChange {
+    /// The slot it fills.
+    pub slot: Slot,
+    /// In a few words, for people.
+    pub what: String,
 }
 
 type Reader = Box<dyn Fn(&Response) -> Reading<Proposal> + Send + Sync>;
@@ -44,29 +71,64 @@ struct Recipe {
     about: &'static str,
     instructions: &'static str,
     schema: fn() -> Option<Value>,
+    effects: &'static [(Slot, &'static str)],
+    starts: Option<&'static str>,
     text_slot: Option<Slot>,
     read: fn(&Response, &Settings) -> Reading<Proposal>,
 }
 
-/// What teams may tune.
+/// What teams may tune, and the workflows of their own.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings {
     /// Which queue a classification sends an intent to. An intent that is not
     /// here leaves the queue alone.
     pub queues: BTreeMap<String, String>,
+    /// The model of a workflow that comes with Frontdesk, by its name.
+    pub models: BTreeMap<String, String>,
+    /// What `extraction` finds.
+    pub extraction: Extraction,
+    /// Workflows of a team's own, by name.
+    pub custom: BTreeMap<String, CustomWorkflow>,
 }
 
-const RECIPES: [Recipe; 3] = [summary::RECIPE, classification::RECIPE, draft_reply::RECIPE];
+/// A workflow that cannot be built from the settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {what}")]
+pub struct WorkflowError {
+    /// The setting, as `workflows.custom.vip.schema`.
+    pub setting: String,
+    /// What is wrong with it, and what to do.
+    pub what: String,
+}
+
+fn wrong(setting: impl Into<String>, what: impl Into<String>) -> WorkflowError {
+    WorkflowError { setting: setting.into(), what: what.into() }
+}
+
+const RECIPES: [Recipe; 5] =
+    [summary::RECIPE, classification::RECIPE, draft_reply::RECIPE, call_report::RECIPE, quality_check::RECIPE];
 
 /// All workflows there are.
 #[derive(Clone)]
 pub struct Catalogue(Arc<Vec<Workflow>>);
 
 impl Catalogue {
-    /// The workflows that come with Frontdesk, tuned.
-    #[must_use]
-    pub fn new(settings: &Settings) -> Catalogue {
-        Catalogue(Arc::new(RECIPES.into_iter().map(|recipe| recipe.tuned(settings.clone())).collect()))
+    /// The workflows that come with Frontdesk, tuned, and those of the team.
+    ///
+    /// # Errors
+    /// The setting that makes no sense, and why.
+    pub fn new(settings: &Settings) -> Result<Catalogue, WorkflowError> {
+        let mut all: Vec<Workflow> = RECIPES.into_iter().map(|recipe| recipe.tuned(settings.clone())).collect();
+        all.push(extraction::workflow(&settings.extraction)?);
+        for (name, stated) in &settings.custom {
+            if all.iter().any(|workflow| workflow.name == *name) {
+                let what = "a workflow of this name comes with Frontdesk; choose another name";
+                return Err(wrong(custom::setting(name), what));
+            }
+            all.push(custom::named(name, stated)?);
+        }
+        starts::must_come_to_an_end(&all)?;
+        Ok(Catalogue(Arc::new(all)))
     }
 
     /// Every workflow.
@@ -91,6 +153,13 @@ impl Recipe {
             about: self.about.to_owned(),
             instructions: self.instructions.to_owned(),
             schema: (self.schema)(),
+            model: settings.models.get(self.name).cloned(),
+            effects: self
+                .effects
+                .iter()
+                .map(|(slot, what)| MayChange { slot: *slot, what: (*what).to_owned() })
+                .collect(),
+            starts: self.starts.map(str::to_owned),
             text_slot: self.text_slot,
             read: Box::new(move |response| read(response, &settings)),
         }
@@ -99,11 +168,11 @@ impl Recipe {
 
 impl Workflow {
     /// The body of the request that starts this workflow for a ticket.
-    /// `metadata` is what finds the way back.
+    /// `model` is the usual one; `metadata` is what finds the way back.
     #[must_use]
     pub fn request(&self, model: &str, ticket: &Ticket, metadata: &BTreeMap<&str, &str>) -> Value {
         let mut body = json!({
-            "model": model,
+            "model": self.model.as_deref().unwrap_or(model),
             "background": true,
             // Said aloud: in projects with short retention the default is gone after minutes.
             "store": true,
@@ -114,10 +183,17 @@ impl Workflow {
             "metadata": metadata,
         });
         if let Some(schema) = &self.schema {
+            let strict = self.is_strict();
             body["text"] =
-                json!({"format": {"type": "json_schema", "name": self.name, "strict": true, "schema": schema}});
+                json!({"format": {"type": "json_schema", "name": self.name, "strict": strict, "schema": schema}});
         }
         body
+    }
+
+    /// Whether OpenAI can be asked to follow the schema to the letter.
+    #[must_use]
+    pub fn is_strict(&self) -> bool {
+        self.schema.as_ref().is_some_and(schema::is_strict)
     }
 
     /// What a response of this workflow proposes.
@@ -125,20 +201,4 @@ impl Workflow {
     pub fn read(&self, response: &Response) -> Reading<Proposal> {
         (self.read)(response)
     }
-}
-
-/// Longest text a workflow takes from a model, in bytes. A summary or a reply
-/// beyond it is a fault, not a text.
-const MAX_TEXT_BYTES: usize = 20_000;
-
-/// Reads JSON of a given shape. The error names the place, never the content.
-fn shaped<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_json::from_str(text).map_err(|error| {
-        let kind = match error.classify() {
-            serde_json::error::Category::Data => "does not have the expected shape",
-            serde_json::error::Category::Eof => "ends too early",
-            _ => "is not JSON",
-        };
-        format!("the output {kind} (line {}, column {})", error.line(), error.column())
-    })
 }

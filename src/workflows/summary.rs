@@ -1,6 +1,7 @@
 //! An internal note with what an agent must know before picking up the ticket.
 
-use super::{MAX_TEXT_BYTES, Recipe, Settings};
+use super::words::MAX_TEXT_BYTES;
+use super::{Recipe, Settings};
 use crate::domain::decision::Proposal;
 use crate::domain::effect::{Effect, Slot};
 use crate::domain::output::{self, Reading};
@@ -15,6 +16,8 @@ pub(super) const RECIPE: Recipe = Recipe {
         customer wants, what has been done, what was promised, what is open. Facts from the ticket only; no greeting, no \
         advice, no markup.",
     schema: || None,
+    effects: &[(Slot::Note, "an internal note")],
+    starts: None,
     text_slot: Some(Slot::Note),
     read,
 };
@@ -25,4 +28,22 @@ fn read(response: &Response, _settings: &Settings) -> Reading<Proposal> {
         output: text,
         ..Proposal::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{all_are_invalid, note, proposal};
+    use super::MAX_TEXT_BYTES;
+
+    #[test]
+    fn a_summary_is_a_note_that_says_what_it_is() {
+        let proposal = proposal("summary", " The parcel is late. \n");
+        assert_eq!(note(&proposal), "AI summary, not verified\n\nThe parcel is late.");
+        assert_eq!((proposal.effects.len(), proposal.reply), (1, None));
+    }
+
+    #[test]
+    fn a_text_beyond_the_limit_is_no_summary() {
+        all_are_invalid("summary", &["SECRET".repeat(MAX_TEXT_BYTES)]);
+    }
 }

@@ -71,6 +71,18 @@ impl Answer {
     }
 }
 
+/// A client that calls this base URL with this key.
+pub fn client_of(base_url: &str, key: &str) -> Client {
+    Client::new(client::Settings {
+        base_url: base_url.to_owned(),
+        api_key: Some(key.to_owned()),
+        connect_timeout_ms: 2_000,
+        read_timeout_ms: 10_000,
+        ..client::Settings::default()
+    })
+    .unwrap()
+}
+
 /// A completed response with one text.
 pub fn completed(id: &str, text: &str, metadata: &Value) -> Value {
     ended(id, "completed", json!([message(text)]), metadata)
@@ -129,14 +141,7 @@ impl FakeOpenAi {
 
     /// A client that calls this server with this key.
     pub fn client(&self, key: &str) -> Client {
-        Client::new(client::Settings {
-            base_url: self.base_url.clone(),
-            api_key: Some(key.to_owned()),
-            connect_timeout_ms: 2_000,
-            read_timeout_ms: 10_000,
-            ..client::Settings::default()
-        })
-        .unwrap()
+        client_of(&self.base_url, key)
     }
 
     /// Answers to this id, in order; the last one repeats.

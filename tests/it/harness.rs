@@ -78,6 +78,8 @@ pub struct TestDesk {
     pub metrics: Arc<Metrics>,
     /// Tuned by a test before it asks for a worker.
     pub settings: Settings,
+    /// The same.
+    pub workflows: Catalogue,
     /// One for each project; they are slow to build and cheap to clone.
     clients: BTreeMap<String, Client>,
     dir: TempDir,
@@ -98,6 +100,7 @@ impl TestDesk {
             clients: clients.into(),
             metrics: Arc::default(),
             settings: settings(),
+            workflows: catalogue(),
             dir,
             left_over: None,
             spoiled: false,
@@ -118,7 +121,7 @@ impl TestDesk {
             self.clients.clone(),
             Builtin::new(self.store.clone()),
             Policy::default(),
-            catalogue(),
+            self.workflows.clone(),
             self.submitter(),
             self.settings.clone(),
             Arc::clone(&self.metrics),
@@ -131,7 +134,7 @@ impl TestDesk {
             submit::Settings { model: "gpt-test".to_owned(), keys: settings().metadata_keys, patience: PATIENCE };
         let helpdesk = Builtin::new(self.store.clone());
         let clock = Clock::Hand(self.clock.clone());
-        Submitter::new(self.store.clone(), clock, self.clients.clone(), helpdesk, catalogue(), settings)
+        Submitter::new(self.store.clone(), clock, self.clients.clone(), helpdesk, self.workflows.clone(), settings)
     }
 
     /// A worker that stops, as a crash would, at the given occurrence (from 1) of a step.
@@ -275,7 +278,8 @@ impl Drop for TestDesk {
 }
 
 fn catalogue() -> Catalogue {
-    Catalogue::new(&workflows::Settings { queues: BTreeMap::from([("shipping".to_owned(), "logistics".to_owned())]) })
+    let queues = BTreeMap::from([("shipping".to_owned(), "logistics".to_owned())]);
+    Catalogue::new(&workflows::Settings { queues, ..workflows::Settings::default() }).unwrap()
 }
 
 fn settings() -> Settings {

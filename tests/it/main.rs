@@ -16,3 +16,5 @@ mod openai_read;
 mod store_contract;
 mod vectors;
 mod worker;
+mod workflow_page;
+mod workflow_settings;

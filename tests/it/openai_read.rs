@@ -62,6 +62,20 @@ fn a_completed_response_is_read_whole() {
 }
 
 #[test]
+fn the_schema_that_was_asked_for_is_kept_as_it_is_written_whatever_else_stands_there() {
+    let asked = |text: Value| {
+        let mut body = completed();
+        body["text"] = text;
+        response(&body).schema
+    };
+    let schema = json!({"type": "object", "properties": {"a": {"const": 1}}});
+    assert_eq!(asked(json!({"format": {"type": "json_schema", "schema": schema}})), Some(schema.to_string()));
+    for text in [json!(null), json!(7), json!({"format": "text"}), json!({"format": {"schema": null}}), json!([])] {
+        assert_eq!(asked(text.clone()), None, "{text}");
+    }
+}
+
+#[test]
 fn failed_and_incomplete_responses_keep_their_codes() {
     let mut body = completed();
     body["status"] = json!("failed");

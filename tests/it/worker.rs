@@ -11,3 +11,4 @@ mod reconcile;
 mod refused;
 mod retrying;
 mod why;
+mod workflows;

@@ -31,6 +31,16 @@ impl Maker<'_> {
         }
     }
 
+    pub(crate) fn sentiment(&self) -> &'static str {
+        if self.priority() == "low" { "positive" } else { "negative" }
+    }
+
+    /// What the customer said, as if it had been said on the telephone.
+    fn transcript(&self) -> String {
+        let said = self.ticket.customer.iter().map(|text| format!("Customer: {text}"));
+        said.chain(["Agent: Thank you. I will look into it.".to_owned()]).collect::<Vec<_>>().join("\n")
+    }
+
     pub(crate) fn confidence(&self) -> f64 {
         if self.low_confidence {
             return 0.4;
@@ -122,11 +132,12 @@ impl Maker<'_> {
             "intent" | "category" | "topic" => self.topics().first().copied().unwrap_or_default().to_owned(),
             "priority" | "urgency" => self.priority().to_owned(),
             "reply" | "draft" | "answer" | "response" => self.reply(),
-            "summary" | "note" | "transcript" | "description" => self.summary(),
+            "summary" | "note" | "description" => self.summary(),
+            "transcript" => self.transcript(),
             "outcome" => format!("{}: to be followed up", self.topics().first().copied().unwrap_or_default()),
-            "subject" | "title" => self.subject(),
+            "subject" | "title" | "product" => self.subject(),
             "language" => "en".to_owned(),
-            "sentiment" => if self.priority() == "low" { "positive" } else { "negative" }.to_owned(),
+            "sentiment" => self.sentiment().to_owned(),
             "currency" => "EUR".to_owned(),
             "email" | "customer_email" => {
                 self.word(|word| word.contains('@')).unwrap_or_else(|| "customer@example.com".to_owned())

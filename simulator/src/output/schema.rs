@@ -84,6 +84,7 @@ impl<'a> Walk<'a> {
         let maker = self.maker;
         let wanted = match name {
             "priority" | "urgency" => vec![maker.priority()],
+            "sentiment" => vec![maker.sentiment()],
             "intent" | "category" | "topic" | "topics" | "tags" => maker.topics(),
             _ => Vec::new(),
         };
