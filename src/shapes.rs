@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::rfc3339;
 use crate::domain::job::State;
+use crate::domain::policy::{Action, Notes, Policy, Publish, Rule, WorkflowRules};
 use crate::domain::trail::Trail;
 use crate::store::{
     Alert, Attachment, Audit, Counts, Delivery, DeskTicket, Draft, Feedback, Finding, Job, Page, Review, StoredMessage,
@@ -283,6 +284,44 @@ fn alert(alert: &Alert) -> Value {
         "opened_at": rfc3339(alert.opened_at_ms),
         "last_at": rfc3339(alert.last_at_ms),
         "times": alert.times,
+    })
+}
+
+/// A policy, as it is understood.
+#[must_use]
+pub fn policy(policy: &Policy) -> Value {
+    let workflow = |rules: &WorkflowRules| {
+        json!({
+            "action": if rules.action == Action::Apply { "apply" } else { "review" },
+            "min_confidence": rules.min_confidence,
+            "publish": if rules.publish == Publish::Auto { "auto" } else { "never" },
+            "undo_ms": rules.undo_ms,
+            "resubmit": rules.resubmit,
+        })
+    };
+    let rule = |rule: &Rule| {
+        json!({
+            "id": rule.id,
+            "topic": rule.topic,
+            "owner": rule.owner,
+            "outcome": rule.outcome.word(),
+            "notes": if rule.notes == Notes::Apply { "apply" } else { "review" },
+            "reviewers": rule.reviewers,
+            "second_approver": rule.second_approver,
+            "undo_ms": rule.undo_ms,
+            "phrases": rule.phrases,
+        })
+    };
+    let named = policy.workflows().iter().map(|(name, rules)| (name.clone(), workflow(rules)));
+    json!({
+        "version": policy.version(),
+        "sha256": policy.sha256(),
+        "built_in": policy.is_built_in(),
+        "kill_switch": policy.kill_switch(),
+        "defaults": workflow(&policy.defaults()),
+        "workflows": named.collect::<Map<String, Value>>(),
+        "rules": policy.rules().iter().map(rule).collect::<Vec<_>>(),
+        "text": policy.text(),
     })
 }
 

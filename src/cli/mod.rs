@@ -9,6 +9,7 @@ mod demo;
 mod jobs;
 mod migrate;
 mod output;
+mod policy;
 mod reviews;
 mod serve;
 mod simulate;
@@ -78,6 +79,9 @@ enum Command {
     /// What AI is used for: prompts and schemas.
     #[command(subcommand)]
     Workflows(workflows::Command),
+    /// What may happen without a person: show it, check it, try it.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Access tokens of the API.
     #[command(subcommand)]
     Token(token::Command),
@@ -133,6 +137,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Reviews(command) => reviews::run(command, &context).await,
         Command::Submissions(command) => submissions::run(command, &context).await,
         Command::Workflows(command) => workflows::run(command, &context),
+        Command::Policy(command) => policy::run(command, &context).await,
         Command::Token(command) => token::run(command, &context).await,
         Command::Config(command) => config::run(&command, &context),
         Command::Trigger(args) => trigger::run(args, &context).await,

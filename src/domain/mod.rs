@@ -21,3 +21,4 @@ pub mod submission;
 pub mod ticket;
 pub mod trail;
 pub mod verify;
+pub mod wait;
