@@ -7,13 +7,15 @@ use serde_json::json;
 use crate::desk::{API_KEY, Desk, has_keys, is_problem, is_time, token};
 use crate::wire::{Message, ask, request, until};
 
-const ROUTES: [(&str, &str); 20] = [
+const ROUTES: [(&str, &str); 22] = [
     ("GET", "/deliveries"),
     ("GET", "/deliveries/wh_1"),
     ("GET", "/jobs"),
     ("GET", "/jobs/job_1"),
     ("POST", "/jobs/job_1/retry"),
     ("POST", "/jobs/job_1/discard"),
+    ("GET", "/policy"),
+    ("POST", "/policy/test"),
     ("GET", "/reviews"),
     ("GET", "/reviews/rev_1"),
     ("GET", "/submissions"),

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::process::{Place, Ran};
 
-const COMMANDS: [&[&str]; 34] = [
+const COMMANDS: [&[&str]; 39] = [
     &[],
     &["demo"],
     &["serve"],
@@ -35,6 +35,11 @@ const COMMANDS: [&[&str]; 34] = [
     &["audit"],
     &["workflows", "list"],
     &["workflows", "show"],
+    &["policy"],
+    &["policy", "show"],
+    &["policy", "check"],
+    &["policy", "test"],
+    &["policy", "replay"],
     &["token", "create"],
     &["token", "list"],
     &["config", "example"],

@@ -78,6 +78,8 @@ pub struct TestDesk {
     pub metrics: Arc<Metrics>,
     /// Tuned by a test before it asks for a worker.
     pub settings: Settings,
+    /// Set by a test before it asks for a worker.
+    pub policy: Policy,
     /// One for each project; they are slow to build and cheap to clone.
     clients: BTreeMap<String, Client>,
     dir: TempDir,
@@ -98,6 +100,7 @@ impl TestDesk {
             clients: clients.into(),
             metrics: Arc::default(),
             settings: settings(),
+            policy: Policy::default(),
             dir,
             left_over: None,
             spoiled: false,
@@ -117,7 +120,7 @@ impl TestDesk {
             clock,
             self.clients.clone(),
             Builtin::new(self.store.clone()),
-            Policy::default(),
+            self.policy.clone(),
             catalogue(),
             self.submitter(),
             self.settings.clone(),
@@ -274,7 +277,7 @@ impl Drop for TestDesk {
     }
 }
 
-fn catalogue() -> Catalogue {
+pub fn catalogue() -> Catalogue {
     Catalogue::new(&workflows::Settings { queues: BTreeMap::from([("shipping".to_owned(), "logistics".to_owned())]) })
 }
 

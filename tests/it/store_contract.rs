@@ -9,6 +9,7 @@ mod effects;
 mod groups;
 mod inbox;
 mod ledger;
+mod policies;
 mod queue;
 mod reconcile;
 mod records;

@@ -4,6 +4,7 @@ mod deciding;
 mod endings;
 mod order;
 mod placing;
+mod policy;
 mod pool;
 mod privacy;
 mod reconcile;

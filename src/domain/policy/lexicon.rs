@@ -1,12 +1,10 @@
 //! Finding words in a text: whole words, phrases, beginnings of words. A text is
 //! walked once, whatever the number of phrases.
 
-use std::collections::HashMap;
-
 /// How many other words may stand where a phrase has `..`.
 const MAX_GAP: usize = 4;
 
-/// Shortest beginning that may end in `*`, in letters: a shorter one finds everything.
+/// Shortest beginning that may end in `*`, in letters: a shorter one finds nearly everything.
 const MIN_BEGINNING: usize = 3;
 
 /// A text as it is searched: lower case, accents and invisible characters taken
@@ -60,10 +58,6 @@ impl Words {
     pub(super) fn as_label(&self) -> String {
         (0..self.words.len()).map(|at| self.text(at)).collect::<Vec<_>>().join("_")
     }
-
-    fn begins_with_any(&self) -> impl Iterator<Item = (usize, [u8; 2])> {
-        (0..self.words.len()).map(|at| (at, key(self.text(at))))
-    }
 }
 
 fn is_apostrophe(c: char) -> bool {
@@ -102,10 +96,14 @@ fn fold(c: char, into: &mut String) {
     }
 }
 
-/// What phrases are kept by: the first two bytes of their first word.
-fn key(word: &str) -> [u8; 2] {
-    let mut bytes = word.bytes();
-    [bytes.next().unwrap_or(0), bytes.next().unwrap_or(0)]
+/// Shelves that phrases are kept on; a power of two.
+const SHELVES: usize = 4096;
+
+/// The shelf of a word: by its first three bytes, which a `*` always leaves.
+fn shelf(word: &str) -> usize {
+    let key = word.bytes().take(MIN_BEGINNING).fold(0_usize, |key, byte| key << 8 | usize::from(byte));
+    // Spreads the keys; the low bits alone are nearly the same for all words.
+    (key.wrapping_mul(0x9e37_79b1) >> 16) % SHELVES
 }
 
 /// One word of a phrase.
@@ -188,21 +186,27 @@ fn length(parts: &[Part], words: &Words, at: usize) -> Option<usize> {
 }
 
 /// Phrases, each with what it stands for.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Lexicon {
-    by_beginning: HashMap<[u8; 2], Vec<(usize, Phrase)>>,
+    shelves: Vec<Vec<(usize, Phrase)>>,
+}
+
+impl Default for Lexicon {
+    fn default() -> Lexicon {
+        Lexicon { shelves: vec![Vec::new(); SHELVES] }
+    }
 }
 
 impl Lexicon {
     pub(super) fn add(&mut self, meaning: usize, phrase: Phrase) {
-        self.by_beginning.entry(key(phrase.first())).or_default().push((meaning, phrase));
+        self.shelves[shelf(phrase.first())].push((meaning, phrase));
     }
 
     /// Calls `found` with each meaning that stands in the text, and its place in
     /// bytes of the text as it came.
     pub(super) fn search(&self, words: &Words, mut found: impl FnMut(usize, (usize, usize))) {
-        for (at, key) in words.begins_with_any() {
-            for (meaning, phrase) in self.by_beginning.get(&key).into_iter().flatten() {
+        for at in 0..words.words.len() {
+            for (meaning, phrase) in &self.shelves[shelf(words.text(at))] {
                 if let Some(length) = length(&phrase.0, words, at) {
                     let last = &words.words[at + length - 1];
                     found(*meaning, (words.words[at].original.0, last.original.1));

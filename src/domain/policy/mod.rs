@@ -232,6 +232,4 @@ impl Rule {
 }
 
 #[cfg(test)]
-mod examples;
-#[cfg(test)]
 mod tests;

@@ -2,8 +2,7 @@
 
 use serde::Deserialize;
 
-use super::tests::ticket;
-use super::{BUILT_IN, Policy};
+use super::{BUILT_IN, Policy, ticket};
 use crate::domain::decision::Proposal;
 
 #[derive(Deserialize)]
@@ -14,12 +13,12 @@ struct Examples {
 }
 
 const TOPICS: [(&str, &str); 6] = [
-    ("refund", include_str!("examples/refund.toml")),
-    ("billing_dispute", include_str!("examples/billing_dispute.toml")),
-    ("account_access", include_str!("examples/account_access.toml")),
-    ("healthcare", include_str!("examples/healthcare.toml")),
-    ("legal", include_str!("examples/legal.toml")),
-    ("compliance", include_str!("examples/compliance.toml")),
+    ("refund", include_str!("../examples/refund.toml")),
+    ("billing_dispute", include_str!("../examples/billing_dispute.toml")),
+    ("account_access", include_str!("../examples/account_access.toml")),
+    ("healthcare", include_str!("../examples/healthcare.toml")),
+    ("legal", include_str!("../examples/legal.toml")),
+    ("compliance", include_str!("../examples/compliance.toml")),
 ];
 
 fn topics_in(policy: &Policy, text: &str) -> Vec<String> {
