@@ -48,13 +48,12 @@ pub(super) enum Command {
 }
 
 #[derive(clap::Args)]
-#[group(id = "about", required = true, multiple = false, args = ["ticket", "ticket_file"])]
 pub(super) struct TestArgs {
     /// Whose output it is.
     #[arg(long, default_value = "draft_reply")]
     workflow: String,
     /// A ticket of the built-in desk, as T-1001.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", required_unless_present = "ticket_file", conflicts_with = "ticket_file")]
     ticket: Option<String>,
     /// A ticket as JSON: subject, queue, tags, messages.
     #[arg(long, value_name = "FILE")]
