@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -20,9 +21,10 @@ use crate::domain::submission::{MetadataKeys, Patience};
 use crate::domain::verify::Verifier;
 use crate::helpdesk::Builtin;
 use crate::intake::{self, FrontDesk};
-use crate::store::Store;
+use crate::store::{Store, UsedPolicy};
 use crate::submit::{self, Submitter};
 use crate::telemetry::Metrics;
+use crate::trial::Trial;
 use crate::web::{self, Web};
 use crate::worker::{Pool, Worker};
 use crate::workflows::{self, Catalogue};
@@ -88,10 +90,14 @@ impl App {
             tracing::warn!("{warning}");
         }
         // Refused before anything is touched.
-        workflows(config)?;
+        let workflows = workflows(config)?;
+        let trial = Trial { policy: Arc::new(policy(config, &workflows)?), workflows };
         let store = Store::open(&config.database_path()?, migrate)?;
+        if roles.worker {
+            keep_policy(&store, &trial.policy, clock.now_ms()).await?;
+        }
         let metrics = Arc::new(Metrics::default());
-        let parts = Parts { config, store: store.clone(), clock, projects, metrics };
+        let parts = Parts { config, store: store.clone(), clock, projects, metrics, trial };
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}; FRONTDESK_LISTEN sets another address", config.listen))?;
@@ -170,6 +176,41 @@ fn patience(config: &Config, projects: &[ProjectSettings]) -> Patience {
     projects.iter().fold(patience, |patience, project| patience.within(project.retention_ms))
 }
 
+/// The policy that the settings ask for.
+///
+/// # Errors
+/// When its file cannot be used; says where and why.
+pub fn policy(config: &Config, workflows: &Catalogue) -> Result<Policy> {
+    match &config.policy.file {
+        Some(file) => read_policy(file, workflows),
+        None => Ok(Policy::built_in()?),
+    }
+}
+
+/// The policy in a file, laid over the built-in one.
+///
+/// # Errors
+/// As [`policy`].
+pub fn read_policy(file: &Path, workflows: &Catalogue) -> Result<Policy> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("policy {}", file.display()))?;
+    let names: Vec<&str> = workflows.all().iter().map(|workflow| workflow.name.as_str()).collect();
+    Policy::read(&text, &names).map_err(|error| match error.line {
+        Some(line) => anyhow::anyhow!("{}:{line}: {}", file.display(), error.text),
+        None => anyhow::anyhow!("{}: {}", file.display(), error.text),
+    })
+}
+
+/// Keeps the policy that is about to decide: a version stands for one text.
+async fn keep_policy(store: &Store, policy: &Policy, now_ms: i64) -> Result<()> {
+    let version = policy.version();
+    let used = UsedPolicy { version, sha256: policy.sha256(), text: policy.text().to_owned() };
+    // The built-in one changes with the program, which nobody should have to number.
+    if !store.use_policy(used, policy.is_built_in(), now_ms).await? {
+        bail!("policy: another text has been used as version {version} before; raise the version in the file");
+    }
+    Ok(())
+}
+
 fn keys(config: &Config) -> MetadataKeys {
     MetadataKeys { ticket: config.metadata.ticket_key.clone(), workflow: config.metadata.workflow_key.clone() }
 }
@@ -192,6 +233,7 @@ struct Parts<'a> {
     clock: Clock,
     projects: Vec<ProjectSettings>,
     metrics: Arc<Metrics>,
+    trial: Trial,
 }
 
 impl Parts<'_> {
@@ -224,6 +266,7 @@ impl Parts<'_> {
             metrics_token: self.config.metrics.token.as_ref().map(|token| token.reveal().to_owned()),
             overdue_ms: self.config.audit.overdue.ms(),
             claim_ms: self.config.review.claim.ms(),
+            trial: self.trial.clone(),
             default_project: DEFAULT_PROJECT.to_owned(),
         }))
     }
@@ -259,8 +302,8 @@ impl Parts<'_> {
             self.clock.clone(),
             openai_clients(self.config, &self.projects)?,
             Builtin::new(self.store.clone()),
-            Policy { min_confidence: self.config.policy.min_confidence },
-            workflows(self.config)?,
+            Policy::clone(&self.trial.policy),
+            self.trial.workflows.clone(),
             submitter(self.config, &self.store, &self.clock)?,
             self.worker_settings(),
             Arc::clone(&self.metrics),

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::domain::secret::{self, Secret};
+pub use crate::domain::wait::Wait;
 use crate::telemetry::LogFormat;
 use retention::OfProject;
 
@@ -33,49 +34,6 @@ pub struct ConfigError(String);
 
 fn wrong(text: impl Into<String>) -> ConfigError {
     ConfigError(text.into())
-}
-
-/// A length of time as people write it: a number and one of ms, s, m, h, d.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wait(i64);
-
-impl Wait {
-    /// So many milliseconds.
-    #[must_use]
-    pub fn of_ms(ms: i64) -> Wait {
-        Wait(ms)
-    }
-
-    /// In milliseconds.
-    #[must_use]
-    pub fn ms(self) -> i64 {
-        self.0
-    }
-
-    fn parse(text: &str) -> Option<Wait> {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let unit_ms = match unit {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return None,
-        };
-        number.parse::<i64>().ok()?.checked_mul(unit_ms).filter(|ms| *ms > 0).map(Wait)
-    }
-}
-
-impl<'de> Deserialize<'de> for Wait {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Wait, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Wait::parse(&text).ok_or_else(|| {
-            serde::de::Error::custom(
-                "a length of time is a number and a unit, as \"500ms\", \"30s\", \"5m\", \"12h\", \"30d\"",
-            )
-        })
-    }
 }
 
 /// Text that must never be shown.
@@ -113,9 +71,10 @@ pub struct Config {
     pub audit: Audit,
     pub reconcile: Reconcile,
     pub review: Review,
-    pub policy: PolicyNumbers,
     pub retention: Retention,
     pub privacy: Privacy,
+    #[serde(default)]
+    pub policy: PolicyFile,
     #[serde(default)]
     pub metrics: MetricsAccess,
     pub workflows: Workflows,
@@ -156,7 +115,6 @@ section!(Retry { first: Wait, max: Wait, attempts: i64 });
 section!(Audit { overdue: Wait });
 section!(Reconcile { after: Wait, every: Wait, deadline: Wait, resubmit_after: Wait });
 section!(Review { claim: Wait });
-section!(PolicyNumbers { min_confidence: f64 });
 section!(Project {
     webhook_secret: Option<Hidden>,
     api_key: Option<Hidden>,
@@ -165,6 +123,14 @@ section!(Project {
     zero_data_retention: Option<bool>,
     privacy: Option<Mode>,
 });
+
+/// Where the policy is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyFile {
+    /// A TOML file; none: the built-in policy.
+    pub file: Option<PathBuf>,
+}
 
 /// Who may read the metrics.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -296,7 +262,6 @@ impl Config {
             ((1..=10_000).contains(&self.worker.concurrency), "worker.concurrency must be between 1 and 10000"),
             ((1..=1000).contains(&self.retry.attempts), "retry.attempts must be between 1 and 1000"),
             (self.retry.first.ms() <= self.retry.max.ms(), "retry.first must not be longer than retry.max"),
-            ((0.0..=1.0).contains(&self.policy.min_confidence), "policy.min_confidence must be between 0 and 1"),
             (
                 (1..=1_000_000).contains(&self.http.max_connections),
                 "http.max_connections must be between 1 and 1000000",

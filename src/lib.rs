@@ -15,6 +15,7 @@
 //! | [`openai`] | reading from OpenAI |
 //! | [`helpdesk`] | writing to tickets |
 //! | [`store`] | what we remember |
+//! | [`trial`] | trying a policy without changing anything |
 //! | [`web`] | what people and programs see |
 //! | [`cli`] | one file a command |
 //! | [`app`] | the one place that builds everything |
@@ -32,6 +33,7 @@ pub mod shapes;
 pub mod store;
 pub mod submit;
 pub mod telemetry;
+pub mod trial;
 pub mod web;
 pub mod worker;
 pub mod workflows;

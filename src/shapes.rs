@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::clock::rfc3339;
 use crate::domain::effect::Slot;
 use crate::domain::job::State;
+use crate::domain::policy::{Action, Notes, Policy, Publish, Rule, WorkflowRules};
 use crate::domain::trail::Trail;
 use crate::store::{
     Alert, Attachment, Audit, Counts, Delivery, DeskTicket, Draft, Erased, Feedback, Finding, Job, NotErased, Page,
@@ -313,6 +314,44 @@ pub fn moving_jobs(refused: &NotErased) -> Option<String> {
         "{}{more} would bring content back: wait until they have ended, or discard those that have failed",
         named.join(", ")
     ))
+}
+
+/// A policy, as it is understood.
+#[must_use]
+pub fn policy(policy: &Policy) -> Value {
+    let workflow = |rules: &WorkflowRules| {
+        json!({
+            "action": if rules.action == Action::Apply { "apply" } else { "review" },
+            "min_confidence": rules.min_confidence,
+            "publish": if rules.publish == Publish::Auto { "auto" } else { "never" },
+            "undo_ms": rules.undo_ms,
+            "resubmit": rules.resubmit,
+        })
+    };
+    let rule = |rule: &Rule| {
+        json!({
+            "id": rule.id,
+            "topic": rule.topic,
+            "owner": rule.owner,
+            "outcome": rule.outcome.word(),
+            "notes": if rule.notes == Notes::Apply { "apply" } else { "review" },
+            "reviewers": rule.reviewers,
+            "second_approver": rule.second_approver,
+            "undo_ms": rule.undo_ms,
+            "phrases": rule.phrases,
+        })
+    };
+    let named = policy.workflows().iter().map(|(name, rules)| (name.clone(), workflow(rules)));
+    json!({
+        "version": policy.version(),
+        "sha256": policy.sha256(),
+        "built_in": policy.is_built_in(),
+        "kill_switch": policy.kill_switch(),
+        "defaults": workflow(&policy.defaults()),
+        "workflows": named.collect::<Map<String, Value>>(),
+        "rules": policy.rules().iter().map(rule).collect::<Vec<_>>(),
+        "text": policy.text(),
+    })
 }
 
 /// A workflow.

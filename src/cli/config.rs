@@ -46,5 +46,6 @@ fn takes(config: &Config) -> Result<Vec<ProjectSettings>> {
     config.database_path()?;
     app::workflows(config)?;
     app::openai_clients(config, &projects)?;
+    app::policy(config, &app::workflows(config)?)?;
     Ok(projects)
 }

@@ -11,6 +11,7 @@ mod erase;
 mod jobs;
 mod migrate;
 mod output;
+mod policy;
 mod reviews;
 mod serve;
 mod simulate;
@@ -84,6 +85,9 @@ enum Command {
     Erase(erase::Args),
     /// Copy the database, also while it is in use, and check the copy.
     Backup(backup::Args),
+    /// What may happen without a person: show it, check it, try it.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Access tokens of the API.
     #[command(subcommand)]
     Token(token::Command),
@@ -141,6 +145,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Workflows(command) => workflows::run(command, &context),
         Command::Erase(args) => erase::run(args, &context).await,
         Command::Backup(args) => backup::run(args, &context),
+        Command::Policy(command) => policy::run(command, &context).await,
         Command::Token(command) => token::run(command, &context).await,
         Command::Config(command) => config::run(&command, &context),
         Command::Trigger(args) => trigger::run(args, &context).await,

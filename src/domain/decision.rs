@@ -11,7 +11,7 @@ use super::person::Role;
 pub struct Proposal {
     /// Changes that only the team would see.
     pub effects: Vec<Effect>,
-    /// Text meant for the customer. It never becomes more than a draft here.
+    /// Text meant for the customer. It goes there only by leave of a person or the policy.
     pub reply: Option<String>,
     /// How sure the model says it is, 0 to 1; none when the workflow has no such number.
     pub confidence: Option<f64>,
@@ -35,9 +35,9 @@ pub enum Decision {
 pub struct Match {
     /// The rule's id, as `topic/refund` or `rule/vip`.
     pub rule: String,
-    /// Where: `subject`, `message/3`, `output`, `reply`, `queue`, `tag`, `intent`, `topics`, `policy`.
+    /// Where: `subject`, `message/3` (from 1), `output`, `reply`, `note`, `queue`, `tag`, `intent`, `topics`, `policy`.
     pub place: String,
-    /// Where in that text it begins and ends, in bytes of its lower-case form; none for a label.
+    /// Where in that text it begins and ends, in bytes; none for a label.
     pub span: Option<(usize, usize)>,
 }
 

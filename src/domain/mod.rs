@@ -22,3 +22,4 @@ pub mod submission;
 pub mod ticket;
 pub mod trail;
 pub mod verify;
+pub mod wait;

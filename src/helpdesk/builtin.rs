@@ -2,7 +2,7 @@
 
 use super::HelpdeskError;
 use crate::domain::effect::Effect;
-use crate::domain::ticket::{Message, Ticket};
+use crate::domain::ticket::Ticket;
 use crate::store::{Change, DeskTicket, Store};
 
 /// The desk that comes with Frontdesk.
@@ -23,7 +23,7 @@ impl Builtin {
     /// # Errors
     /// [`HelpdeskError::NoTicket`], or the database's error.
     pub async fn ticket(&self, id: &str) -> Result<Ticket, HelpdeskError> {
-        self.store.ticket(id.to_owned()).await?.map(for_deciding).ok_or(HelpdeskError::NoTicket)
+        self.store.ticket(id.to_owned()).await?.map(DeskTicket::for_deciding).ok_or(HelpdeskError::NoTicket)
     }
 
     /// Hands one effect over, to be carried out together with the end of the
@@ -39,23 +39,5 @@ impl Builtin {
     /// The database's error.
     pub async fn find(&self, reference: &str) -> Result<Option<String>, HelpdeskError> {
         Ok(self.store.find_written(reference.to_owned()).await?)
-    }
-}
-
-fn for_deciding(ticket: DeskTicket) -> Ticket {
-    let message = |message: crate::store::StoredMessage| Message {
-        author: message.author,
-        visibility: message.visibility,
-        body: message.body,
-    };
-    Ticket {
-        id: ticket.id,
-        subject: ticket.subject,
-        status: ticket.status,
-        queue: ticket.queue,
-        priority: ticket.priority,
-        tags: ticket.tags,
-        revision: ticket.revision,
-        messages: ticket.messages.into_iter().map(message).collect(),
     }
 }

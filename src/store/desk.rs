@@ -11,7 +11,7 @@ use write::{Fields, fields_of, find};
 use super::row::{next_seq, to_json};
 use super::{Page, PageRequest, Store, StoreError, deciding};
 use crate::domain::effect::Priority;
-use crate::domain::ticket::{AGENT_REPLIED, Author, TICKET_CLOSED, Visibility, WROTE_AGAIN, is_over};
+use crate::domain::ticket::{AGENT_REPLIED, Author, Message, TICKET_CLOSED, Ticket, Visibility, WROTE_AGAIN, is_over};
 
 /// A ticket to be made.
 #[derive(Debug, Clone)]
@@ -102,6 +102,28 @@ pub struct StoredMessage {
     pub created_at_ms: i64,
     /// Our marker, on what we wrote.
     pub reference: Option<String>,
+}
+
+impl DeskTicket {
+    /// The ticket as decisions read it.
+    #[must_use]
+    pub fn for_deciding(self) -> Ticket {
+        let message = |message: StoredMessage| Message {
+            author: message.author,
+            visibility: message.visibility,
+            body: message.body,
+        };
+        Ticket {
+            id: self.id,
+            subject: self.subject,
+            status: self.status,
+            queue: self.queue,
+            priority: self.priority,
+            tags: self.tags,
+            revision: self.revision,
+            messages: self.messages.into_iter().map(message).collect(),
+        }
+    }
 }
 
 /// A reply that waits for a person.

@@ -9,7 +9,7 @@
 //! | `ledger`, `starts` | starting work: submissions, and those that are only planned |
 //! | `reconcile`, `submissions` | started work that nobody has told of: the worker that asks, the person who looks |
 //! | `reviews`, `deciding`, `feedback` | people who decide, and how drafts fare with them |
-//! | `trail`, `audit` | who did what; that nothing ended silently |
+//! | `trail`, `audit`, `policies` | who did what; that nothing ended silently; which policies have decided |
 //! | `records`, `why` | people who look: lists, counts, the trail of one piece of work |
 //! | `desk` | the built-in helpdesk |
 //! | `alerts`, `pauses`, `tokens` | operators |
@@ -31,6 +31,7 @@ mod ledger;
 mod migrate;
 mod newest;
 mod pauses;
+mod policies;
 mod queue;
 mod reconcile;
 mod records;
@@ -63,6 +64,7 @@ pub use ledger::{NewSubmission, Prompted, Submission};
 pub use migrate::{Migrated, SCHEMA_VERSION};
 pub use newest::Work;
 pub use pauses::{Pausable, Pause};
+pub use policies::{PastDecision, UsedPolicy};
 pub use queue::{Claim, ClaimedJob, Discarded, Retried, Which};
 pub use reconcile::{Check, Found, Hanging, TakeChecks, Unanswered};
 pub use records::{Counts, Delivery, DeliveryFilter, Job, Page, PageRequest, StateCount};

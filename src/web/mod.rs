@@ -7,6 +7,7 @@ mod erase;
 mod health;
 mod input;
 mod jobs;
+mod policy;
 mod problem;
 mod reviews;
 mod submissions;
@@ -25,6 +26,7 @@ use crate::clock::Clock;
 use crate::store::Store;
 use crate::submit::Submitter;
 use crate::telemetry::Metrics;
+use crate::trial::Trial;
 use problem::Problem;
 
 /// Largest body of an API request, in bytes.
@@ -46,6 +48,8 @@ pub struct Web {
     pub overdue_ms: i64,
     /// How long a claim of a review lasts, in ms.
     pub claim_ms: i64,
+    /// The policy in force, for those who ask about it.
+    pub trial: Trial,
     /// The project that work is started in.
     pub default_project: String,
 }
@@ -71,6 +75,8 @@ pub fn api_routes(web: Arc<Web>) -> Router {
         .route("/jobs/{id}", get(jobs::show))
         .route("/jobs/{id}/retry", post(jobs::retry))
         .route("/jobs/{id}/discard", post(jobs::discard))
+        .route("/policy", get(policy::show))
+        .route("/policy/test", post(policy::test))
         .route("/reviews", get(reviews::list))
         .route("/reviews/{id}", get(reviews::show))
         .route("/reviews/{id}/claim", post(reviews::claim))

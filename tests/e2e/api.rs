@@ -14,6 +14,8 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/jobs/job_1"),
     ("POST", "/jobs/job_1/retry"),
     ("POST", "/jobs/job_1/discard"),
+    ("GET", "/policy"),
+    ("POST", "/policy/test"),
     ("GET", "/reviews"),
     ("GET", "/reviews/rev_1"),
     ("GET", "/submissions"),

@@ -33,7 +33,7 @@ fn settings_that_make_no_sense_are_refused_with_file_line_and_hint() {
         ("[http]\n\nbody_timeout = 10\n", ":3", ""),
         ("[worker]\nlease = \"10s\"\nheartbeat = \"9s\"\n", ":3", "at most half"),
         ("[retry]\nattempts = 0\n", ":2", "between 1 and 1000"),
-        ("[policy]\n# sure\nmin_confidence = 1.5\n", ":3", "between 0 and 1"),
+        ("[policy]\n# moved\nmin_confidence = 0.5\n", ":3", "config example"),
         ("[http]\nmax_connections = -1\n", ":2", ""),
         ("[log]\nformat = \"xml\"\n", ":2", "text or json"),
         ("[retry\n", ":1", ""),

@@ -15,6 +15,7 @@ mod front_limits;
 mod front_stop;
 mod kill;
 mod late_work;
+mod policy;
 mod privacy;
 mod process;
 mod reviews;

@@ -8,4 +8,5 @@ mod imports;
 mod licences;
 mod lists;
 mod markdown;
+mod permission;
 mod tree;

@@ -80,6 +80,8 @@ pub struct TestDesk {
     pub settings: Settings,
     /// The same.
     pub workflows: Catalogue,
+    /// Set by a test before it asks for a worker.
+    pub policy: Policy,
     /// One for each project; they are slow to build and cheap to clone.
     clients: BTreeMap<String, Client>,
     dir: TempDir,
@@ -101,6 +103,7 @@ impl TestDesk {
             metrics: Arc::default(),
             settings: settings(),
             workflows: catalogue(),
+            policy: Policy::default(),
             dir,
             left_over: None,
             spoiled: false,
@@ -120,7 +123,7 @@ impl TestDesk {
             clock,
             self.clients.clone(),
             Builtin::new(self.store.clone()),
-            Policy::default(),
+            self.policy.clone(),
             self.workflows.clone(),
             self.submitter(),
             self.settings.clone(),
@@ -277,7 +280,7 @@ impl Drop for TestDesk {
     }
 }
 
-fn catalogue() -> Catalogue {
+pub fn catalogue() -> Catalogue {
     let queues = BTreeMap::from([("shipping".to_owned(), "logistics".to_owned())]);
     Catalogue::new(&workflows::Settings { queues, ..workflows::Settings::default() }).unwrap()
 }

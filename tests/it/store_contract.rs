@@ -10,6 +10,7 @@ mod erase;
 mod groups;
 mod inbox;
 mod ledger;
+mod policies;
 mod queue;
 mod reconcile;
 mod records;

@@ -5,6 +5,7 @@ mod endings;
 mod forgetting;
 mod order;
 mod placing;
+mod policy;
 mod pool;
 mod privacy;
 mod reconcile;
