@@ -35,7 +35,7 @@ pub struct Finding {
 pub struct Audit {
     /// How many rows of each kind there are.
     pub checked: Vec<(&'static str, i64)>,
-    /// Oldest first; at most [`MAX_FINDINGS`] a rule.
+    /// Oldest first; at most 1000 a rule.
     pub findings: Vec<Finding>,
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use frontdesk::app;
 use frontdesk::domain::job::State;
 use frontdesk::domain::output::Reading;
+use frontdesk::domain::policy::Policy;
 use frontdesk::domain::resource::Resource;
 use frontdesk::helpdesk::Builtin;
 use frontdesk_simulator::Simulator;
@@ -107,6 +108,9 @@ async fn an_extraction_is_held_to_the_schema_that_its_starter_asked_for() {
 async fn with_warranty() -> TestDesk {
     let mut desk = TestDesk::open().await;
     desk.workflows = app::workflows(&workflow_page::example()).unwrap();
+    // A workflow that the policy does not name goes to a person.
+    let applied = "version = 2\n[workflow.warranty]\naction = \"apply\"\n";
+    desk.policy = Policy::read(applied, &["warranty"]).unwrap();
     desk
 }
 

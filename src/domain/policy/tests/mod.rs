@@ -151,7 +151,7 @@ fn a_reply_is_never_more_than_a_draft_and_not_even_that_when_sensitive() {
     assert_eq!((plain.reason, plain.meanwhile.len()), (HoldReason::CustomerFacing, 1));
     assert_eq!(plain.proposed(), [("reply".to_owned(), "Dear customer".to_owned())]);
     assert_eq!((sensitive.reason, sensitive.meanwhile.len()), (HoldReason::Sensitive, 0));
-    assert_eq!((plain.undo_ms, sensitive.undo_ms), (5_000, 20_000));
+    assert_eq!((plain.undo_ms, sensitive.undo_ms), (5_000, 10_000));
 }
 
 #[test]
