@@ -266,6 +266,7 @@ impl Parts<'_> {
             probe_max_ms: openai.probe_max.ms(),
             overdue_ms: audit.overdue.ms(),
             patience: patience(self.config, &self.projects),
+            review_overdue_ms: self.config.review.overdue.ms(),
             resubmit_after_ms: self.config.reconcile.resubmit_after.ms(),
             metadata_keys: keys(self.config),
         }

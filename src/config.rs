@@ -1,6 +1,7 @@
 //! Settings: a file, then the environment over it. Unknown keys and nonsense
 //! are refused at start with file, line and a hint; nothing is guessed.
 
+mod alerts;
 mod environment;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+pub use alerts::{Alerts, Email, Slack, Webhook};
 
 use crate::domain::secret::{self, Secret};
 use crate::telemetry::LogFormat;
@@ -105,6 +108,7 @@ pub struct Config {
     pub audit: Audit,
     pub reconcile: Reconcile,
     pub review: Review,
+    pub alerts: Alerts,
     pub policy: PolicyNumbers,
     #[serde(default)]
     pub metrics: MetricsAccess,
@@ -141,7 +145,7 @@ section!(WorkerWaits { lease: Wait, heartbeat: Wait, concurrency: usize, poll: W
 section!(Retry { first: Wait, max: Wait, attempts: i64 });
 section!(Audit { overdue: Wait });
 section!(Reconcile { after: Wait, every: Wait, deadline: Wait, resubmit_after: Wait });
-section!(Review { claim: Wait });
+section!(Review { claim: Wait, overdue: Wait });
 section!(PolicyNumbers { min_confidence: f64 });
 section!(Workflows { classification: Classification });
 section!(Classification { queues: BTreeMap<String, String> });
@@ -284,7 +288,7 @@ impl Config {
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some((_, text)) => Err(wrong(*text)),
-            None => Ok(()),
+            None => self.alerts.check(),
         }
     }
 }
@@ -411,7 +415,7 @@ mod tests {
         let all: String = EXAMPLE
             .lines()
             .map(|line| {
-                line.strip_prefix("# ").filter(|rest| rest.contains(" = \"") || rest.starts_with('[')).unwrap_or(line)
+                line.strip_prefix("# ").filter(|rest| rest.contains(" = \"") || rest.contains(" = [") || rest.starts_with('[')).unwrap_or(line)
             })
             .fold(String::new(), |text, line| text + line + "\n")
             .replace("whsec_…", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");

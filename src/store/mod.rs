@@ -12,7 +12,7 @@
 //! | `trail`, `audit` | who did what; that nothing ended silently |
 //! | `records`, `why` | people who look: lists, counts, the trail of one piece of work |
 //! | `desk` | the built-in helpdesk |
-//! | `alerts`, `pauses`, `tokens` | operators |
+//! | `alerts`, `sends`, `parked`, `pauses`, `tokens` | operators: what they are told, what they pause, who may ask |
 
 mod alerts;
 mod audit;
@@ -27,12 +27,14 @@ mod lane;
 mod ledger;
 mod migrate;
 mod newest;
+mod parked;
 mod pauses;
 mod queue;
 mod reconcile;
 mod records;
 mod reviews;
 mod row;
+mod sends;
 mod settle;
 mod starts;
 mod submissions;
@@ -47,7 +49,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Notify;
 
-pub use alerts::Alert;
+pub use alerts::{Alert, AlertSend, Changed};
 pub use audit::{Audit, AuditAt, Finding};
 pub use deciding::{Act, Approved};
 pub use desk::{Attachment, DeskTicket, Draft, NewTicket, StoredMessage, TicketPatch};
@@ -57,11 +59,13 @@ pub use inbox::RefusalTally;
 pub use ledger::{NewSubmission, Prompted, Submission};
 pub use migrate::{Migrated, SCHEMA_VERSION};
 pub use newest::Work;
+pub use parked::{Parked, ParkedNotice, RECEIVED};
 pub use pauses::{Pausable, Pause};
 pub use queue::{Claim, ClaimedJob, Discarded, Retried, Which};
 pub use reconcile::{Check, Found, Hanging, TakeChecks, Unanswered};
 pub use records::{Counts, Delivery, DeliveryFilter, Job, Page, PageRequest, StateCount};
 pub use reviews::{NewReview, Proposed, Review};
+pub use sends::{ALERT_CHANNEL, DueSend};
 pub use settle::{Settled, Settlement};
 pub use starts::{NewStart, PlannedStart};
 pub use submissions::Closed;

@@ -62,6 +62,8 @@ pub struct Settings {
     pub resubmit_after_ms: i64,
     /// Claimable work older than this raises an alert, in ms.
     pub overdue_ms: i64,
+    /// A review undecided for longer than this raises an alert, in ms.
+    pub review_overdue_ms: i64,
     /// Metadata keys that name the ticket and the workflow of work that
     /// another program started.
     pub metadata_keys: MetadataKeys,

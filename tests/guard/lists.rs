@@ -127,7 +127,7 @@ fn the_settings_explained_to_operators_are_there() {
 }
 
 fn uncommented(line: &str) -> &str {
-    line.strip_prefix("# ").filter(|rest| rest.contains(" = \"") || rest.starts_with('[')).unwrap_or(line)
+    line.strip_prefix("# ").filter(|rest| rest.contains(" = \"") || rest.contains(" = [") || rest.starts_with('[')).unwrap_or(line)
 }
 
 fn holds(settings: &toml::Table, name: &str) -> bool {
