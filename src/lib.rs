@@ -14,6 +14,7 @@
 //! | [`submit`] | starting work at OpenAI |
 //! | [`openai`] | reading from OpenAI |
 //! | [`helpdesk`] | writing to tickets |
+//! | [`notify`] | telling people of alerts |
 //! | [`store`] | what we remember |
 //! | [`web`] | what people and programs see |
 //! | [`cli`] | one file a command |
@@ -27,6 +28,7 @@ pub mod domain;
 pub mod helpdesk;
 pub mod http;
 pub mod intake;
+pub mod notify;
 pub mod openai;
 pub mod shapes;
 pub mod store;

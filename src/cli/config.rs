@@ -45,5 +45,6 @@ fn takes(config: &Config) -> Result<Vec<ProjectSettings>> {
     Config::must_have_a_secret(&projects)?;
     config.database_path()?;
     app::openai_clients(config, &projects)?;
+    app::channels(config)?;
     Ok(projects)
 }
