@@ -80,6 +80,14 @@ impl Channel {
         }
     }
 
+    /// Sends a message that only shows that the channel works.
+    ///
+    /// # Errors
+    /// When it did not go out.
+    pub async fn test(&self, now_ms: i64) -> Result<(), NotSent> {
+        self.send(&Message::test(now_ms)).await
+    }
+
     async fn send(&self, message: &Message) -> Result<(), NotSent> {
         match &self.0 {
             Way::Email(email) => email.send(message).await,

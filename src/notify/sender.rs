@@ -124,14 +124,4 @@ impl Sender {
         }
         Ok(())
     }
-
-    /// Sends a test over the channel with this name, or over each, and says how
-    /// it went.
-    pub async fn test(&self, only: Option<&str>) -> Vec<(&'static str, Result<(), NotSent>)> {
-        let asked = self.channels.iter().filter(|channel| only.is_none_or(|name| name == channel.name()));
-        join_all(asked.map(|channel| async {
-            (channel.name(), channel.send(&Message::test(self.clock.now_ms())).await)
-        }))
-        .await
-    }
 }
