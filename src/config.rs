@@ -415,7 +415,9 @@ mod tests {
         let all: String = EXAMPLE
             .lines()
             .map(|line| {
-                line.strip_prefix("# ").filter(|rest| rest.contains(" = \"") || rest.contains(" = [") || rest.starts_with('[')).unwrap_or(line)
+                line.strip_prefix("# ")
+                    .filter(|rest| rest.contains(" = \"") || rest.contains(" = [") || rest.starts_with('['))
+                    .unwrap_or(line)
             })
             .fold(String::new(), |text, line| text + line + "\n")
             .replace("whsec_…", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");

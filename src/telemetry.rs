@@ -126,7 +126,11 @@ impl Metrics {
             Unit::Seconds,
             self.arrival_to_end.clone(),
         );
-        registry.register("alert_sends", "Attempts to tell of an alert, by channel and result", self.alert_sends.clone());
+        registry.register(
+            "alert_sends",
+            "Attempts to tell of an alert, by channel and result",
+            self.alert_sends.clone(),
+        );
         register_counts(&mut registry, counts, now_ms);
         let mut text = String::new();
         // Writing into a string does not fail.

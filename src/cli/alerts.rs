@@ -51,7 +51,9 @@ async fn test(only: Option<&str>, setup: &Setup) -> Result<ExitCode> {
     if channels.is_empty() {
         match only {
             Some(name) => bail!("there is no [alerts.{name}] in the settings; `frontdesk config example` shows one"),
-            None => bail!("no channel is set; `frontdesk config example` shows [alerts.email], [alerts.slack] and [alerts.webhook]"),
+            None => bail!(
+                "no channel is set; `frontdesk config example` shows [alerts.email], [alerts.slack] and [alerts.webhook]"
+            ),
         }
     }
     let now_ms = Clock::System.now_ms();

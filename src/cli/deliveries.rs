@@ -115,7 +115,9 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
 
 async fn dismiss(store: &Store, id: String, actor: String, reason: String, now_ms: i64) -> Result<usize> {
     if !store.dismiss_delivery(id.clone(), actor, reason, now_ms).await? {
-        bail!("{id} has a job, or is dismissed already; `frontdesk deliveries list --status received` shows what can be");
+        bail!(
+            "{id} has a job, or is dismissed already; `frontdesk deliveries list --status received` shows what can be"
+        );
     }
     Ok(1)
 }

@@ -83,14 +83,16 @@ fn at(ms: u64) -> SystemTime {
 
 fn server(address: &str) -> Result<smtp::AsyncSmtpTransportBuilder, Unusable> {
     let unusable = |why| Unusable { setting: "email.smtp", why };
-    let url = Url::parse(address.trim()).map_err(|_| unusable("it is not a URL; write smtp://HOST:587 or smtps://HOST"))?;
+    let url =
+        Url::parse(address.trim()).map_err(|_| unusable("it is not a URL; write smtp://HOST:587 or smtps://HOST"))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(unusable("name and password have settings of their own"));
     }
     let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| unusable("it names no host"))?;
     let tls = || {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        TlsParameters::new_rustls(bare.to_owned()).map_err(|_| unusable("no TLS can be made; are CA certificates installed?"))
+        TlsParameters::new_rustls(bare.to_owned())
+            .map_err(|_| unusable("no TLS can be made; are CA certificates installed?"))
     };
     let (tls, port) = match url.scheme() {
         "smtps" => (Tls::Wrapper(tls()?), 465),
@@ -99,7 +101,8 @@ fn server(address: &str) -> Result<smtp::AsyncSmtpTransportBuilder, Unusable> {
         "smtp" => (Tls::Required(tls()?), 587),
         _ => return Err(unusable("it must begin with smtp:// or smtps://")),
     };
-    let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host.trim_start_matches('[').trim_end_matches(']'));
+    let builder =
+        AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host.trim_start_matches('[').trim_end_matches(']'));
     Ok(builder.port(url.port().unwrap_or(port)).tls(tls))
 }
 

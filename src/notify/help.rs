@@ -25,7 +25,12 @@ pub(super) fn help(kind: &str) -> &'static str {
         "internal" => "report it; it is a bug.",
         "overdue" => "is the key good? are there too few workers?",
         "unknown_project" => "put the project back into the settings, or discard its jobs.",
-        "received" => "look at them with 'frontdesk deliveries list --status received', then 'frontdesk deliveries dismiss'.",
+        "submission_overdue" => "'frontdesk why' with the id above; 'frontdesk submissions forget' gives one up.",
+        "submission_lost" => "look at OpenAI's list of responses, then 'frontdesk submissions forget'.",
+        "openai_quiet" => "is the webhook endpoint there at OpenAI, with all events? does the proxy let it through?",
+        "received" => {
+            "look at them with 'frontdesk deliveries list --status received', then 'frontdesk deliveries dismiss'."
+        }
         "fine_tuning_ended" | "eval_ended" => "nothing; look at it at OpenAI.",
         "review_overdue" => "decide them: 'frontdesk reviews list --state open'.",
         "alert_channel" => "mend the channel, then 'frontdesk alerts test'.",

@@ -43,7 +43,8 @@ impl Post {
         if loopback {
             builder = builder.no_proxy();
         }
-        let http = builder.build().map_err(|_| unusable("no HTTP client can be built; are CA certificates installed?"))?;
+        let http =
+            builder.build().map_err(|_| unusable("no HTTP client can be built; are CA certificates installed?"))?;
         Ok(Post { http, url })
     }
 

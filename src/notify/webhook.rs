@@ -30,9 +30,11 @@ impl Webhook {
         let timestamp_s = message.sent_at_ms.div_euclid(1000);
         let signature = sign(&self.secret, &message.id, timestamp_s, body.as_bytes())?;
         let mut headers = HeaderMap::new();
-        for (name, value) in
-            [(ID_HEADER, message.id.clone()), (TIMESTAMP_HEADER, timestamp_s.to_string()), (SIGNATURE_HEADER, signature)]
-        {
+        for (name, value) in [
+            (ID_HEADER, message.id.clone()),
+            (TIMESTAMP_HEADER, timestamp_s.to_string()),
+            (SIGNATURE_HEADER, signature),
+        ] {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?);
         }
         Some(headers)

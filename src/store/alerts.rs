@@ -120,8 +120,9 @@ impl Store {
     /// When the database cannot be read.
     pub async fn open_alerts(&self) -> Result<Vec<Alert>, StoreError> {
         self.read(|connection| {
-            let mut list = connection
-                .prepare_cached("SELECT * FROM alerts WHERE closed_at IS NULL ORDER BY last_at DESC, id DESC LIMIT 100")?;
+            let mut list = connection.prepare_cached(
+                "SELECT * FROM alerts WHERE closed_at IS NULL ORDER BY last_at DESC, id DESC LIMIT 100",
+            )?;
             Ok(list.query_map([], alert)?.collect::<Result<_, _>>()?)
         })
         .await

@@ -109,11 +109,8 @@ impl Store {
         now_ms: i64,
     ) -> Result<usize, StoreError> {
         self.write(move |connection| {
-            let which = if event_type == UNREADABLE {
-                "(event_type IS NULL OR event_type = ?3)"
-            } else {
-                "event_type = ?3"
-            };
+            let which =
+                if event_type == UNREADABLE { "(event_type IS NULL OR event_type = ?3)" } else { "event_type = ?3" };
             let changed = dismiss(connection, which, &event_type, &actor, now_ms)?;
             if changed > 0 {
                 let detail = json!({"reason": reason, "count": changed});
@@ -130,8 +127,10 @@ fn tell(
     kind_of: fn(&str) -> Option<&'static str>,
     now_ms: i64,
 ) -> Result<Vec<ParkedNotice>, StoreError> {
-    let mark: Option<i64> =
-        connection.prepare_cached("SELECT value FROM marks WHERE name = ?1")?.query_row([MARK], |row| row.get(0)).optional()?;
+    let mark: Option<i64> = connection
+        .prepare_cached("SELECT value FROM marks WHERE name = ?1")?
+        .query_row([MARK], |row| row.get(0))
+        .optional()?;
     let mut list = connection.prepare_cached(
         "SELECT seq, event_type, coalesce(resource_id, event_id, delivery_id), duplicate_of IS NULL FROM deliveries
          WHERE job_key IS NULL AND seq > ?1 ORDER BY seq LIMIT ?2",
@@ -142,14 +141,17 @@ fn tell(
     let Some(last) = rows.last().map(|row| row.0) else { return Ok(Vec::new()) };
     let mut notices = Vec::new();
     for (_, event_type, subject, first) in rows {
-        let Some((kind, event_type)) = event_type.filter(|_| first).and_then(|name| Some((kind_of(&name)?, name))) else {
+        let Some((kind, event_type)) = event_type.filter(|_| first).and_then(|name| Some((kind_of(&name)?, name)))
+        else {
             continue;
         };
         alerts::notice(connection, kind, &subject, &event_type, now_ms)?;
         notices.push(ParkedNotice { kind, subject, event_type });
     }
     connection
-        .prepare_cached("INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")?
+        .prepare_cached(
+            "INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )?
         .execute((MARK, last))?;
     Ok(notices)
 }

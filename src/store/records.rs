@@ -316,7 +316,9 @@ fn counts(connection: &Connection) -> Result<Counts, StoreError> {
 /// ever is counted as jobs end.
 fn count_of(state: State) -> &'static str {
     match state {
-        State::Received => "SELECT count(*), min(received_at) FROM deliveries WHERE job_key IS NULL AND dismissed_at IS NULL",
+        State::Received => {
+            "SELECT count(*), min(received_at) FROM deliveries WHERE job_key IS NULL AND dismissed_at IS NULL"
+        }
         State::Queued => "SELECT count(*), min(since) FROM jobs WHERE state = 'queued'",
         State::Processing => {
             "SELECT count(*), min(since) FROM jobs WHERE state IN ('processing','failed_retryable') AND state = 'processing'"

@@ -43,12 +43,7 @@ impl Store {
     ///
     /// # Errors
     /// When the transaction could not be committed.
-    pub async fn claim_send(
-        &self,
-        channel: String,
-        lease_ms: i64,
-        now_ms: i64,
-    ) -> Result<Option<DueSend>, StoreError> {
+    pub async fn claim_send(&self, channel: String, lease_ms: i64, now_ms: i64) -> Result<Option<DueSend>, StoreError> {
         self.write(move |connection| claim(connection, &channel, lease_ms, now_ms)).await
     }
 
@@ -74,12 +69,7 @@ impl Store {
     ///
     /// # Errors
     /// When the transaction could not be committed.
-    pub async fn not_sent(
-        &self,
-        send: &DueSend,
-        error: String,
-        next_at_ms: Option<i64>,
-    ) -> Result<(), StoreError> {
+    pub async fn not_sent(&self, send: &DueSend, error: String, next_at_ms: Option<i64>) -> Result<(), StoreError> {
         let (id, attempt, told) = (send.id, send.attempt, send.told);
         self.write(move |connection| {
             connection.execute(
@@ -116,12 +106,7 @@ impl Store {
     }
 }
 
-fn claim(
-    connection: &Connection,
-    channel: &str,
-    lease_ms: i64,
-    now_ms: i64,
-) -> Result<Option<DueSend>, StoreError> {
+fn claim(connection: &Connection, channel: &str, lease_ms: i64, now_ms: i64) -> Result<Option<DueSend>, StoreError> {
     let taken = connection
         .prepare_cached(
             "UPDATE alert_sends SET attempts = attempts + 1, next_at = ?2 + ?3
@@ -183,7 +168,8 @@ impl Plan<'_> {
             "SELECT kind, subject, id FROM alerts
              WHERE closed_at IS NULL AND NOT (kind = ?1 AND subject = ?2)",
         )?;
-        let rows = list.query_map((ALERT_CHANNEL, self.channel), |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?;
+        let rows =
+            list.query_map((ALERT_CHANNEL, self.channel), |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -280,7 +266,9 @@ impl Plan<'_> {
                 "SELECT count(*), max(s.since) FROM alerts a JOIN alert_sends s ON s.alert_id = a.id
                  WHERE a.kind = ?1 AND a.subject = ?2 AND s.channel = ?3 AND s.word = 'opened' AND s.since > ?4",
             )?
-            .query_row((kind, subject, self.channel, self.now_ms - LOOK_BACK_MS), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .query_row((kind, subject, self.channel, self.now_ms - LOOK_BACK_MS), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
         Ok(last_ms.is_some_and(|last_ms| self.now_ms - last_ms < quiet_ms(tellings)))
     }
 

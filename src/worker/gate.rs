@@ -137,11 +137,7 @@ impl Gate {
         if of_it.times == 0 || accepted > of_it.accepted {
             *of_it = Forbidden { times: of_it.times + 1, accepted };
         }
-        let only = of_it.times >= REFUSALS_OF_ONE;
-        if only {
-            forbidden.remove(resource_id);
-        }
-        only
+        of_it.times >= REFUSALS_OF_ONE
     }
 
     /// OpenAI answered us. True when it had refused us before, or may have
@@ -202,7 +198,7 @@ mod tests {
         assert!(!gate.forbids_only("resp_2"), "another has its own count");
         gate.accept();
         assert!(gate.forbids_only("resp_1"), "the third time");
-        assert!(!gate.forbids_only("resp_1"), "after a person's retry it is counted anew");
+        assert!(gate.forbids_only("resp_1"), "and from then on");
     }
 
     #[test]

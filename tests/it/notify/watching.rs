@@ -80,9 +80,8 @@ async fn an_unknown_type_and_an_unreadable_body_are_alerts_until_a_person_dismis
     worker.watch().await;
     assert_eq!(desk.detail_of("video.completed").await.unwrap(), "3 deliveries without a job");
 
-    let dismiss = |id: &str| {
-        desk.store.dismiss_delivery(id.to_owned(), "lena".to_owned(), "seen".to_owned(), desk.now_ms())
-    };
+    let dismiss =
+        |id: &str| desk.store.dismiss_delivery(id.to_owned(), "lena".to_owned(), "seen".to_owned(), desk.now_ms());
     assert!(dismiss("wh_0").await.unwrap());
     assert!(!dismiss("wh_0").await.unwrap(), "once is enough");
     assert!(dismiss("wh_nobody").await.is_err());
@@ -110,7 +109,8 @@ async fn an_unknown_type_and_an_unreadable_body_are_alerts_until_a_person_dismis
 async fn a_delivery_with_a_job_cannot_be_dismissed() {
     let mut desk = TestDesk::open().await;
     desk.tell("resp_1").await;
-    let dismissed = desk.store.dismiss_delivery("wh_resp_1".to_owned(), "lena".to_owned(), "x".to_owned(), desk.now_ms());
+    let dismissed =
+        desk.store.dismiss_delivery("wh_resp_1".to_owned(), "lena".to_owned(), "x".to_owned(), desk.now_ms());
     assert!(!dismissed.await.unwrap());
     desk.leaves_work("nobody worked");
 }
