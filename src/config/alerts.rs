@@ -132,3 +132,40 @@ fn one_of(value: Option<&Hidden>, file: Option<&PathBuf>, name: &str) -> Result<
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alerts(text: &str) -> Alerts {
+        toml::from_str(text).expect("loads")
+    }
+
+    #[test]
+    fn a_secret_stands_in_the_settings_or_in_a_file_and_not_in_both() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "https://example.com/hook\n").expect("written");
+        let path = file.path().display();
+        let slack = |lines: &str| alerts(&format!("remind = \"4h\"\n[slack]\n{lines}")).slack.expect("there").address();
+        let here = "url = \"https://example.com/hook\"\n".to_owned();
+        let there = format!("url_file = \"{path}\"\n");
+        assert_eq!(slack(&here), slack(&there));
+        for wrong in [format!("{here}{there}"), String::new(), "url_file = \"/nowhere/at/all\"\n".to_owned()] {
+            let error = slack(&wrong).expect_err(&wrong).to_string();
+            assert!(error.starts_with("alerts.slack.url") && !error.contains("example.com"), "{error}");
+        }
+        std::fs::write(file.path(), " \n").expect("written");
+        assert!(slack(&there).expect_err("empty").to_string().contains("is empty"));
+    }
+
+    #[test]
+    fn a_zero_reminds_never_and_a_password_needs_a_name() {
+        assert_eq!(alerts("remind = \"0\"").remind, Remind(None));
+        let mail = "remind = \"4h\"\n[email]\nsmtp = \"smtp://localhost\"\nfrom = \"a@example.com\"\n";
+        let check = |lines: &str| alerts(&format!("{mail}{lines}")).check();
+        assert_eq!(check("to = [\"b@example.com\"]\n"), Ok(()));
+        assert!(check("to = []\n").is_err());
+        assert!(check("to = [\"b@example.com\"]\npassword = \"x\"\n").is_err());
+        assert_eq!(check("to = [\"b@example.com\"]\nusername = \"u\"\npassword = \"x\"\n"), Ok(()));
+    }
+}

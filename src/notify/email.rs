@@ -61,7 +61,7 @@ impl Email {
     }
 
     fn mail(&self, message: &Message) -> Result<Mail, lettre::error::Error> {
-        let sent_at = u64::try_from(message.sent_at_ms).map_or(UNIX_EPOCH, |ms| at(ms));
+        let sent_at = u64::try_from(message.sent_at_ms).map_or(UNIX_EPOCH, at);
         let mut mail = Mail::builder()
             .from(self.from.clone())
             .subject(message.title())

@@ -53,7 +53,7 @@ impl Store {
         self.write(move |connection| tell(connection, kind_of, now_ms)).await
     }
 
-    /// What is parked and not dismissed, by event type.
+    /// What is parked and not dismissed, by event type, 100 of them at most.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -61,7 +61,7 @@ impl Store {
         self.read(|connection| {
             let mut list = connection.prepare_cached(
                 "SELECT coalesce(event_type, ?1), count(*), min(received_at) FROM deliveries
-                 WHERE job_key IS NULL AND dismissed_at IS NULL GROUP BY event_type ORDER BY event_type",
+                 WHERE job_key IS NULL AND dismissed_at IS NULL GROUP BY event_type ORDER BY event_type LIMIT 100",
             )?;
             let rows = list.query_map([UNREADABLE], |row| {
                 Ok(Parked { event_type: row.get(0)?, count: row.get(1)?, oldest_ms: row.get(2)? })
