@@ -7,8 +7,8 @@ use crate::clock::rfc3339;
 use crate::domain::job::State;
 use crate::domain::trail::Trail;
 use crate::store::{
-    Alert, AlertSend, Attachment, Audit, Counts, Delivery, DeskTicket, Draft, Feedback, Finding, Job, Page, Review, StoredMessage,
-    Submission,
+    Alert, AlertSend, Attachment, Audit, Counts, Delivery, DeskTicket, Draft, Feedback, Finding, Job, Page, Review,
+    StoredMessage, Submission,
 };
 use crate::workflows::Workflow;
 

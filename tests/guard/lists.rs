@@ -60,7 +60,10 @@ fn the_steps_after_which_a_crash_is_told_are_those_of_the_code() {
 /// Alerts that no job fails with, and notices.
 fn conditions() -> Names {
     let mut files = files_ending("src/worker/watch", ".rs");
-    files.extend(["src/worker/watch.rs", "src/worker/reconcile.rs", "src/store/parked.rs", "src/store/sends.rs"].map(str::to_owned));
+    files.extend(
+        ["src/worker/watch.rs", "src/worker/reconcile.rs", "src/store/parked.rs", "src/store/sends.rs"]
+            .map(str::to_owned),
+    );
     let code: String = files.iter().map(|file| read(file)).collect();
     let consts = code
         .lines()
