@@ -17,10 +17,12 @@ use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_PROJECT, ProjectSettings, Reconcile, Wait};
 use crate::domain::job::RetryPolicy;
 use crate::domain::policy::Policy;
+use crate::domain::secret::Secret;
 use crate::domain::submission::{MetadataKeys, Patience};
 use crate::domain::verify::Verifier;
 use crate::helpdesk::Builtin;
 use crate::intake::{self, FrontDesk};
+use crate::notify::{Channel, EmailSettings, Sender};
 use crate::store::{Store, UsedPolicy};
 use crate::submit::{self, Submitter};
 use crate::telemetry::Metrics;
@@ -154,6 +156,39 @@ pub fn submitter(config: &Config, store: &Store, clock: &Clock) -> Result<Submit
     Ok(Submitter::new(store.clone(), clock.clone(), clients, helpdesk, workflows(config)?, settings))
 }
 
+/// The channels that alerts are told over.
+///
+/// # Errors
+/// When a setting of one cannot be used; says which, never shows it.
+pub fn channels(config: &Config) -> Result<Vec<Channel>> {
+    let mut channels = Vec::new();
+    if let Some(email) = &config.alerts.email {
+        channels.push(Channel::email(EmailSettings {
+            smtp: email.smtp.clone(),
+            credentials: email.credentials()?,
+            from: email.from.clone(),
+            to: email.to.clone(),
+        })?);
+    }
+    if let Some(slack) = &config.alerts.slack {
+        channels.push(Channel::slack(&slack.address()?)?);
+    }
+    if let Some(webhook) = &config.alerts.webhook {
+        let secret = Secret::parse(&webhook.signing_secret()?).context("alerts.webhook.secret")?;
+        channels.push(Channel::webhook(&webhook.url, secret)?);
+    }
+    Ok(channels)
+}
+
+/// What tells people of alerts.
+///
+/// # Errors
+/// As [`channels`].
+pub fn sender(config: &Config, store: &Store, clock: &Clock, metrics: Arc<Metrics>) -> Result<Sender> {
+    let remind_ms = config.alerts.remind.0.map(Wait::ms);
+    Ok(Sender::new(store.clone(), clock.clone(), channels(config)?, remind_ms, metrics))
+}
+
 /// The workflows that the settings ask for.
 ///
 /// # Errors
@@ -253,6 +288,8 @@ impl Parts<'_> {
         }
         if roles.worker {
             work.push(tokio::spawn(Pool::new(self.worker()?).run(stop.clone())));
+            let sender = sender(self.config, &self.store, &self.clock, Arc::clone(&self.metrics))?;
+            work.push(tokio::spawn(sender.run(stop.clone())));
         }
         Ok((router.layer(CatchPanicLayer::new()), work))
     }
@@ -339,6 +376,7 @@ impl Parts<'_> {
             probe_max_ms: openai.probe_max.ms(),
             overdue_ms: audit.overdue.ms(),
             patience: patience(self.config, &self.projects),
+            review_overdue_ms: self.config.review.overdue.ms(),
             resubmit_after_ms: self.config.reconcile.resubmit_after.ms(),
             keeping: self.keeping(),
             metadata_keys: keys(self.config),

@@ -1,6 +1,7 @@
 //! Settings: a file, then the environment over it. Unknown keys and nonsense
 //! are refused at start with file, line and a hint; nothing is guessed.
 
+mod alerts;
 mod environment;
 mod places;
 mod retention;
@@ -11,6 +12,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+pub use alerts::{Alerts, Email, Slack, Webhook};
 
 use crate::domain::secret::{self, Secret};
 pub use crate::domain::wait::Wait;
@@ -75,6 +78,7 @@ pub struct Config {
     pub privacy: Privacy,
     #[serde(default)]
     pub policy: PolicyFile,
+    pub alerts: Alerts,
     #[serde(default)]
     pub metrics: MetricsAccess,
     pub workflows: Workflows,
@@ -114,7 +118,7 @@ section!(WorkerWaits { lease: Wait, heartbeat: Wait, concurrency: usize, poll: W
 section!(Retry { first: Wait, max: Wait, attempts: i64 });
 section!(Audit { overdue: Wait });
 section!(Reconcile { after: Wait, every: Wait, deadline: Wait, resubmit_after: Wait });
-section!(Review { claim: Wait });
+section!(Review { claim: Wait, overdue: Wait });
 section!(Project {
     webhook_secret: Option<Hidden>,
     api_key: Option<Hidden>,
@@ -283,7 +287,7 @@ impl Config {
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some((_, text)) => Err(wrong(*text)),
-            None => Ok(()),
+            None => self.alerts.check(),
         }
     }
 }
@@ -349,7 +353,9 @@ mod tests {
         let all: String = EXAMPLE
             .lines()
             .map(|line| {
-                line.strip_prefix("# ").filter(|rest| rest.contains(" = \"") || rest.starts_with('[')).unwrap_or(line)
+                line.strip_prefix("# ")
+                    .filter(|rest| rest.contains(" = \"") || rest.contains(" = [") || rest.starts_with('['))
+                    .unwrap_or(line)
             })
             .fold(String::new(), |text, line| text + line + "\n")
             .replace("whsec_…", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");

@@ -14,6 +14,7 @@
 //! | [`submit`] | starting work at OpenAI |
 //! | [`openai`] | reading from OpenAI |
 //! | [`helpdesk`] | writing to tickets |
+//! | [`notify`] | telling people of alerts |
 //! | [`store`] | what we remember |
 //! | [`trial`] | trying a policy without changing anything |
 //! | [`web`] | what people and programs see |
@@ -28,6 +29,7 @@ pub mod domain;
 pub mod helpdesk;
 pub mod http;
 pub mod intake;
+pub mod notify;
 pub mod openai;
 pub mod shapes;
 pub mod store;

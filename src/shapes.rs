@@ -9,8 +9,8 @@ use crate::domain::job::State;
 use crate::domain::policy::{Action, Notes, Policy, Publish, Rule, WorkflowRules};
 use crate::domain::trail::Trail;
 use crate::store::{
-    Alert, Attachment, Audit, Counts, Delivery, DeskTicket, Draft, Erased, Feedback, Finding, Job, NotErased, Page,
-    Review, Scrubbed, StoredMessage, Submission,
+    Alert, AlertSend, Attachment, Audit, Counts, Delivery, DeskTicket, Draft, Erased, Feedback, Finding, Job,
+    NotErased, Page, Review, Scrubbed, StoredMessage, Submission,
 };
 use crate::workflows::Workflow;
 
@@ -58,6 +58,8 @@ pub fn delivery(delivery: &Delivery) -> Value {
         "copies": delivery.copies,
         "altered_copies": delivery.altered_copies,
         "note": delivery.note,
+        "dismissed_at": time(delivery.dismissed_at_ms),
+        "dismissed_by": delivery.dismissed_by,
     })
 }
 
@@ -278,13 +280,17 @@ pub fn stats(counts: &Counts, alerts: &[Alert], now_ms: i64) -> Value {
     })
 }
 
+/// An alert, without what was sent of it.
 fn alert(alert: &Alert) -> Value {
     json!({
+        "id": format!("alert_{}", alert.id),
         "kind": alert.kind,
         "subject": alert.subject,
         "detail": alert.detail,
+        "notice": alert.notice,
         "opened_at": rfc3339(alert.opened_at_ms),
         "last_at": rfc3339(alert.last_at_ms),
+        "closed_at": time(alert.closed_at_ms),
         "times": alert.times,
     })
 }
@@ -351,6 +357,27 @@ pub fn policy(policy: &Policy) -> Value {
         "workflows": named.collect::<Map<String, Value>>(),
         "rules": policy.rules().iter().map(rule).collect::<Vec<_>>(),
         "text": policy.text(),
+    })
+}
+
+/// An alert, with what was sent of it.
+#[must_use]
+pub fn alert_with_sends(shown: &Alert) -> Value {
+    let mut shape = alert(shown);
+    shape["sends"] = shown.sends.iter().map(alert_send).collect();
+    shape
+}
+
+fn alert_send(send: &AlertSend) -> Value {
+    json!({
+        "channel": send.channel,
+        "word": send.word,
+        "state": send.state,
+        "told": send.told,
+        "attempts": send.attempts,
+        "next_at": time(send.next_at_ms),
+        "sent_at": time(send.sent_at_ms),
+        "error": send.error,
     })
 }
 

@@ -33,6 +33,13 @@ pub struct Ended {
     reason: &'static str,
 }
 
+/// How an attempt to tell of an alert ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Told {
+    channel: &'static str,
+    result: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabel {
     state: &'static str,
@@ -58,6 +65,7 @@ pub struct Metrics {
     ack: Histogram,
     attempts: Family<Ended, Counter>,
     arrival_to_end: Histogram,
+    alert_sends: Family<Told, Counter>,
 }
 
 impl Default for Metrics {
@@ -70,6 +78,7 @@ impl Default for Metrics {
             ack: Histogram::new(ACK_S),
             attempts: Family::default(),
             arrival_to_end: Histogram::new(END_S),
+            alert_sends: Family::default(),
         }
     }
 }
@@ -94,6 +103,11 @@ impl Metrics {
         }
     }
 
+    /// An attempt to tell of an alert ended as `sent` or `failed`.
+    pub fn alert_sent(&self, channel: &'static str, result: &'static str) {
+        self.alert_sends.get_or_create(&Told { channel, result }).inc();
+    }
+
     /// Everything as OpenMetrics text, with what the database counts.
     #[must_use]
     pub fn render(&self, counts: &Counts, now_ms: i64) -> String {
@@ -111,6 +125,11 @@ impl Metrics {
             "From queued to the end of the job",
             Unit::Seconds,
             self.arrival_to_end.clone(),
+        );
+        registry.register(
+            "alert_sends",
+            "Attempts to tell of an alert, by channel and result",
+            self.alert_sends.clone(),
         );
         register_counts(&mut registry, counts, now_ms);
         let mut text = String::new();

@@ -200,11 +200,17 @@ CREATE TABLE alert_sends (
     state    TEXT    NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting','sent','given_up')),
     attempts INTEGER NOT NULL DEFAULT 0,
     next_at  INTEGER NOT NULL,
-    sent_at  INTEGER,
+    sent_at  INTEGER,                           -- the last time it went out
     error    TEXT,
+    since    INTEGER NOT NULL,                  -- when this telling was due
+    told     INTEGER NOT NULL DEFAULT 1,        -- which telling it is: an open alert is told again
+    done     INTEGER NOT NULL DEFAULT 0,        -- nothing more will be told about it
     UNIQUE (alert_id, channel, word)
 ) STRICT;
 CREATE INDEX alert_sends_waiting ON alert_sends (next_at) WHERE state = 'waiting';
+CREATE INDEX alert_sends_standing ON alert_sends (channel) WHERE word = 'opened' AND done = 0;
+CREATE INDEX alerts_key ON alerts (kind, subject);
+CREATE INDEX alerts_notices ON alerts (opened_at) WHERE notice = 1;
 
 -- Every policy that has ever decided, as it was loaded.
 CREATE TABLE policies (
@@ -223,6 +229,7 @@ CREATE TABLE marks (
 
 ALTER TABLE deliveries ADD COLUMN dismissed_at INTEGER;     -- a parked delivery that a person has seen
 ALTER TABLE deliveries ADD COLUMN dismissed_by TEXT;
+CREATE INDEX deliveries_undismissed ON deliveries (event_type, received_at) WHERE job_key IS NULL AND dismissed_at IS NULL;
 ALTER TABLE results ADD COLUMN erased_at INTEGER;
 ALTER TABLE tickets ADD COLUMN erased_at INTEGER;
 

@@ -47,5 +47,6 @@ fn takes(config: &Config) -> Result<Vec<ProjectSettings>> {
     app::workflows(config)?;
     app::openai_clients(config, &projects)?;
     app::policy(config, &app::workflows(config)?)?;
+    app::channels(config)?;
     Ok(projects)
 }

@@ -1,15 +1,16 @@
-//! `frontdesk deliveries list|show`
+//! `frontdesk deliveries list|show|dismiss`
 
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Setup;
 use super::output::{Output, cell, shown};
+use crate::clock::Clock;
 use crate::domain::job::State;
 use crate::shapes;
-use crate::store::{DeliveryFilter, PageRequest};
+use crate::store::{DeliveryFilter, PageRequest, Store};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -31,6 +32,18 @@ pub(super) enum Command {
     Show {
         /// As wh_…
         id: String,
+    },
+    /// Put away what has no job and somebody has seen: one, or all of a type.
+    Dismiss {
+        /// As wh_…
+        #[arg(required_unless_present = "event_type")]
+        id: Option<String>,
+        /// All of this event type; `unreadable` for those without one.
+        #[arg(long = "type", value_name = "TYPE", conflicts_with = "id")]
+        event_type: Option<String>,
+        /// Why; kept in the audit trail.
+        #[arg(long)]
+        reason: String,
     },
 }
 
@@ -84,8 +97,29 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
             let Some(delivery) = store.delivery(id.clone()).await? else { bail!("there is no delivery {id:?}") };
             print_one(&setup.output, &shapes::delivery(&delivery))?;
         }
+        Command::Dismiss { id, event_type, reason } => {
+            let (actor, now_ms) = (setup.person().name, Clock::System.now_ms());
+            let count = match (id, event_type) {
+                (Some(id), _) => dismiss(&store, id, actor, reason, now_ms).await?,
+                (None, event_type) => store.dismiss_type(event_type.unwrap_or_default(), actor, reason, now_ms).await?,
+            };
+            if setup.output.json {
+                setup.output.json(&json!({"dismissed": count}))?;
+            } else {
+                setup.output.line(&format!("dismissed: {count}"))?;
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn dismiss(store: &Store, id: String, actor: String, reason: String, now_ms: i64) -> Result<usize> {
+    if !store.dismiss_delivery(id.clone(), actor, reason, now_ms).await? {
+        bail!(
+            "{id} has a job, or is dismissed already; `frontdesk deliveries list --status received` shows what can be"
+        );
+    }
+    Ok(1)
 }
 
 /// Prints a page of a list by some of its keys.

@@ -1,6 +1,7 @@
 //! The command line: one file a command. Exit status: 0 done, 1 it failed,
 //! 2 wrong usage.
 
+mod alerts;
 mod audit;
 mod backup;
 mod completions;
@@ -78,6 +79,9 @@ enum Command {
     /// What was started at OpenAI, and where it stands; close what hangs.
     #[command(subcommand)]
     Submissions(submissions::Command),
+    /// What people must hear of, and the channels that tell them.
+    #[command(subcommand)]
+    Alerts(alerts::Command),
     /// What AI is used for: what each may change, prompts and schemas.
     #[command(subcommand)]
     Workflows(workflows::Command),
@@ -142,6 +146,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Jobs(command) => jobs::run(command, &context).await,
         Command::Reviews(command) => reviews::run(command, &context).await,
         Command::Submissions(command) => submissions::run(command, &context).await,
+        Command::Alerts(command) => alerts::run(command, &context).await,
         Command::Workflows(command) => workflows::run(command, &context),
         Command::Erase(args) => erase::run(args, &context).await,
         Command::Backup(args) => backup::run(args, &context),

@@ -15,6 +15,24 @@ pub const HANDLED: [&str; 8] = [
     "batch.cancelled",
 ];
 
+/// The event types of work that is not for a ticket: stored as `received`, and
+/// told once. The second half of a pair is the word for it.
+/// Source of the names: as above.
+pub const TOLD: [(&str, &str); 6] = [
+    ("fine_tuning.job.succeeded", "fine_tuning_ended"),
+    ("fine_tuning.job.failed", "fine_tuning_ended"),
+    ("fine_tuning.job.cancelled", "fine_tuning_ended"),
+    ("eval.run.succeeded", "eval_ended"),
+    ("eval.run.failed", "eval_ended"),
+    ("eval.run.canceled", "eval_ended"),
+];
+
+/// The word under which an event type is told once, if it is.
+#[must_use]
+pub fn told_as(event_type: &str) -> Option<&'static str> {
+    TOLD.iter().find(|(name, _)| *name == event_type).map(|(_, word)| *word)
+}
+
 /// Longest event id, event type or resource id that is kept as such.
 const MAX_NAME_BYTES: usize = 200;
 

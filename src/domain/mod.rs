@@ -1,6 +1,7 @@
 //! The words: plain data and pure rules. Nothing here waits, fails on a
 //! network, or knows a database.
 
+pub mod alert;
 pub mod custom;
 pub mod decision;
 pub mod delivery;

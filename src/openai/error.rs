@@ -117,6 +117,17 @@ impl Answer {
     }
 }
 
+impl OpenAiError {
+    /// The HTTP status, when OpenAI gave an answer.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            OpenAiError::Status(answer) => Some(answer.status),
+            _ => None,
+        }
+    }
+}
+
 impl From<OpenAiError> for Failure {
     fn from(error: OpenAiError) -> Failure {
         let detail = error.to_string();

@@ -12,8 +12,8 @@
 //! | `trail`, `audit`, `policies` | who did what; that nothing ended silently; which policies have decided |
 //! | `records`, `why` | people who look: lists, counts, the trail of one piece of work |
 //! | `desk` | the built-in helpdesk |
-//! | `alerts`, `pauses`, `tokens` | operators |
 //! | `erase`, `copies` | whoever must forget, or keep a copy |
+//! | `alerts`, `sends`, `parked`, `pauses`, `tokens` | operators: what they are told, what they pause, who may ask |
 
 mod alerts;
 mod audit;
@@ -30,6 +30,7 @@ mod lane;
 mod ledger;
 mod migrate;
 mod newest;
+mod parked;
 mod pauses;
 mod policies;
 mod queue;
@@ -37,6 +38,7 @@ mod reconcile;
 mod records;
 mod reviews;
 mod row;
+mod sends;
 mod settle;
 mod starts;
 mod submissions;
@@ -51,7 +53,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Notify;
 
-pub use alerts::Alert;
+pub use alerts::{Alert, AlertSend, Changed};
 pub use audit::{Audit, AuditAt, Finding};
 pub use copies::{Backup, BackupError, Scrubbed};
 pub use deciding::{Act, Approved};
@@ -63,12 +65,14 @@ pub use inbox::RefusalTally;
 pub use ledger::{NewSubmission, Prompted, Submission};
 pub use migrate::{Migrated, SCHEMA_VERSION};
 pub use newest::Work;
+pub use parked::{Parked, ParkedNotice, RECEIVED};
 pub use pauses::{Pausable, Pause};
 pub use policies::{PastDecision, UsedPolicy};
 pub use queue::{Claim, ClaimedJob, Discarded, Retried, Which};
 pub use reconcile::{Check, Found, Hanging, TakeChecks, Unanswered};
 pub use records::{Counts, Delivery, DeliveryFilter, Job, Page, PageRequest, StateCount};
 pub use reviews::{NewReview, Proposed, Review};
+pub use sends::{ALERT_CHANNEL, DueSend};
 pub use settle::{Settled, Settlement};
 pub use starts::{NewStart, PlannedStart};
 pub use submissions::Closed;

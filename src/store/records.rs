@@ -99,6 +99,10 @@ pub struct Delivery {
     pub altered_copies: i64,
     /// Why there is no job.
     pub note: Option<String>,
+    /// When a person put it away, in ms; only what has no job can be.
+    pub dismissed_at_ms: Option<i64>,
+    /// Who did.
+    pub dismissed_by: Option<String>,
 }
 
 /// A job as people see it.
@@ -177,7 +181,7 @@ pub struct Counts {
 const DELIVERY_COLUMNS: &str =
     "d.seq, d.delivery_id, d.event_id, d.event_type, d.resource_id, d.project, j.state, d.received_at,
     coalesce(j.calls, 0), j.ticket_id, j.workflow, j.error_cause, j.error_detail, j.id, j.outcome, d.duplicate_of,
-    d.copies, d.altered_copies, d.note";
+    d.copies, d.altered_copies, d.note, d.dismissed_at, d.dismissed_by";
 const DELIVERY_FROM: &str = "deliveries d LEFT JOIN jobs j ON j.key = d.job_key AND j.project = d.project";
 
 impl Store {
@@ -312,7 +316,9 @@ fn counts(connection: &Connection) -> Result<Counts, StoreError> {
 /// ever is counted as jobs end.
 fn count_of(state: State) -> &'static str {
     match state {
-        State::Received => "SELECT count(*), min(received_at) FROM deliveries WHERE job_key IS NULL",
+        State::Received => {
+            "SELECT count(*), min(received_at) FROM deliveries WHERE job_key IS NULL AND dismissed_at IS NULL"
+        }
         State::Queued => "SELECT count(*), min(since) FROM jobs WHERE state = 'queued'",
         State::Processing => {
             "SELECT count(*), min(since) FROM jobs WHERE state IN ('processing','failed_retryable') AND state = 'processing'"
@@ -368,6 +374,8 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         copies: row.get(16)?,
         altered_copies: row.get(17)?,
         note: row.get(18)?,
+        dismissed_at_ms: row.get(19)?,
+        dismissed_by: row.get(20)?,
     })
 }
 

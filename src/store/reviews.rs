@@ -147,6 +147,23 @@ impl Store {
     pub async fn review(&self, id: String) -> Result<Option<Review>, StoreError> {
         self.read(move |connection| one(connection, &id)).await
     }
+
+    /// Reviews that nobody has decided and that were opened before this time, in
+    /// ms: of each project how many, and since when the oldest.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn reviews_waiting_since(&self, before_ms: i64) -> Result<Vec<(String, i64, i64)>, StoreError> {
+        self.read(move |connection| {
+            let mut list = connection.prepare_cached(
+                "SELECT project, count(*), min(created_at) FROM reviews
+                 WHERE state IN ('open','claimed') AND created_at < ?1 GROUP BY project ORDER BY project",
+            )?;
+            let rows = list.query_map([before_ms], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
 }
 
 pub(super) fn one(connection: &Connection, id: &str) -> Result<Option<Review>, StoreError> {

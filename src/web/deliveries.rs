@@ -8,9 +8,11 @@ use serde_json::Value;
 
 use super::Web;
 use super::access::Caller;
-use super::input::Asked;
+use super::input::{Asked, Input};
+use super::jobs::{Reason, must_say_why};
 use super::problem::Problem;
 use crate::domain::job;
+use crate::domain::person::Role;
 use crate::shapes;
 use crate::store::DeliveryFilter;
 
@@ -27,6 +29,22 @@ pub(super) async fn show(
     _: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
+    let found = web.store.delivery(id.clone()).await?.ok_or_else(|| Problem::not_found("delivery", &id))?;
+    Ok(Json(shapes::delivery(&found)))
+}
+
+/// Puts a parked delivery away: somebody has seen it.
+pub(super) async fn dismiss(
+    State(web): State<Arc<Web>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    given: Option<Input<Reason>>,
+) -> Result<Json<Value>, Problem> {
+    caller.must_be(Role::Lead)?;
+    let reason = must_say_why(given, "dismissal")?;
+    if !web.store.dismiss_delivery(id.clone(), caller.person.name, reason, web.clock.now_ms()).await? {
+        return Err(Problem::conflict("only a delivery without a job that is not dismissed yet can be dismissed"));
+    }
     let found = web.store.delivery(id.clone()).await?.ok_or_else(|| Problem::not_found("delivery", &id))?;
     Ok(Json(shapes::delivery(&found)))
 }

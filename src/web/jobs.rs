@@ -23,6 +23,14 @@ pub(super) struct Reason {
     reason: Option<String>,
 }
 
+/// The reason that somebody gave, which must say something.
+pub(super) fn must_say_why(given: Option<Input<Reason>>, what: &str) -> Result<String, Problem> {
+    given
+        .and_then(|Input(Reason { reason })| reason)
+        .filter(|reason| !reason.trim().is_empty())
+        .ok_or_else(|| Problem::invalid(format!("a {what} needs a reason")))
+}
+
 pub(super) async fn list(State(web): State<Arc<Web>>, _: Caller, Asked(query): Asked) -> Result<Json<Value>, Problem> {
     let jobs = web.store.jobs(parse_state(query.status.as_deref())?, query.page()?).await?;
     Ok(Json(shapes::page(&jobs, shapes::job)))
@@ -61,10 +69,7 @@ pub(super) async fn discard(
     given: Option<Input<Reason>>,
 ) -> Result<Json<Value>, Problem> {
     caller.must_be(Role::Lead)?;
-    let reason = given
-        .and_then(|Input(Reason { reason })| reason)
-        .filter(|reason| !reason.trim().is_empty())
-        .ok_or_else(|| Problem::invalid("a discard needs a reason"))?;
+    let reason = must_say_why(given, "discard")?;
     match web.store.discard_job(number(&id)?, caller.person.name, reason, web.clock.now_ms()).await? {
         Discarded::Done => answer(&web, &id).await,
         Discarded::NotFailed => Err(Problem::conflict("only a failed job that is not discarded yet can be discarded")),

@@ -2,6 +2,7 @@
 //! it starts work, it queues; it never changes a ticket of a helpdesk by itself.
 
 mod access;
+mod alerts;
 mod deliveries;
 mod erase;
 mod health;
@@ -71,6 +72,8 @@ pub fn api_routes(web: Arc<Web>) -> Router {
     let api = Router::new()
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{id}", get(deliveries::show))
+        .route("/deliveries/{id}/dismiss", post(deliveries::dismiss))
+        .route("/alerts", get(alerts::list))
         .route("/jobs", get(jobs::list))
         .route("/jobs/{id}", get(jobs::show))
         .route("/jobs/{id}/retry", post(jobs::retry))

@@ -4,7 +4,8 @@
 //! every other job would meet it too. So claiming pauses, one job probes now
 //! and then, and all go on by themselves when it passes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// How many jobs may be claimed for a project now.
@@ -32,19 +33,42 @@ enum State {
     },
 }
 
+/// So many refusals of one resource, with others accepted in between, and it is
+/// the resource that is refused and not us.
+const REFUSALS_OF_ONE: u32 = 3;
+
+/// Resources whose refusals are remembered at most. What is forgotten is counted anew.
+const REMEMBERED: usize = 1000;
+
+/// How often OpenAI has forbidden one resource, and how many calls it had accepted by then.
+struct Forbidden {
+    times: u32,
+    accepted: u64,
+}
+
 /// The gate of one project.
 pub(super) struct Gate {
     state: Mutex<State>,
     /// Whether OpenAI has accepted us in this process yet. A process before it
     /// may have left an alert open.
     proven: AtomicBool,
+    /// Calls that OpenAI has accepted.
+    accepted: AtomicU64,
+    forbidden: Mutex<HashMap<String, Forbidden>>,
     first_ms: i64,
     max_ms: i64,
 }
 
 impl Gate {
     pub(super) fn new(first_ms: i64, max_ms: i64) -> Gate {
-        Gate { state: Mutex::new(State::Open), proven: AtomicBool::new(false), first_ms, max_ms }
+        Gate {
+            state: Mutex::new(State::Open),
+            proven: AtomicBool::new(false),
+            accepted: AtomicU64::new(0),
+            forbidden: Mutex::default(),
+            first_ms,
+            max_ms,
+        }
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -101,9 +125,25 @@ impl Gate {
         });
     }
 
+    /// OpenAI forbids this resource. True when it has done so several times and
+    /// accepted other calls in between: then it means this resource only.
+    pub(super) fn forbids_only(&self, resource_id: &str) -> bool {
+        let accepted = self.accepted.load(Ordering::SeqCst);
+        let mut forbidden = self.forbidden.lock().unwrap_or_else(PoisonError::into_inner);
+        if forbidden.len() >= REMEMBERED && !forbidden.contains_key(resource_id) {
+            forbidden.clear();
+        }
+        let of_it = forbidden.entry(resource_id.to_owned()).or_insert(Forbidden { times: 0, accepted });
+        if of_it.times == 0 || accepted > of_it.accepted {
+            *of_it = Forbidden { times: of_it.times + 1, accepted };
+        }
+        of_it.times >= REFUSALS_OF_ONE
+    }
+
     /// OpenAI answered us. True when it had refused us before, or may have
     /// refused the process before this one.
     pub(super) fn accept(&self) -> bool {
+        self.accepted.fetch_add(1, Ordering::SeqCst);
         let first = !self.proven.swap(true, Ordering::SeqCst);
         let refused = self.with(|state| match state {
             State::Refused { .. } => {
@@ -144,6 +184,21 @@ mod tests {
         let gate = Gate::new(1_000, 3_000);
         assert!(gate.accept());
         assert!(!gate.accept());
+    }
+
+    #[test]
+    fn a_resource_is_forbidden_alone_once_others_were_accepted_in_between_three_times() {
+        let gate = Gate::new(1_000, 3_000);
+        for _ in 0..10 {
+            assert!(!gate.forbids_only("resp_1"), "nothing else was accepted: it may be us");
+        }
+        gate.accept();
+        assert!(!gate.forbids_only("resp_1"), "the second time");
+        assert!(!gate.forbids_only("resp_1"), "nothing since");
+        assert!(!gate.forbids_only("resp_2"), "another has its own count");
+        gate.accept();
+        assert!(gate.forbids_only("resp_1"), "the third time");
+        assert!(gate.forbids_only("resp_1"), "and from then on");
     }
 
     #[test]

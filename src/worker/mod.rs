@@ -66,6 +66,8 @@ pub struct Settings {
     pub overdue_ms: i64,
     /// How long content is kept.
     pub keeping: Keeping,
+    /// A review undecided for longer than this raises an alert, in ms.
+    pub review_overdue_ms: i64,
     /// Metadata keys that name the ticket and the workflow of work that
     /// another program started.
     pub metadata_keys: MetadataKeys,

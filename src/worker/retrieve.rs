@@ -46,7 +46,13 @@ impl Worker {
             Kind::Batch => project.openai.batch(resource_id).await,
             Kind::Response => project.openai.response(resource_id).await,
         };
-        let fetched = fetched.map_err(Failure::from);
+        let fetched = match fetched {
+            // One resource that is not ours to read must not look like a refused key.
+            Err(error) if error.status() == Some(403) && project.gate.forbids_only(resource_id) => {
+                return Err(Failure::last(Cause::OpenAiRefused, format!("{error}, while other calls are accepted")));
+            }
+            fetched => fetched.map_err(Failure::from),
+        };
         self.watch_gate(name, project, fetched.as_ref().err()).await;
         fetched
     }

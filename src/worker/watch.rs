@@ -1,5 +1,9 @@
 //! Raises an alert when claimable work gets old: silence is the worst failure,
-//! so the age of the oldest is watched, not the number of errors.
+//! so the age of the oldest is watched, not the number of errors. Beside it,
+//! what else waits for a person: parked deliveries and reviews.
+
+mod parked;
+mod reviews;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +22,7 @@ impl Worker {
     /// Looks every so often until told to stop.
     pub(super) async fn watch_age(self: Arc<Worker>, stop: CancellationToken) {
         loop {
-            self.look_at_age().await;
+            self.watch().await;
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -26,10 +30,17 @@ impl Worker {
         }
     }
 
-    async fn look_at_age(&self) {
+    /// Looks once; the loop does so every 15 s.
+    pub async fn watch(&self) {
         let now_ms = self.clock.now_ms();
         if let Err(error) = self.look_for_strays(now_ms).await {
             tracing::error!(%error, "jobs of unknown projects could not be looked for");
+        }
+        if let Err(error) = self.look_at_parked(now_ms).await {
+            tracing::error!(%error, "deliveries without a job could not be watched");
+        }
+        if let Err(error) = self.look_at_reviews(now_ms).await {
+            tracing::error!(%error, "the age of reviews could not be watched");
         }
         // While OpenAI refuses us there is an alert that says so; work that waits
         // for it is not a second fault.
@@ -57,6 +68,23 @@ impl Worker {
         }
         for project in self.projects.keys() {
             self.tell_condition(UNKNOWN_PROJECT, project, None, now_ms).await?;
+        }
+        Ok(())
+    }
+
+    /// Says which conditions of a kind there are, and logs what is news.
+    async fn tell_conditions(
+        &self,
+        kind: &'static str,
+        conditions: Vec<(String, String)>,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let changed = self.store.set_conditions(kind, conditions, now_ms).await?;
+        for (subject, detail) in changed.opened {
+            tracing::error!(alert = kind, subject, detail, "alert");
+        }
+        for subject in changed.closed {
+            tracing::warn!(alert = kind, subject, "recovered");
         }
         Ok(())
     }

@@ -10,6 +10,8 @@ use crate::wire::{Message, ask, request, until};
 const ROUTES: &[(&str, &str)] = &[
     ("GET", "/deliveries"),
     ("GET", "/deliveries/wh_1"),
+    ("POST", "/deliveries/wh_1/dismiss"),
+    ("GET", "/alerts"),
     ("GET", "/jobs"),
     ("GET", "/jobs/job_1"),
     ("POST", "/jobs/job_1/retry"),
@@ -58,10 +60,10 @@ async fn without_a_good_token_every_route_is_401_and_says_nothing_else() {
 #[tokio::test]
 async fn an_agent_reads_and_starts_but_does_not_retry_or_discard() {
     let desk = Desk::without_workers().await;
-    for path in ["/deliveries", "/jobs", "/reviews", "/tickets", "/stats"] {
+    for path in ["/deliveries", "/jobs", "/reviews", "/tickets", "/stats", "/alerts"] {
         assert_eq!(desk.call("agent", "GET", path, "").await.status, 200);
     }
-    for path in ["/jobs/job_1/retry", "/jobs/job_1/discard"] {
+    for path in ["/jobs/job_1/retry", "/jobs/job_1/discard", "/deliveries/wh_1/dismiss"] {
         is_problem(&desk.post("agent", path, json!({"reason": "because"})).await, 403);
         for role in ["lead", "admin"] {
             is_problem(&desk.post(role, path, json!({"reason": "because"})).await, 404);
@@ -100,6 +102,8 @@ async fn whatever_is_wrong_is_told_as_a_problem_document() {
         ("POST", "/tickets", "[]", 400),
         ("POST", "/jobs/job_1/discard", "{\"reason\":\" \"}", 400),
         ("POST", "/jobs/job_1/discard", "{}", 400),
+        ("POST", "/deliveries/wh_1/dismiss", "", 400),
+        ("GET", "/alerts?state=closed", "", 400),
         ("POST", "/jobs/job_1/retry", "{\"why\":\"x\"}", 400),
     ];
     for (method, path, body, status) in cases {

@@ -17,6 +17,10 @@ const COMMANDS: &[&[&str]] = &[
     &["deliveries"],
     &["deliveries", "list"],
     &["deliveries", "show"],
+    &["deliveries", "dismiss"],
+    &["alerts"],
+    &["alerts", "list"],
+    &["alerts", "test"],
     &["jobs"],
     &["jobs", "list"],
     &["jobs", "show"],
@@ -72,7 +76,7 @@ fn every_command_explains_itself() {
 #[test]
 fn wrong_usage_is_exit_status_2() {
     let place = Place::new();
-    let cases: [&[&str]; 13] = [
+    let cases: [&[&str]; 16] = [
         &[],
         &["nonsense"],
         &["why"],
@@ -80,6 +84,9 @@ fn wrong_usage_is_exit_status_2() {
         &["deliveries", "list", "--limit", "0"],
         &["deliveries", "list", "--limit", "501"],
         &["deliveries", "list", "--status", "nonsense"],
+        &["deliveries", "dismiss", "wh_1"],
+        &["deliveries", "dismiss", "--reason", "r"],
+        &["alerts", "test", "--channel", "pigeon"],
         &["serve", "--roles", "cook"],
         &["token", "create", "--name", "n", "--role", "king"],
         &["trigger", "response.completed"],
@@ -99,9 +106,10 @@ fn wrong_usage_is_exit_status_2() {
 fn an_unknown_id_is_exit_status_1_with_a_line_that_says_so() {
     let place = Place::new();
     place.run(&["migrate"]).succeeds();
-    let cases: [&[&str]; 9] = [
+    let cases: [&[&str]; 10] = [
         &["why", "T-1"],
         &["deliveries", "show", "wh_1"],
+        &["deliveries", "dismiss", "wh_1", "--reason", "r"],
         &["jobs", "show", "job_1"],
         &["jobs", "show", "nonsense"],
         &["jobs", "retry", "job_1"],
@@ -127,7 +135,9 @@ fn without_a_database_a_command_says_how_to_make_one() {
 fn empty_lists_have_the_shape_of_the_api() {
     let place = Place::new();
     place.run(&["migrate"]).succeeds();
-    for command in [["deliveries", "list"], ["jobs", "list"], ["reviews", "list"], ["token", "list"]] {
+    for command in
+        [["deliveries", "list"], ["jobs", "list"], ["reviews", "list"], ["token", "list"], ["alerts", "list"]]
+    {
         assert_eq!(place.json(&command), json!({"items": [], "next_cursor": null}), "{command:?}");
         let plain = place.run(&command).succeeds();
         is_plain(&plain);

@@ -41,6 +41,9 @@ fn settings_that_make_no_sense_are_refused_with_file_line_and_hint() {
         ("database_url = 5\n", ":1", ""),
         ("database_url = \"mysql://x\"\n", "", "sqlite://"),
         ("[openai]\nwebhook_secret = \"whsec_AAAA\"\n", "", "WEBHOOK_SECRET"),
+        ("[alerts]\nremind = \"5s\"\n", ":2", "at least a minute"),
+        ("[alerts.slack]\nurl = \"http://example.com/x\"\n", "", "alerts.slack.url: it must begin with https://"),
+        ("[alerts.webhook]\nurl = \"https://example.com\"\n", "", "alerts.webhook.secret is missing"),
     ];
     for (text, line, hint) in cases {
         let of_file = if text.contains("webhook_secret") { "OPENAI_WEBHOOK_SECRET" } else { "FRONTDESK_LISTEN" };

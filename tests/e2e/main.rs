@@ -2,6 +2,7 @@
 //! command line, and killed in the middle of its work.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod alerts;
 mod api;
 mod api_tickets;
 mod api_work;

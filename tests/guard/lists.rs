@@ -57,13 +57,43 @@ fn the_steps_after_which_a_crash_is_told_are_those_of_the_code() {
     assert_eq!(first_column("ARCHITECTURE.md", "what the next attempt does"), steps);
 }
 
+/// Alerts that no job fails with, and notices.
+fn conditions() -> Names {
+    let mut files = files_ending("src/worker/watch", ".rs");
+    files.extend(
+        [
+            "src/worker/watch.rs",
+            "src/worker/reconcile.rs",
+            "src/store/parked.rs",
+            "src/store/sends.rs",
+            "src/store/erase/reviews.rs",
+        ]
+        .map(str::to_owned),
+    );
+    let code: String = files.iter().map(|file| read(file)).collect();
+    let consts = code
+        .lines()
+        .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("const ")?.split("&str = \"").nth(1));
+    let mut kinds: Names = consts.map(|rest| rest.trim_end_matches("\";").to_owned()).collect();
+    // Not kinds: a subject, and the name of a mark.
+    kinds.retain(|name| name != "unreadable" && name != "parked");
+    let told = texts(between(&read("src/domain/event.rs"), "pub const TOLD", "];"));
+    kinds.extend(told.into_iter().filter(|name| !name.contains('.')));
+    kinds
+}
+
+#[test]
+fn a_message_says_what_to_do_about_each_cause() {
+    let help = read("src/notify/help.rs");
+    let lines = help.lines().filter_map(|line| line.split_once(" => "));
+    let helped: Names = lines.flat_map(|(kinds, _)| texts(kinds)).filter(|kind| kind != "test").collect();
+    assert_eq!(helped, first_column("docs/operations.md", "cause"));
+}
+
 #[test]
 fn the_causes_explained_to_operators_are_those_of_the_code() {
     let mut causes = written("src/domain/failure.rs", "Cause");
-    // Conditions that no job fails with.
-    let watches = ["src/worker/watch.rs", "src/worker/reconcile.rs", "src/store/erase/reviews.rs"].map(read).join("\n");
-    let conditions = watches.lines().filter_map(|line| line.strip_prefix("const ")?.split("&str = \"").nth(1));
-    causes.extend(conditions.map(|rest| rest.trim_end_matches("\";").to_owned()));
+    causes.extend(conditions());
     assert_eq!(first_column("docs/operations.md", "cause"), causes);
 }
 
@@ -127,7 +157,9 @@ fn the_settings_explained_to_operators_are_there() {
 }
 
 fn uncommented(line: &str) -> &str {
-    line.strip_prefix("# ").filter(|rest| rest.contains(" = \"") || rest.starts_with('[')).unwrap_or(line)
+    line.strip_prefix("# ")
+        .filter(|rest| rest.contains(" = \"") || rest.contains(" = [") || rest.starts_with('['))
+        .unwrap_or(line)
 }
 
 fn holds(settings: &toml::Table, name: &str) -> bool {

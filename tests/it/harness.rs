@@ -41,6 +41,8 @@ pub const LATE_MS: i64 = 600_000;
 pub const DEADLINE_MS: i64 = 3_600_000;
 pub const OVERDUE_MS: i64 = 900_000;
 pub const PATIENCE: Patience = Patience { after_ms: LATE_MS, every_ms: 30_000, deadline_ms: DEADLINE_MS };
+/// When a review has waited too long.
+pub const REVIEW_OVERDUE_MS: i64 = 4 * 3_600_000;
 pub const RETENTION_MS: i64 = 30 * 86_400_000;
 pub const KEY: &[u8] = b"a signing key of the test desks!";
 pub const ALL: PageRequest = PageRequest { limit: 500, cursor: None };
@@ -298,6 +300,7 @@ fn settings() -> Settings {
         probe_max_ms: 40_000,
         overdue_ms: OVERDUE_MS,
         patience: PATIENCE,
+        review_overdue_ms: REVIEW_OVERDUE_MS,
         resubmit_after_ms: 10_000,
         keeping: Keeping {
             bodies_ms: RETENTION_MS,

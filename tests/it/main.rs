@@ -11,6 +11,7 @@ mod harness;
 mod interleavings;
 mod invariants;
 mod machine;
+mod notify;
 mod openai_client;
 mod openai_read;
 mod store_contract;

@@ -2,10 +2,10 @@
 
 use frontdesk::domain::failure::Cause;
 use frontdesk::domain::person::{Person, Role};
-use frontdesk::store::{Discarded, NewSubmission};
+use frontdesk::store::{Alert, Changed, Discarded, NewSubmission, PageRequest};
 
 use super::{Fresh, for_every_store, gave_up, placement};
-use crate::harness::START_MS;
+use crate::harness::{ALL, START_MS, event, signed};
 
 for_every_store! {
     an_alert_opens_once_closes_once_and_can_open_again,
@@ -13,6 +13,11 @@ for_every_store! {
     many_who_raise_one_alert_at_once_are_told_of_one_opening,
     an_alert_about_failed_jobs_is_over_when_a_person_has_dealt_with_the_last_of_them,
     a_discard_ends_the_submission_that_the_job_came_from,
+    the_conditions_of_a_kind_are_set_all_at_once,
+    a_notice_is_over_at_once_and_may_come_again,
+    alerts_are_listed_newest_first_with_what_was_sent_of_them,
+    a_message_is_claimed_by_one_and_settled_only_by_who_claimed_it_last,
+    parked_deliveries_are_read_once_and_in_order,
     a_token_is_stored_as_a_hash_and_found_by_its_secret,
     a_revoked_token_is_nobodys,
     a_name_is_taken_once,
@@ -66,6 +71,92 @@ async fn many_who_raise_one_alert_at_once_are_told_of_one_opening(fresh: Fresh) 
     }
     assert_eq!(opened, 1);
     assert_eq!(fresh.store.open_alerts().await.unwrap()[0].times, 20);
+}
+
+async fn the_conditions_of_a_kind_are_set_all_at_once(fresh: Fresh) {
+    let set = |list: &[(&str, &str)], at_ms| {
+        let list = list.iter().map(|(subject, detail)| ((*subject).to_owned(), (*detail).to_owned())).collect();
+        fresh.store.set_conditions("received", list, START_MS + at_ms)
+    };
+    fresh.raise("overdue", "a", START_MS).await;
+    let changed = set(&[("a", "1"), ("b", "1")], 0).await.unwrap();
+    let opened = |subject: &str| (subject.to_owned(), "1".to_owned());
+    assert_eq!((changed.opened, changed.closed.len()), (vec![opened("a"), opened("b")], 0));
+    assert_eq!(set(&[("a", "1"), ("b", "2")], 1).await.unwrap(), Changed::default(), "another detail is no news");
+    let times = |alerts: &[Alert], subject: &str| {
+        let found = alerts.iter().find(|alert| alert.kind == "received" && alert.subject == subject).unwrap();
+        (found.times, found.detail.clone(), found.last_at_ms - START_MS)
+    };
+    let open = fresh.store.open_alerts().await.unwrap();
+    assert_eq!(times(&open, "a"), (1, "1".to_owned(), 0), "what stands as it stood is not written again");
+    assert_eq!(times(&open, "b"), (2, "2".to_owned(), 1));
+    let changed = set(&[("b", "2")], 2).await.unwrap();
+    assert_eq!((changed.opened.len(), changed.closed), (0, vec!["a".to_owned()]));
+    assert_eq!(set(&[], 3).await.unwrap().closed, ["b"]);
+    assert_eq!(fresh.store.open_alerts().await.unwrap()[0].kind, "overdue", "another kind is left alone");
+}
+
+async fn a_notice_is_over_at_once_and_may_come_again(fresh: Fresh) {
+    for at_ms in [START_MS, START_MS + 1] {
+        fresh.store.notice("eval_ended", "evalrun_1".to_owned(), "eval.run.failed".to_owned(), at_ms).await.unwrap();
+    }
+    assert!(fresh.store.open_alerts().await.unwrap().is_empty());
+    let all = fresh.store.alerts(false, ALL).await.unwrap().items;
+    assert_eq!(all.len(), 2);
+    assert!(all.iter().all(|alert| alert.notice && alert.closed_at_ms == Some(alert.opened_at_ms)));
+}
+
+async fn alerts_are_listed_newest_first_with_what_was_sent_of_them(fresh: Fresh) {
+    for (n, subject) in ["a", "b", "c"].iter().enumerate() {
+        fresh.raise("overdue", subject, START_MS + i64::try_from(n).unwrap()).await;
+    }
+    fresh.close("overdue", "b").await;
+    fresh.store.plan_sends("email".to_owned(), None, START_MS).await.unwrap();
+    let subjects = |alerts: Vec<Alert>| alerts.into_iter().map(|alert| alert.subject).collect::<Vec<_>>();
+    assert_eq!(subjects(fresh.store.alerts(true, ALL).await.unwrap().items), ["c", "a"]);
+    let first = fresh.store.alerts(false, PageRequest { limit: 2, cursor: None }).await.unwrap();
+    assert_eq!(first.items[0].sends.len(), 1);
+    assert_eq!((first.items[0].sends[0].channel.as_str(), first.items[1].sends.len()), ("email", 0));
+    assert_eq!(subjects(first.items), ["c", "b"]);
+    let rest = fresh.store.alerts(false, PageRequest { limit: 2, cursor: first.next }).await.unwrap();
+    assert_eq!((subjects(rest.items), rest.next), (vec!["a".to_owned()], None));
+}
+
+async fn a_message_is_claimed_by_one_and_settled_only_by_who_claimed_it_last(fresh: Fresh) {
+    let claim = |at_ms: i64| fresh.store.claim_send("email".to_owned(), 100, START_MS + at_ms);
+    fresh.raise("overdue", "a", START_MS).await;
+    assert!(claim(0).await.unwrap().is_none(), "nothing is planned");
+    fresh.store.plan_sends("email".to_owned(), None, START_MS).await.unwrap();
+    let first = claim(0).await.unwrap().expect("it is due");
+    assert!(claim(99).await.unwrap().is_none(), "it is claimed");
+    let second = claim(100).await.unwrap().expect("the lease is over");
+    assert_eq!((first.attempt, second.attempt, first.id), (1, 2, second.id));
+    fresh.store.sent("email".to_owned(), &first, START_MS + 101).await.unwrap();
+    let state = async || fresh.store.alerts(true, ALL).await.unwrap().items[0].sends[0].clone();
+    assert_eq!(state().await.state, "waiting");
+    fresh.store.not_sent(&second, "HTTP 500".to_owned(), Some(START_MS + 300)).await.unwrap();
+    let waiting = state().await;
+    assert_eq!((waiting.next_at_ms, waiting.error.as_deref()), (Some(START_MS + 300), Some("HTTP 500")));
+    let third = claim(300).await.unwrap().expect("it is due again");
+    fresh.store.not_sent(&third, "HTTP 500".to_owned(), None).await.unwrap();
+    assert_eq!(state().await.state, "given_up");
+    assert!(claim(9_000).await.unwrap().is_none());
+}
+
+async fn parked_deliveries_are_read_once_and_in_order(fresh: Fresh) {
+    let kind_of = |event_type: &str| (event_type == "eval.run.failed").then_some("eval_ended");
+    let park = async |n: usize, event_type: &str| {
+        let body = event(&format!("evt_{n}"), event_type, &format!("evalrun_{n}"));
+        fresh.store.record(signed("default", &format!("wh_{n}"), &body, START_MS)).await.unwrap();
+    };
+    park(1, "eval.run.failed").await;
+    park(2, "video.failed").await;
+    park(3, "eval.run.failed").await;
+    let told = fresh.store.tell_parked(kind_of, START_MS).await.unwrap();
+    assert_eq!(told.iter().map(|notice| notice.subject.as_str()).collect::<Vec<_>>(), ["evalrun_1", "evalrun_3"]);
+    assert!(fresh.store.tell_parked(kind_of, START_MS).await.unwrap().is_empty());
+    park(4, "eval.run.failed").await;
+    assert_eq!(fresh.store.tell_parked(kind_of, START_MS).await.unwrap().len(), 1);
 }
 
 async fn a_token_is_stored_as_a_hash_and_found_by_its_secret(fresh: Fresh) {

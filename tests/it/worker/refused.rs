@@ -120,7 +120,7 @@ async fn a_project_that_is_no_longer_configured_keeps_its_jobs() {
 
 #[tokio::test]
 async fn one_resource_that_openai_refuses_does_not_stand_in_the_way_of_the_others() {
-    let mut desk = TestDesk::open().await;
+    let desk = TestDesk::open().await;
     desk.openai.script("resp_bad", (0..200).map(|_| Answer::error(403, "forbidden")));
     desk.tell("resp_bad").await;
     let worker = desk.worker();
@@ -138,6 +138,24 @@ async fn one_resource_that_openai_refuses_does_not_stand_in_the_way_of_the_other
     for n in 0..3 {
         assert_eq!(desk.job(&format!("resp_{n}")).await.outcome.as_deref(), Some("applied"), "resp_{n}");
     }
+    let bad = desk.job("resp_bad").await;
+    assert_eq!(bad.status, State::FailedFinal, "while the others were accepted it was refused three times");
+    assert!(bad.last_error.unwrap().starts_with("openai_refused: HTTP 403"));
+    assert_eq!(desk.openai.calls("resp_bad"), 3);
+    assert_eq!(desk.alerts_about("default").await, ["openai_refused"], "the key is good");
+}
+
+#[tokio::test]
+async fn a_resource_that_is_refused_alone_stays_a_question_of_the_key_until_others_are_accepted() {
+    let mut desk = TestDesk::open().await;
+    desk.openai.script("resp_bad", (0..200).map(|_| Answer::error(403, "forbidden")));
+    desk.tell("resp_bad").await;
+    let worker = desk.worker();
+    for _ in 0..20 {
+        worker.work_until_idle().await.unwrap();
+        desk.clock.advance(40_000);
+    }
     assert_eq!(desk.job("resp_bad").await.status, State::FailedRetryable);
-    desk.leaves_work("one resource is refused");
+    assert_eq!(desk.alerts_about("default").await, ["openai_auth"]);
+    desk.leaves_work("nothing shows that the key is good");
 }

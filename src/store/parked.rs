@@ -1,0 +1,181 @@
+//! Deliveries without a job: what a watcher makes of them, and how a person
+//! puts them away. They stay `received` for ever.
+
+use rusqlite::{Connection, OptionalExtension};
+use serde_json::json;
+
+use super::{Store, StoreError, alerts, trail};
+
+/// How far the parked deliveries have been read.
+const MARK: &str = "parked";
+/// How many are read at once.
+const AT_ONCE: i64 = 500;
+
+/// The kind of the alert that parked deliveries wait for a person; its subject is their event type.
+pub const RECEIVED: &str = "received";
+/// The subject of those whose event type cannot be read.
+pub const UNREADABLE: &str = "unreadable";
+
+/// Parked deliveries of one event type that nobody has dismissed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// As `video.completed`; [`UNREADABLE`] when there is none.
+    pub event_type: String,
+    /// How many.
+    pub count: i64,
+    /// When the oldest came, in ms.
+    pub oldest_ms: i64,
+}
+
+/// A parked delivery that was told of once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParkedNotice {
+    /// The kind of the notice.
+    pub kind: &'static str,
+    /// The resource, or else the event or the delivery.
+    pub subject: String,
+    /// The event type.
+    pub event_type: String,
+}
+
+impl Store {
+    /// Reads on in the parked deliveries and makes a notice of each whose event
+    /// type has a kind; second deliveries of an event are passed over. At most
+    /// 500 at a time, so an empty answer does not mean the end.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed; then nothing was read.
+    pub async fn tell_parked(
+        &self,
+        kind_of: fn(&str) -> Option<&'static str>,
+        now_ms: i64,
+    ) -> Result<Vec<ParkedNotice>, StoreError> {
+        self.write(move |connection| tell(connection, kind_of, now_ms)).await
+    }
+
+    /// What is parked and not dismissed, by event type, 100 of them at most.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn parked(&self) -> Result<Vec<Parked>, StoreError> {
+        self.read(|connection| {
+            let mut list = connection.prepare_cached(
+                "SELECT coalesce(event_type, ?1), count(*), min(received_at) FROM deliveries
+                 WHERE job_key IS NULL AND dismissed_at IS NULL GROUP BY event_type ORDER BY event_type LIMIT 100",
+            )?;
+            let rows = list.query_map([UNREADABLE], |row| {
+                Ok(Parked { event_type: row.get(0)?, count: row.get(1)?, oldest_ms: row.get(2)? })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// A person puts one parked delivery away. False when it is put away
+    /// already, or has a job.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is no such delivery.
+    pub async fn dismiss_delivery(
+        &self,
+        id: String,
+        actor: String,
+        reason: String,
+        now_ms: i64,
+    ) -> Result<bool, StoreError> {
+        self.write(move |connection| {
+            let exists = connection.prepare_cached("SELECT 1 FROM deliveries WHERE delivery_id = ?1")?.exists([&id])?;
+            if !exists {
+                return Err(StoreError::Missing("delivery"));
+            }
+            let changed = dismiss(connection, "delivery_id = ?3", &id, &actor, now_ms)?;
+            if changed > 0 {
+                trail::add(connection, &actor, "delivery.dismiss", &id, &json!({"reason": reason}), now_ms)?;
+            }
+            Ok(changed > 0)
+        })
+        .await
+    }
+
+    /// A person puts away all parked deliveries of one event type. How many.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed.
+    pub async fn dismiss_type(
+        &self,
+        event_type: String,
+        actor: String,
+        reason: String,
+        now_ms: i64,
+    ) -> Result<usize, StoreError> {
+        self.write(move |connection| {
+            let which =
+                if event_type == UNREADABLE { "(event_type IS NULL OR event_type = ?3)" } else { "event_type = ?3" };
+            let changed = dismiss(connection, which, &event_type, &actor, now_ms)?;
+            if changed > 0 {
+                let detail = json!({"reason": reason, "count": changed});
+                trail::add(connection, &actor, "delivery.dismiss_type", &event_type, &detail, now_ms)?;
+            }
+            Ok(changed)
+        })
+        .await
+    }
+}
+
+fn tell(
+    connection: &Connection,
+    kind_of: fn(&str) -> Option<&'static str>,
+    now_ms: i64,
+) -> Result<Vec<ParkedNotice>, StoreError> {
+    let mark: Option<i64> = connection
+        .prepare_cached("SELECT value FROM marks WHERE name = ?1")?
+        .query_row([MARK], |row| row.get(0))
+        .optional()?;
+    let mut list = connection.prepare_cached(
+        "SELECT seq, event_type, coalesce(resource_id, event_id, delivery_id), duplicate_of IS NULL FROM deliveries
+         WHERE job_key IS NULL AND seq > ?1 ORDER BY seq LIMIT ?2",
+    )?;
+    let rows: Vec<(i64, Option<String>, String, bool)> = list
+        .query_map((mark.unwrap_or(0), AT_ONCE), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .collect::<Result<_, _>>()?;
+    let Some(last) = rows.last().map(|row| row.0) else { return Ok(Vec::new()) };
+    let mut notices = Vec::new();
+    for (_, event_type, subject, first) in rows {
+        let Some((kind, event_type)) = event_type.filter(|_| first).and_then(|name| Some((kind_of(&name)?, name)))
+        else {
+            continue;
+        };
+        alerts::notice(connection, kind, &subject, &event_type, now_ms)?;
+        notices.push(ParkedNotice { kind, subject, event_type });
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )?
+        .execute((MARK, last))?;
+    Ok(notices)
+}
+
+/// Puts away what `which` selects, and closes the alerts that told of nothing else.
+fn dismiss(
+    connection: &Connection,
+    which: &'static str,
+    of: &str,
+    actor: &str,
+    now_ms: i64,
+) -> Result<usize, StoreError> {
+    let changed = connection
+        .prepare_cached(&format!(
+            "UPDATE deliveries SET dismissed_at = ?1, dismissed_by = ?2
+             WHERE job_key IS NULL AND dismissed_at IS NULL AND {which}"
+        ))?
+        .execute((now_ms, actor, of))?;
+    connection
+        .prepare_cached(
+            "UPDATE alerts SET closed_at = ?1 WHERE kind = ?2 AND closed_at IS NULL
+               AND NOT EXISTS (SELECT 1 FROM deliveries WHERE job_key IS NULL AND dismissed_at IS NULL
+                                 AND coalesce(event_type, ?3) = alerts.subject)",
+        )?
+        .execute((now_ms, RECEIVED, UNREADABLE))?;
+    Ok(changed)
+}
