@@ -88,8 +88,10 @@ impl<'a> Found<'a> {
     }
 
     fn hit(&mut self, rule: usize, place: &str, span: Option<(usize, usize)>) {
-        if self.hits.len() < MAX_HITS || !self.fired[rule] {
-            self.hits.push(Hit { rule, place: place.to_owned(), span });
+        let hit = Hit { rule, place: place.to_owned(), span };
+        // Two phrases of a rule may stand in the same words.
+        if !self.fired[rule] || (self.hits.len() < MAX_HITS && !self.hits.contains(&hit)) {
+            self.hits.push(hit);
         }
         self.fired[rule] = true;
     }
