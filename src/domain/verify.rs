@@ -94,6 +94,16 @@ pub(crate) fn keyed(key: &[u8]) -> Option<Keyed> {
     Keyed::new_from_slice(key).ok()
 }
 
+/// The signature of a message of our own, as `v1,…` over `id.timestamp.body`.
+/// None never happens; see [`keyed`].
+pub(crate) fn sign(secret: &Secret, id: &str, timestamp_s: i64, body: &[u8]) -> Option<String> {
+    let mut mac = keyed(secret.key())?;
+    for part in [id.as_bytes(), b".", timestamp_s.to_string().as_bytes(), b".", body] {
+        mac.update(part);
+    }
+    Some(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
+}
+
 /// A delivery whose signature and age were good. Only [`Verifier::verify`]
 /// makes one, so that what was not verified cannot be stored.
 pub struct Verified {
