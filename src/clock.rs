@@ -64,3 +64,9 @@ pub fn rfc3339(ms: i64) -> String {
         Err(_) => "out-of-range".to_owned(),
     }
 }
+
+/// The time that RFC 3339 text names, in milliseconds since the epoch.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+}

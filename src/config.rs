@@ -65,6 +65,7 @@ impl fmt::Debug for Hidden {
 pub struct Config {
     pub listen: std::net::SocketAddr,
     pub database_url: String,
+    pub public_url: Option<String>,
     pub log: Log,
     pub openai: OpenAi,
     pub metadata: Metadata,
@@ -274,6 +275,10 @@ impl Config {
                 (1024..=1 << 30).contains(&self.openai.max_body_bytes),
                 "openai.max_body_bytes must be between 1 KiB and 1 GiB",
             ),
+            (
+                self.public_url.as_deref().is_none_or(is_public_url),
+                "public_url must be as \"https://desk.example.com\", without what comes after the path",
+            ),
             (matches!(self.log.format.as_str(), "text" | "json"), "log.format must be text or json"),
             (
                 !self.projects.contains_key(DEFAULT_PROJECT),
@@ -290,6 +295,11 @@ impl Config {
             None => self.alerts.check(),
         }
     }
+}
+
+fn is_public_url(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', '@', ' ']))
 }
 
 fn is_name(name: &str) -> bool {

@@ -17,6 +17,8 @@
 //! | [`notify`] | telling people of alerts |
 //! | [`store`] | what we remember |
 //! | [`trial`] | trying a policy without changing anything |
+//! | [`doctor`] | the production checklist, checked |
+//! | [`operators`] | what operators do to many things at once |
 //! | [`web`] | what people and programs see |
 //! | [`cli`] | one file a command |
 //! | [`app`] | the one place that builds everything |
@@ -25,12 +27,14 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod doctor;
 pub mod domain;
 pub mod helpdesk;
 pub mod http;
 pub mod intake;
 pub mod notify;
 pub mod openai;
+pub mod operators;
 pub mod shapes;
 pub mod store;
 pub mod submit;

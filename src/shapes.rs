@@ -9,8 +9,8 @@ use crate::domain::job::State;
 use crate::domain::policy::{Action, Notes, Policy, Publish, Rule, WorkflowRules};
 use crate::domain::trail::Trail;
 use crate::store::{
-    Alert, AlertSend, Attachment, Audit, Counts, Delivery, DeskTicket, Draft, Erased, Feedback, Finding, Job,
-    NotErased, Page, Review, Scrubbed, StoredMessage, Submission,
+    Alert, AlertSend, Attachment, Audit, Counts, Delivery, DeskTicket, Draft, Entry, Erased, FailedJobs, Feedback,
+    Finding, Job, NotErased, Page, Pause, Replayed, Review, Scrubbed, StoredMessage, Submission,
 };
 use crate::workflows::Workflow;
 
@@ -378,6 +378,49 @@ fn alert_send(send: &AlertSend) -> Value {
         "next_at": time(send.next_at_ms),
         "sent_at": time(send.sent_at_ms),
         "error": send.error,
+    })
+}
+
+/// A pause.
+#[must_use]
+pub fn pause(pause: &Pause) -> Value {
+    let (kind, name) = pause.what.words();
+    json!({"kind": kind, "name": name, "actor": pause.actor, "reason": pause.reason, "since": rfc3339(pause.since_ms)})
+}
+
+/// An entry of the audit trail.
+#[must_use]
+pub fn entry(entry: &Entry) -> Value {
+    json!({
+        "seq": entry.seq,
+        "at": rfc3339(entry.at_ms),
+        "actor": entry.actor,
+        "action": entry.action,
+        "subject": entry.subject,
+        "detail": entry.detail,
+    })
+}
+
+/// What a bulk action found and did.
+#[must_use]
+pub fn bulk(found: &FailedJobs, done: usize) -> Value {
+    let by_cause: Map<String, Value> =
+        found.by_cause.iter().map(|(cause, count)| (cause.clone(), Value::from(*count))).collect();
+    let sample: Vec<String> = found.sample.iter().copied().map(job_id).collect();
+    json!({"matched": found.matched, "done": done, "by_cause": by_cause, "sample": sample})
+}
+
+/// What a replay did, or would do.
+#[must_use]
+pub fn replayed(replayed: &Replayed, dry_run: bool) -> Value {
+    let Replayed { unparked, retried, again, left } = replayed;
+    json!({
+        "matched": unparked + retried + again,
+        "done": if dry_run { 0 } else { unparked + retried + again },
+        "unparked": unparked,
+        "retried": retried,
+        "again": again,
+        "left": left,
     })
 }
 

@@ -185,6 +185,9 @@ fn register_counts(registry: &mut Registry, counts: &Counts, now_ms: i64) {
     registry.register("ended_jobs", "Ended jobs by outcome, since the database was made", outcomes);
     registry.register("found_first", "Ended work that we started, by what told of it first", found);
     registry.register("open_reviews", "Reviews that wait for a person", reviews);
+    let pauses = Gauge::<i64>::default();
+    pauses.set(counts.pauses);
+    registry.register("pauses", "Workflows and dependencies that people have paused", pauses);
     registry.register("oldest_review_age_seconds", "Age of the oldest review that waits", review_age);
     registry.register(
         "least_time_to_forget_seconds",

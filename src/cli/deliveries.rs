@@ -1,4 +1,4 @@
-//! `frontdesk deliveries list|show|dismiss`
+//! `frontdesk deliveries list|show|dismiss|replay`
 
 use std::process::ExitCode;
 
@@ -9,8 +9,9 @@ use super::Setup;
 use super::output::{Output, cell, shown};
 use crate::clock::Clock;
 use crate::domain::job::State;
+use crate::operators::{Replay, point_in_time};
 use crate::shapes;
-use crate::store::{DeliveryFilter, PageRequest, Store};
+use crate::store::{DeliveryFilter, PageRequest, Store, Window};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -28,6 +29,8 @@ pub(super) enum Command {
         #[command(flatten)]
         part: Part,
     },
+    /// Work deliveries again: parked ones whose type is handled by now, and those whose work failed or was ignored.
+    Replay(Replaying),
     /// One delivery by its webhook-id.
     Show {
         /// As wh_…
@@ -45,6 +48,29 @@ pub(super) enum Command {
         #[arg(long)]
         reason: String,
     },
+}
+
+/// Which deliveries to work again.
+#[derive(clap::Args)]
+pub(super) struct Replaying {
+    /// Received since then: 2h for two hours ago, or 2026-06-11T10:15:00Z.
+    #[arg(long, value_name = "TIME")]
+    since: String,
+    /// Received before then; now without it.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only this event type.
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+    /// Only those in this state.
+    #[arg(long, value_parser = parse_state)]
+    status: Option<State>,
+    /// Also those that were applied or held; what is on a ticket is not written again.
+    #[arg(long)]
+    all: bool,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Which part of a list.
@@ -93,6 +119,7 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
             ];
             print_list(&setup.output, &page, &columns)?;
         }
+        Command::Replay(asked) => replay(asked, &store, setup).await?,
         Command::Show { id } => {
             let Some(delivery) = store.delivery(id.clone()).await? else { bail!("there is no delivery {id:?}") };
             print_one(&setup.output, &shapes::delivery(&delivery))?;
@@ -120,6 +147,25 @@ async fn dismiss(store: &Store, id: String, actor: String, reason: String, now_m
         );
     }
     Ok(1)
+}
+
+async fn replay(asked: Replaying, store: &Store, setup: &Setup) -> Result<()> {
+    let now_ms = Clock::System.now_ms();
+    let time = |text: &str| point_in_time(text, now_ms).map_err(anyhow::Error::msg);
+    let window = Window {
+        since_ms: time(&asked.since)?,
+        until_ms: asked.until.as_deref().map(time).transpose()?.unwrap_or(now_ms),
+        event_type: asked.event_type,
+        status: asked.status,
+        all: asked.all,
+    };
+    let replay = Replay { window };
+    let replayed = if asked.dry_run {
+        replay.look(store).await?
+    } else {
+        replay.run(store, &Clock::System, &setup.person().name, |_| {}).await?
+    };
+    print_one(&setup.output, &shapes::replayed(&replayed, asked.dry_run))
 }
 
 /// Prints a page of a list by some of its keys.

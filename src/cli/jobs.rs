@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 use super::Setup;
+use super::bulk::Many;
 use super::deliveries::{Part, parse_state, print_list, print_one};
 use crate::clock::Clock;
 use crate::domain::job::State;
 use crate::shapes;
-use crate::store::{Discarded, Retried, Store};
+use crate::store::{Discarded, Remedy, Retried, Store};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -26,15 +27,22 @@ pub(super) enum Command {
         /// As job_17.
         id: String,
     },
-    /// Queue a failed or discarded job again, with all its attempts.
+    /// Queue a failed or discarded job again, with all its attempts; or many failed ones.
     Retry {
         /// As job_17.
-        id: String,
+        id: Option<String>,
+        #[command(flatten)]
+        many: Many,
+        /// Why; kept in the audit trail.
+        #[arg(long)]
+        reason: Option<String>,
     },
-    /// Close a failed job; only `retry` opens it again.
+    /// Close a failed job, or many; only `retry` opens it again.
     Discard {
         /// As job_17.
-        id: String,
+        id: Option<String>,
+        #[command(flatten)]
+        many: Many,
         /// Why; kept with the job.
         #[arg(long)]
         reason: String,
@@ -44,6 +52,7 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
     let store = setup.store()?;
     let now_ms = Clock::System.now_ms();
+    let actor = setup.person().name;
     match command {
         Command::List { status, part } => {
             let page = shapes::page(&store.jobs(status, part.page()).await?, shapes::job);
@@ -61,21 +70,31 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
             print_list(&setup.output, &page, &columns)?;
         }
         Command::Show { id } => show(&store, &id, setup).await?,
-        Command::Retry { id } => {
-            if store.retry_job(number(&id)?, now_ms).await? == Retried::NotFailed {
-                bail!("{id} has not failed; only a failed job can be retried");
+        Command::Retry { id, many, reason } => match one(id, &many)? {
+            None => many.run(setup, Remedy::Retry).await?,
+            Some(id) => {
+                if store.retry_job(number(&id)?, actor, reason, now_ms).await? == Retried::NotFailed {
+                    bail!("{id} has not failed; only a failed job can be retried");
+                }
+                show(&store, &id, setup).await?;
             }
-            show(&store, &id, setup).await?;
-        }
-        Command::Discard { id, reason } => {
-            if store.discard_job(number(&id)?, "command line".to_owned(), reason, now_ms).await? == Discarded::NotFailed
-            {
-                bail!("{id} has not failed or is discarded already");
+        },
+        Command::Discard { id, many, reason } => match one(id, &many)? {
+            None => many.run(setup, Remedy::Discard { reason }).await?,
+            Some(id) => {
+                if store.discard_job(number(&id)?, actor, reason, now_ms).await? == Discarded::NotFailed {
+                    bail!("{id} has not failed or is discarded already");
+                }
+                show(&store, &id, setup).await?;
             }
-            show(&store, &id, setup).await?;
-        }
+        },
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The one job that is meant; none when many are.
+fn one(id: Option<String>, many: &Many) -> Result<Option<String>> {
+    Ok(if many.is_meant(id.as_deref())? { None } else { id })
 }
 
 fn number(id: &str) -> Result<i64> {

@@ -4,14 +4,17 @@
 mod alerts;
 mod audit;
 mod backup;
+mod bulk;
 mod completions;
 mod config;
 mod deliveries;
 mod demo;
+mod doctor;
 mod erase;
 mod jobs;
 mod migrate;
 mod output;
+mod pauses;
 mod policy;
 mod reviews;
 mod serve;
@@ -19,6 +22,7 @@ mod simulate;
 mod submissions;
 mod submit;
 mod token;
+mod trail;
 mod trigger;
 mod why;
 mod workflows;
@@ -82,6 +86,17 @@ enum Command {
     /// What people must hear of, and the channels that tell them.
     #[command(subcommand)]
     Alerts(alerts::Command),
+    /// Pause a workflow, or calls to OpenAI or changes to tickets; nothing is lost meanwhile.
+    Pause(pauses::Args),
+    /// End a pause; what waited for it goes on at once.
+    Resume(pauses::What),
+    /// Go through the production checklist: what is well, what is not, what to do about it.
+    Doctor,
+    /// What is paused, by whom and why.
+    Pauses,
+    /// The audit trail: who did what.
+    #[command(subcommand)]
+    Trail(trail::Command),
     /// What AI is used for: what each may change, prompts and schemas.
     #[command(subcommand)]
     Workflows(workflows::Command),
@@ -147,6 +162,11 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Reviews(command) => reviews::run(command, &context).await,
         Command::Submissions(command) => submissions::run(command, &context).await,
         Command::Alerts(command) => alerts::run(command, &context).await,
+        Command::Pause(args) => pauses::pause(args, &context).await,
+        Command::Resume(what) => pauses::resume(what, &context).await,
+        Command::Doctor => doctor::run(&context).await,
+        Command::Pauses => pauses::list(&context).await,
+        Command::Trail(command) => trail::run(command, &context).await,
         Command::Workflows(command) => workflows::run(command, &context),
         Command::Erase(args) => erase::run(args, &context).await,
         Command::Backup(args) => backup::run(args, &context),
@@ -168,11 +188,14 @@ struct Setup {
 impl Setup {
     /// The settings. `frontdesk.toml` in this folder is used when no file is named.
     fn config(&self) -> Result<Config> {
+        Ok(Config::load(self.config_file().as_deref(), &|name| std::env::var(name).ok())?)
+    }
+
+    fn config_file(&self) -> Option<PathBuf> {
         let here = PathBuf::from("frontdesk.toml");
         // An empty FRONTDESK_CONFIG is none, as with every other variable.
         let named = self.file.clone().filter(|file| !file.to_string_lossy().trim().is_empty());
-        let file = named.or_else(|| here.exists().then_some(here));
-        Ok(Config::load(file.as_deref(), &|name| std::env::var(name).ok())?)
+        named.or_else(|| here.exists().then_some(here))
     }
 
     /// Who acts: whoever may run this command may do anything, and is named in

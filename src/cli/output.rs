@@ -82,8 +82,10 @@ impl Output {
 fn colour_of(word: &str) -> Option<AnsiColor> {
     match word {
         "processed" | "applied" | "ok" | "yes" => Some(AnsiColor::Green),
-        "held" | "queued" | "processing" | "received" | "failed_retryable" | "open" => Some(AnsiColor::Yellow),
-        "failed_final" | "no" | "wrong" => Some(AnsiColor::Red),
+        "held" | "queued" | "processing" | "received" | "failed_retryable" | "open" | "warning" => {
+            Some(AnsiColor::Yellow)
+        }
+        "failed_final" | "no" | "wrong" | "problem" => Some(AnsiColor::Red),
         _ => None,
     }
 }

@@ -26,7 +26,7 @@ pub(super) async fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
     let config = setup.config()?;
     let store = setup.store()?;
     let submitter = app::submitter(&config, &store, &Clock::System)?;
-    let started = submitter.submit(&args.project, &args.workflow, &args.ticket, "command line").await?;
+    let started = submitter.submit(&args.project, &args.workflow, &args.ticket, &setup.person().name).await?;
     if setup.output.json {
         setup.output.json(&json!({"submission_id": started.submission_id, "resource_id": started.resource_id}))?;
     } else {

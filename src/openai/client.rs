@@ -91,8 +91,8 @@ impl fmt::Debug for Fetched {
 /// Talks to OpenAI. Cheap to clone: clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
-    base_url: String,
+    pub(super) http: reqwest::Client,
+    pub(super) base_url: String,
     max_body_bytes: usize,
 }
 
@@ -212,7 +212,7 @@ fn id_of(resource: &Resource) -> &str {
 }
 
 /// Reads a body up to `limit_bytes`.
-async fn body(mut answer: reqwest::Response, limit_bytes: usize) -> Result<Vec<u8>, OpenAiError> {
+pub(super) async fn body(mut answer: reqwest::Response, limit_bytes: usize) -> Result<Vec<u8>, OpenAiError> {
     let too_large = OpenAiError::TooLarge { limit_bytes };
     let announced = match answer.content_length().map(usize::try_from) {
         Some(Ok(length)) if length <= limit_bytes => length,
@@ -231,7 +231,7 @@ async fn body(mut answer: reqwest::Response, limit_bytes: usize) -> Result<Vec<u
 
 /// The error that an answer other than 2xx is. Its body is only read for the code,
 /// and does without when it cannot be read.
-async fn refusal(answer: reqwest::Response, by_id: bool) -> OpenAiError {
+pub(super) async fn refusal(answer: reqwest::Response, by_id: bool) -> OpenAiError {
     let status = answer.status().as_u16();
     let head = answer.headers();
     let request_id = headers::request_id(head);
@@ -246,7 +246,7 @@ async fn refusal(answer: reqwest::Response, by_id: bool) -> OpenAiError {
 
 /// An error before the answer began. Only a failed connection is sure to have
 /// sent nothing.
-fn unsent(error: &reqwest::Error) -> OpenAiError {
+pub(super) fn unsent(error: &reqwest::Error) -> OpenAiError {
     if error.is_connect() {
         OpenAiError::NoConnection
     } else if error.is_timeout() {
@@ -293,8 +293,9 @@ fn default_headers(api_key: Option<&str>) -> Result<HeaderMap, OpenAiError> {
     Ok(headers)
 }
 
-/// Several clients may race to install the same provider; the first one wins.
-fn install_tls() {
+/// Chooses how TLS is done in this process. Several clients may race to install
+/// the same provider; the first one wins.
+pub fn install_tls() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _ = rustls::crypto::ring::default_provider().install_default();
     }

@@ -37,6 +37,11 @@ pub(super) fn should_retry(headers: &HeaderMap) -> Option<bool> {
     }
 }
 
+/// When OpenAI gave the answer, by its own clock, in milliseconds.
+pub(super) fn date_ms(headers: &HeaderMap) -> Option<i64> {
+    rfc2822::parse(text(headers, DATE.as_str())?).ok().map(|zoned| zoned.timestamp().as_millisecond())
+}
+
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }

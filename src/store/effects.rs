@@ -147,6 +147,23 @@ impl Store {
             .map(Kept)
     }
 
+    /// Whether an earlier job has applied this result and asked nobody: then there
+    /// is nothing left to ask.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn was_applied(&self, project: String, resource_id: String) -> Result<bool, StoreError> {
+        self.look_up(move |connection| {
+            Ok(connection
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM effects WHERE project = ?1 AND resource_id = ?2 AND state = 'applied')
+                        AND NOT EXISTS (SELECT 1 FROM reviews WHERE project = ?1 AND resource_id = ?2)",
+                )?
+                .query_row((&project, &resource_id), |row| row.get(0))?)
+        })
+        .await
+    }
+
     /// Writes intents down before anything is changed, and says of each
     /// whether it was there before. `work` is entered as the newest of its
     /// workflow on the ticket; when it is not, no new intent is written.

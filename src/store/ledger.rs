@@ -295,6 +295,19 @@ pub(super) fn end(connection: &Connection, id: &str, found: Option<FoundBy>, now
     }
 }
 
+/// A start that was discarded is to be made after all: it stands where it stood.
+/// One of which it is not known whether it reached OpenAI stays that way.
+pub(super) fn reopen_start(connection: &Connection, id: &str) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE submissions SET ended_at = NULL,
+                    state = CASE WHEN prompt_version IS NULL THEN 'planned' WHEN error_cause IS NULL THEN 'starting' ELSE 'refused' END
+             WHERE id = ?1 AND state = 'ended' AND resource_id IS NULL",
+        )?
+        .execute([id])?;
+    Ok(())
+}
+
 /// One submission by a query that selects all columns.
 pub(super) fn one(connection: &Connection, sql: &str, id: &str) -> Result<Option<Submission>, StoreError> {
     Ok(connection.prepare_cached(sql)?.query_row([id], read).optional()?)

@@ -12,8 +12,10 @@
 //! | `trail`, `audit`, `policies` | who did what; that nothing ended silently; which policies have decided |
 //! | `records`, `why` | people who look: lists, counts, the trail of one piece of work |
 //! | `desk` | the built-in helpdesk |
-//! | `erase`, `copies` | whoever must forget, or keep a copy |
 //! | `alerts`, `sends`, `parked`, `pauses`, `tokens` | operators: what they are told, what they pause, who may ask |
+//! | `failed`, `replay` | operators: failed jobs, and deliveries to be worked again |
+//! | `erase`, `copies` | whoever must forget, or keep a copy |
+//! | `facts` | whoever examines the installation |
 
 mod alerts;
 mod audit;
@@ -23,6 +25,8 @@ mod deciding;
 mod desk;
 mod effects;
 mod erase;
+mod facts;
+mod failed;
 mod feedback;
 mod file;
 mod inbox;
@@ -36,6 +40,7 @@ mod policies;
 mod queue;
 mod reconcile;
 mod records;
+mod replay;
 mod reviews;
 mod row;
 mod sends;
@@ -60,6 +65,8 @@ pub use deciding::{Act, Approved};
 pub use desk::{Attachment, DeskTicket, Draft, NewTicket, StoredMessage, TicketPatch};
 pub use effects::{Change, Intent, Kept, Plan, Planned, Standing};
 pub use erase::{Content, Erased, Erasure, NotErased, Step, Stepped};
+pub use facts::Facts;
+pub use failed::{Discarded, FailedFilter, FailedJobs, Remedied, Remedy, Retried};
 pub use feedback::Feedback;
 pub use inbox::RefusalTally;
 pub use ledger::{NewSubmission, Prompted, Submission};
@@ -68,9 +75,10 @@ pub use newest::Work;
 pub use parked::{Parked, ParkedNotice, RECEIVED};
 pub use pauses::{Pausable, Pause};
 pub use policies::{PastDecision, UsedPolicy};
-pub use queue::{Claim, ClaimedJob, Discarded, Retried, Which};
+pub use queue::{Claim, ClaimedJob, Which};
 pub use reconcile::{Check, Found, Hanging, TakeChecks, Unanswered};
 pub use records::{Counts, Delivery, DeliveryFilter, Job, Page, PageRequest, StateCount};
+pub use replay::{Replayed, Window};
 pub use reviews::{NewReview, Proposed, Review};
 pub use sends::{ALERT_CHANNEL, DueSend};
 pub use settle::{Settled, Settlement};

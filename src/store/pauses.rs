@@ -88,7 +88,7 @@ impl Store {
                 (kind, name, &actor, &reason, now_ms),
             )?;
             if made == 1 {
-                trail::add(connection, &actor, "pause", &format!("{kind}/{name}"), &json!({}), now_ms)?;
+                trail::add(connection, &actor, "pause", &format!("{kind}/{name}"), &json!({"reason": reason}), now_ms)?;
             }
             Ok(made == 1)
         })

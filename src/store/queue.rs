@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::ledger::FoundBy;
 use super::settle::count;
@@ -124,24 +124,6 @@ impl ClaimedJob {
     }
 }
 
-/// What a person's `retry` did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retried {
-    /// The job is queued again.
-    Queued,
-    /// The job is in a state that `retry` does not leave.
-    NotFailed,
-}
-
-/// What a person's `discard` did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Discarded {
-    /// The job is closed.
-    Done,
-    /// The job is in a state that `discard` does not leave, or is discarded already.
-    NotFailed,
-}
-
 impl Store {
     /// Takes jobs that are due, soonest forgotten first.
     ///
@@ -191,75 +173,6 @@ impl Store {
         self.ring();
         Ok(released)
     }
-
-    /// A person queues a failed job again, with all its attempts; also one that
-    /// was discarded. An alert that told of it, and of nothing else, is over.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`] when there is no such job.
-    pub async fn retry_job(&self, id: i64, now_ms: i64) -> Result<Retried, StoreError> {
-        let retried = self
-            .write(move |connection| {
-                let changed = connection.execute(
-                    "UPDATE jobs SET state = 'queued', since = ?2, claimable_at = ?2, attempts = 0, outcome = NULL, reason = NULL
-                     WHERE id = ?1 AND state IN ('failed_final','failed_retryable')",
-                    (id, now_ms),
-                )?;
-                must_exist(connection, id)?;
-                if changed == 1 {
-                    alerts::close_if_last(connection, id, now_ms)?;
-                }
-                Ok(if changed == 1 { Retried::Queued } else { Retried::NotFailed })
-            })
-            .await?;
-        self.ring();
-        Ok(retried)
-    }
-
-    /// A person closes a failed job, and with it the submission it came from. An
-    /// alert that told of it, and of nothing else, is over.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`] when there is no such job.
-    pub async fn discard_job(
-        &self,
-        id: i64,
-        actor: String,
-        reason: String,
-        now_ms: i64,
-    ) -> Result<Discarded, StoreError> {
-        self.write(move |connection| {
-            let changed = connection.execute(
-                "UPDATE jobs SET state = 'failed_final', since = ?2, claimable_at = NULL, outcome = 'discarded', reason = ?3
-                 WHERE id = ?1 AND state IN ('failed_final','failed_retryable') AND outcome IS NULL",
-                (id, now_ms, format!("{actor}: {reason}")),
-            )?;
-            must_exist(connection, id)?;
-            if changed == 0 {
-                return Ok(Discarded::NotFailed);
-            }
-            alerts::close_if_last(connection, id, now_ms)?;
-            // A job that never got as far as its ticket does not name its submission.
-            let submission: Option<String> = connection.query_row(
-                "SELECT coalesce(j.submission_id, s.id) FROM jobs j
-                 LEFT JOIN submissions s ON s.resource_id = j.resource_id AND s.project = j.project WHERE j.id = ?1",
-                [id],
-                |row| row.get(0),
-            )?;
-            if let Some(submission) = submission {
-                ledger::end(connection, &submission, None, now_ms)?;
-            }
-            Ok(Discarded::Done)
-        })
-        .await
-    }
-}
-
-fn must_exist(connection: &Connection, id: i64) -> Result<(), StoreError> {
-    connection
-        .query_row("SELECT 1 FROM jobs WHERE id = ?1", [id], |_| Ok(()))
-        .optional()?
-        .ok_or(StoreError::Missing("job"))
 }
 
 fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError> {

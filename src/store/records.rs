@@ -172,6 +172,8 @@ pub struct Counts {
     pub deliveries: i64,
     /// Reviews that wait for a person, and since when the oldest.
     pub open_reviews: (i64, Option<i64>),
+    /// What people have paused.
+    pub pauses: i64,
     /// Refused requests since the beginning, by cause.
     pub refused: Vec<(String, i64)>,
     /// The least time at which OpenAI may forget a result not yet fetched, in ms.
@@ -305,6 +307,7 @@ fn counts(connection: &Connection) -> Result<Counts, StoreError> {
         open_reviews: connection
             .prepare_cached("SELECT count(*), min(created_at) FROM reviews WHERE state IN ('open','claimed')")?
             .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?,
+        pauses: connection.prepare_cached("SELECT count(*) FROM pauses")?.query_row([], |row| row.get(0))?,
         refused: pairs(connection, "SELECT code, sum(count) FROM refusals GROUP BY code ORDER BY code")?,
         least_forget_at_ms: connection
             .prepare_cached("SELECT min(forget_at) FROM jobs WHERE state = 'queued' AND kind = 'ending'")?

@@ -69,6 +69,10 @@ pub(super) struct ListQuery {
     pub(super) ticket: Option<String>,
     #[serde(deserialize_with = "given")]
     pub(super) reason: Option<String>,
+    #[serde(deserialize_with = "given")]
+    pub(super) subject: Option<String>,
+    #[serde(deserialize_with = "given")]
+    pub(super) actor: Option<String>,
 }
 
 fn given<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(value: D) -> Result<Option<T>, D::Error> {

@@ -52,12 +52,9 @@ pub(super) async fn retry(
 ) -> Result<Json<Value>, Problem> {
     caller.must_be(Role::Lead)?;
     let number = number(&id)?;
-    let given = given.and_then(|Input(Reason { reason })| reason);
-    match web.store.retry_job(number, web.clock.now_ms()).await? {
-        Retried::Queued => {
-            tracing::info!(job = number, actor = caller.person.name, given = given.is_some(), "retried by a person");
-            answer(&web, &id).await
-        }
+    let reason = given.and_then(|Input(Reason { reason })| reason);
+    match web.store.retry_job(number, caller.person.name, reason, web.clock.now_ms()).await? {
+        Retried::Queued => answer(&web, &id).await,
         Retried::NotFailed => Err(Problem::conflict("only a failed job can be retried")),
     }
 }

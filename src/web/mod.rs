@@ -3,11 +3,13 @@
 
 mod access;
 mod alerts;
+mod bulk;
 mod deliveries;
 mod erase;
 mod health;
 mod input;
 mod jobs;
+mod pauses;
 mod policy;
 mod problem;
 mod reviews;
@@ -21,7 +23,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::clock::Clock;
 use crate::store::Store;
@@ -71,10 +73,12 @@ pub fn health_routes(web: Arc<Web>) -> Router {
 pub fn api_routes(web: Arc<Web>) -> Router {
     let api = Router::new()
         .route("/deliveries", get(deliveries::list))
+        .route("/deliveries/replay", post(bulk::deliveries))
         .route("/deliveries/{id}", get(deliveries::show))
         .route("/deliveries/{id}/dismiss", post(deliveries::dismiss))
         .route("/alerts", get(alerts::list))
         .route("/jobs", get(jobs::list))
+        .route("/jobs/bulk", post(bulk::jobs))
         .route("/jobs/{id}", get(jobs::show))
         .route("/jobs/{id}/retry", post(jobs::retry))
         .route("/jobs/{id}/discard", post(jobs::discard))
@@ -100,6 +104,9 @@ pub fn api_routes(web: Arc<Web>) -> Router {
         .route("/why/{id}", get(why::show))
         .route("/audit", get(why::audit))
         .route("/stats", get(why::stats))
+        .route("/pauses", get(pauses::list).post(pauses::create))
+        .route("/pauses/{kind}/{name}", delete(pauses::end))
+        .route("/audit-trail", get(pauses::trail))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))

@@ -12,6 +12,9 @@ use crate::domain::id::{effect_ref, new_id};
 use crate::domain::submission::{Kind, Placement};
 use crate::store::{Change, ClaimedJob, Intent, NewReview, NewStart, Planned, Settlement, Standing, Work};
 
+/// Why a result that comes again changes nothing.
+const APPLIED_BEFORE: &str = "another event of this resource has applied it";
+
 /// Why an older result changes nothing.
 const OUTDATED: &str = "a newer result of the same workflow has been here first";
 
@@ -34,6 +37,10 @@ impl Worker {
 
     /// Sets the result aside, and puts on the ticket what may be there meanwhile.
     pub(super) async fn hold(&self, job: &ClaimedJob, placed: Placed<'_>, hold: Hold) -> Result<Settlement, Halt> {
+        // The ticket has moved on since, if only by what this result did to it.
+        if self.store.was_applied(job.project.clone(), job.resource_id.clone()).await? {
+            return Ok(Settlement::Ignored { reason: APPLIED_BEFORE.to_owned() });
+        }
         let mut changes = Vec::new();
         if let Some(place) = &placed.placement {
             let work = work_of(job, placed.placement.as_ref());
@@ -152,9 +159,7 @@ impl Carried {
         match (is_outdated, made) {
             (_, true) => Settlement::Applied { changes },
             (true, false) => Settlement::Superseded { reason: OUTDATED.to_owned(), changes },
-            (false, false) => {
-                Settlement::Ignored { reason: "another event of this resource has applied it".to_owned() }
-            }
+            (false, false) => Settlement::Ignored { reason: APPLIED_BEFORE.to_owned() },
         }
     }
 }

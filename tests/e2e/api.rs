@@ -8,6 +8,12 @@ use crate::desk::{API_KEY, Desk, has_keys, is_problem, is_time, token};
 use crate::wire::{Message, ask, request, until};
 
 const ROUTES: &[(&str, &str)] = &[
+    ("POST", "/deliveries/replay"),
+    ("POST", "/jobs/bulk"),
+    ("GET", "/pauses"),
+    ("POST", "/pauses"),
+    ("DELETE", "/pauses/workflow/summary"),
+    ("GET", "/audit-trail"),
     ("GET", "/deliveries"),
     ("GET", "/deliveries/wh_1"),
     ("POST", "/deliveries/wh_1/dismiss"),

@@ -126,7 +126,7 @@ async fn a_worker_that_stops_on_its_last_attempt_leaves_the_job_to_a_person_whos
     let job = desk.job(&id).await;
     assert_eq!(job.status, State::FailedFinal);
     assert_eq!(desk.alerts_about("default").await, ["lease_lost"]);
-    desk.store.retry_job(job.id, desk.now_ms()).await.unwrap();
+    desk.store.retry_job(job.id, "ada".to_owned(), None, desk.now_ms()).await.unwrap();
     assert_eq!(desk.work().await, 1);
     Kind::Note.assert_done(&desk, &id, &ticket).await;
 }

@@ -203,7 +203,7 @@ impl History<'_> {
         if failed {
             *job = Job { state: "queued", outcome: None, attempts: 0, due_ms: Some(self.now_ms), ..job.clone() };
         }
-        let retried = self.store.retry_job(self.id(n), self.now_ms).await.unwrap();
+        let retried = self.store.retry_job(self.id(n), "ada".to_owned(), None, self.now_ms).await.unwrap();
         assert_eq!(retried == Retried::Queued, failed);
     }
 

@@ -7,6 +7,7 @@ mod checks;
 mod desk;
 mod effects;
 mod erase;
+mod failed;
 mod groups;
 mod inbox;
 mod ledger;

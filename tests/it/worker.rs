@@ -1,9 +1,11 @@
 //! What the back office makes of each ending, and of an OpenAI that fails.
 
+mod again;
 mod deciding;
 mod endings;
 mod forgetting;
 mod order;
+mod pausing;
 mod placing;
 mod policy;
 mod pool;

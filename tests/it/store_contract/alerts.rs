@@ -208,7 +208,7 @@ async fn an_alert_about_failed_jobs_is_over_when_a_person_has_dealt_with_the_las
     let open =
         async || fresh.store.open_alerts().await.unwrap().into_iter().map(|alert| alert.kind).collect::<Vec<_>>();
     assert_eq!(open().await.len(), 2);
-    fresh.store.retry_job(ids[0], START_MS).await.unwrap();
+    fresh.store.retry_job(ids[0], "ada".to_owned(), None, START_MS).await.unwrap();
     assert_eq!(open().await.len(), 2, "another job still waits for the same cause");
     let discarded = fresh.store.discard_job(ids[1], "lead".to_owned(), "old".to_owned(), START_MS).await.unwrap();
     assert_eq!(discarded, Discarded::Done);

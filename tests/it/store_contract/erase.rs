@@ -132,7 +132,7 @@ async fn an_old_result_goes_and_its_resource_can_be_fetched_again(fresh: Fresh) 
     fresh.settle(job, gave_up(frontdesk::domain::failure::Cause::ResourceFailed), START_MS).await;
     assert_eq!(fresh.step(Content::Results).await.erased, 1);
     assert_eq!(fresh.count("SELECT count(*) FROM results WHERE raw IS NULL AND erased_at IS NOT NULL"), 1);
-    fresh.store.retry_job(id, LATER).await.unwrap();
+    fresh.store.retry_job(id, "ada".to_owned(), None, LATER).await.unwrap();
     let again = fresh.claim_one(LATER).await;
     assert_eq!(again.kept, None);
     fresh.keep("resp_0").await;

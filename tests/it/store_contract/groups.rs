@@ -54,7 +54,9 @@ async fn one_unit_that_fails_inside_a_group_does_not_spoil_the_others(fresh: Fre
             let store = fresh.store.clone();
             bad.push(tokio::spawn(async move { store.begin_submission(submission("sub_taken")).await }));
             let store = fresh.store.clone();
-            bad.push(tokio::spawn(async move { store.retry_job(9_999, START_MS).await.map(drop) }));
+            bad.push(tokio::spawn(
+                async move { store.retry_job(9_999, "ada".to_owned(), None, START_MS).await.map(drop) },
+            ));
         }
     }
     // All of them are in the queue before the writer goes on.

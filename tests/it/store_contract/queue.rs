@@ -178,7 +178,7 @@ async fn a_person_retries_a_failed_job_with_all_its_attempts(fresh: Fresh) {
         fresh.settle(job, ending, START_MS).await;
     }
     for id in ids {
-        assert_eq!(fresh.store.retry_job(id, START_MS + 1).await.unwrap(), Retried::Queued);
+        assert_eq!(fresh.store.retry_job(id, "ada".to_owned(), None, START_MS + 1).await.unwrap(), Retried::Queued);
         let job = fresh.store.job(id).await.unwrap().unwrap();
         assert_eq!((job.status, job.attempt_count, job.next_at_ms), (State::Queued, 0, Some(START_MS + 1)));
     }
@@ -199,7 +199,7 @@ async fn a_person_discards_a_failed_job_once(fresh: Fresh) {
         assert_eq!((job.outcome.as_deref(), job.reason.as_deref()), (Some("discarded"), Some("ada: no use")));
         assert!(fresh.claim_at(START_MS + 1, 10).await.is_empty());
         // A person may change their mind.
-        assert_eq!(fresh.store.retry_job(id, START_MS).await.unwrap(), Retried::Queued);
+        assert_eq!(fresh.store.retry_job(id, "ada".to_owned(), None, START_MS).await.unwrap(), Retried::Queued);
         let again = fresh.claim_one(START_MS).await;
         fresh.settle(again, ignored(), START_MS).await;
     }
@@ -219,7 +219,11 @@ async fn a_person_can_neither_retry_nor_discard_what_has_not_failed(fresh: Fresh
         }
         let before = fresh.store.job(id).await.unwrap().unwrap();
         assert_eq!(before.status, state);
-        assert_eq!(fresh.store.retry_job(id, START_MS).await.unwrap(), Retried::NotFailed, "{state}");
+        assert_eq!(
+            fresh.store.retry_job(id, "ada".to_owned(), None, START_MS).await.unwrap(),
+            Retried::NotFailed,
+            "{state}"
+        );
         let discarded = fresh.store.discard_job(id, "ada".to_owned(), "no use".to_owned(), START_MS).await.unwrap();
         assert_eq!(discarded, Discarded::NotFailed, "{state}");
         assert_eq!(fresh.store.job(id).await.unwrap().unwrap(), before);
@@ -228,7 +232,7 @@ async fn a_person_can_neither_retry_nor_discard_what_has_not_failed(fresh: Fresh
 
 async fn a_person_who_retries_or_discards_what_is_not_there_is_told(fresh: Fresh) {
     let missing = StoreError::Missing("job");
-    assert_eq!(fresh.store.retry_job(7, START_MS).await.unwrap_err(), missing);
+    assert_eq!(fresh.store.retry_job(7, "ada".to_owned(), None, START_MS).await.unwrap_err(), missing);
     let discarded = fresh.store.discard_job(7, "ada".to_owned(), String::new(), START_MS).await;
     assert_eq!(discarded.unwrap_err(), missing);
 }
@@ -270,7 +274,7 @@ async fn a_finished_wait_rings_for_the_workers(fresh: Fresh) {
     let id = job.id();
     fresh.settle(job, gave_up(Cause::Internal), START_MS).await;
     // The bell keeps one ring for whoever comes late.
-    fresh.store.retry_job(id, START_MS).await.unwrap();
+    fresh.store.retry_job(id, "ada".to_owned(), None, START_MS).await.unwrap();
     fresh.store.work_arrived().await;
     fresh.store.release_paused("default".to_owned(), START_MS).await.unwrap();
     fresh.store.work_arrived().await;

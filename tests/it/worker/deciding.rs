@@ -11,9 +11,9 @@ use serde_json::json;
 use crate::fake_openai::{completed, to};
 use crate::harness::TestDesk;
 
-const UNDO_MS: i64 = 5_000;
+pub const UNDO_MS: i64 = 5_000;
 
-fn yes() -> Action {
+pub fn yes() -> Action {
     Action::Approve { text: None }
 }
 
@@ -23,7 +23,7 @@ fn no(said: &str) -> Action {
 
 impl TestDesk {
     /// A draft that waits for a person, and its review.
-    async fn drafted(&self, resource_id: &str, text: &str) -> Review {
+    pub async fn drafted(&self, resource_id: &str, text: &str) -> Review {
         let output = json!({"reply": text, "confidence": 0.99, "topics": []}).to_string();
         self.openai.put(&completed(resource_id, &output, &to("T-1", "draft_reply")));
         self.tell(resource_id).await;
@@ -31,7 +31,7 @@ impl TestDesk {
         self.reviews_of(resource_id).await.remove(0)
     }
 
-    async fn act(&self, name: &str, review: &Review, action: Action) -> Result<Review, Refused> {
+    pub async fn act(&self, name: &str, review: &Review, action: Action) -> Result<Review, Refused> {
         let act = Act {
             review: review.id.clone(),
             version: Some(review.version),
@@ -48,7 +48,7 @@ impl TestDesk {
     }
 
     /// Bodies of what the customer sees from the team.
-    async fn sent(&self) -> Vec<String> {
+    pub async fn sent(&self) -> Vec<String> {
         let ticket = self.read_ticket("T-1").await;
         let by_team = ticket.messages.into_iter().filter(|message| message.author != Author::Customer);
         by_team.filter(|message| message.visibility == Visibility::Public).map(|message| message.body).collect()

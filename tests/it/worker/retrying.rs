@@ -72,7 +72,7 @@ async fn a_failing_openai_is_asked_at_growing_distances_and_at_most_as_often_as_
     assert_eq!(desk.alerts_about("default").await, ["openai_server"]);
     let job = desk.job("resp_1").await;
     desk.openai.script("resp_1", [good()]);
-    desk.store.retry_job(job.id, desk.now_ms()).await.unwrap();
+    desk.store.retry_job(job.id, "ada".to_owned(), None, desk.now_ms()).await.unwrap();
     assert_eq!(desk.work().await, 1);
     assert_eq!(desk.job("resp_1").await.outcome.as_deref(), Some("applied"), "a person's retry finishes it");
 }

@@ -1,0 +1,111 @@
+//! What the database says.
+
+use super::super::finding::{Finding, ok, problem, warning};
+use super::super::seen::{Database, Settings};
+use super::{of_database, worse};
+use crate::domain::job::State;
+
+/// Less room than this is worth a look; less than that, and writes fail soon.
+const LITTLE_ROOM: u64 = 1024 * 1024 * 1024;
+const NO_ROOM: u64 = 100 * 1024 * 1024;
+
+pub(super) fn events_are_stored(settings: &Settings, _: i64) -> Finding {
+    match &settings.database {
+        Err(why) => problem(why, "run `frontdesk migrate`, or set DATABASE_URL to where the database is"),
+        Ok(database) => worse(worse(durability(database), mode(database)), room(database)),
+    }
+}
+
+fn durability(database: &Database) -> Finding {
+    let facts = &database.facts;
+    if facts.journal != "wal" || !facts.is_durable {
+        return problem(
+            format!("journal {}, commits {} before they are answered", facts.journal, on_disk(facts.is_durable)),
+            "is the database on a network share? put it on a local disk",
+        );
+    }
+    ok(format!(
+        "{} deliveries, the schema is up to date, commits are on the disk before they are answered",
+        database.counts.deliveries
+    ))
+}
+
+fn on_disk(durable: bool) -> &'static str {
+    if durable { "are on the disk" } else { "are not on the disk" }
+}
+
+fn mode(database: &Database) -> Finding {
+    if database.mode & 0o077 == 0 {
+        return ok("");
+    }
+    let path = database.path.display();
+    warning(
+        format!("{path} can be read or written by others (mode {:o})", database.mode),
+        format!("chmod 600 {path}: it holds ticket text"),
+    )
+}
+
+fn room(database: &Database) -> Finding {
+    let fix = "make room: without it nothing can be acknowledged";
+    match database.free_bytes {
+        Some(free) if free < NO_ROOM => problem(format!("{} MiB are left on its disk", free >> 20), fix),
+        Some(free) if free < LITTLE_ROOM => warning(format!("{} MiB are left on its disk", free >> 20), fix),
+        _ => ok(""),
+    }
+}
+
+pub(super) fn worker_is_alive(settings: &Settings, now_ms: i64) -> Finding {
+    let overdue_ms = settings.config.audit.overdue.ms();
+    of_database(settings, |database| {
+        let (waiting, oldest_s) = waiting(database, now_ms);
+        let fix = "does `frontdesk serve` run with the role worker? does its log say why jobs are not claimed?";
+        if database.facts.abandoned > 0 {
+            let detail =
+                format!("{} jobs belong to a worker that is gone, and nobody takes over", database.facts.abandoned);
+            return problem(detail, fix);
+        }
+        if oldest_s > overdue_ms / 1000 {
+            return problem(format!("{waiting} jobs wait, the oldest for {oldest_s} s"), fix);
+        }
+        let waits = format!("{waiting} jobs wait, the oldest for {oldest_s} s");
+        match database.facts.last_claim_ms {
+            Some(at_ms) => ok(format!("{waits}; the last job was claimed {} s ago", (now_ms - at_ms).max(0) / 1000)),
+            None => warning(
+                format!("{waits}; no job has been claimed yet, so no worker has been seen"),
+                "start some work, as `frontdesk submit summary --ticket T-1001`, and run doctor again",
+            ),
+        }
+    })
+}
+
+/// How many wait, and the oldest for how long, in s.
+fn waiting(database: &Database, now_ms: i64) -> (i64, i64) {
+    let queued = database.counts.states.iter().find(|count| count.state == State::Queued);
+    queued.map_or((0, 0), |queued| (queued.count, queued.oldest_ms.map_or(0, |since| (now_ms - since).max(0) / 1000)))
+}
+
+pub(super) fn failures_are_looked_after(settings: &Settings, _: i64) -> Finding {
+    of_database(settings, |database| {
+        let count =
+            |state| database.counts.states.iter().find(|count| count.state == state).map_or(0, |count| count.count);
+        let (retrying, given_up) = (count(State::FailedRetryable), count(State::FailedFinal));
+        let detail = format!("{retrying} jobs wait to be tried again, {given_up} are given up");
+        if given_up == 0 {
+            return ok(detail);
+        }
+        warning(detail, "`frontdesk jobs list --status failed_final` shows them; retry or discard each")
+    })
+}
+
+/// Alerts are of use only when they reach somebody.
+pub(super) fn somebody_is_told(settings: &Settings, _: i64) -> Finding {
+    of_database(settings, |database| {
+        let open: Vec<&str> = database.alerts.iter().map(|alert| alert.kind.as_str()).collect();
+        let open =
+            if open.is_empty() { "no alert is open".to_owned() } else { format!("open alerts: {}", open.join(", ")) };
+        warning(
+            format!("{open}; this version tells of alerts only in its log and in /api/v1/stats"),
+            "have your log collector tell somebody of lines with the field alert",
+        )
+    })
+}

@@ -1,0 +1,234 @@
+//! Working deliveries again: those that were parked and are handled by now, and
+//! those whose work has ended. A job that ended is never opened again; it gets a
+//! successor, so that what happened stays on record.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
+
+use super::{Store, StoreError, failed, trail};
+use crate::domain::event::HANDLED;
+use crate::domain::job::State;
+
+/// How long OpenAI keeps results unless told otherwise, in ms.
+const USUAL_RETENTION_MS: i64 = 30 * 86_400_000;
+
+/// Which deliveries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// Received at this time or later, in ms.
+    pub since_ms: i64,
+    /// Received before this time, in ms.
+    pub until_ms: i64,
+    /// Only this event type.
+    pub event_type: Option<String>,
+    /// Only those in this state.
+    pub status: Option<State>,
+    /// Also those that were applied or held.
+    pub all: bool,
+}
+
+/// What is, or would be, done about the deliveries of a window.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Parked before, and queued now that their type is handled.
+    pub unparked: i64,
+    /// Their job had failed for good and is queued again.
+    pub retried: i64,
+    /// Their job had ended, and a new one works the result again.
+    pub again: i64,
+    /// Left alone.
+    pub left: i64,
+}
+
+impl Replayed {
+    fn count(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Unpark => self.unparked += 1,
+            Verdict::Retry => self.retried += 1,
+            Verdict::Again => self.again += 1,
+            Verdict::Leave => self.left += 1,
+        }
+    }
+
+    /// Both together.
+    pub fn add(&mut self, more: &Replayed) {
+        self.unparked += more.unparked;
+        self.retried += more.retried;
+        self.again += more.again;
+        self.left += more.left;
+    }
+}
+
+impl Store {
+    /// Deliveries of the window after `after`, by their place in the order, and
+    /// what would be done about them.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn to_replay(
+        &self,
+        window: Window,
+        after: i64,
+        limit: usize,
+    ) -> Result<(Vec<i64>, Replayed), StoreError> {
+        self.read(move |connection| {
+            let mut list = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} {FROM} WHERE d.seq > ?1 AND d.received_at >= ?2 AND d.received_at < ?3
+                   AND (?4 IS NULL OR d.event_type = ?4) AND (?5 IS NULL OR coalesce(j.state, 'received') = ?5)
+                 ORDER BY d.seq LIMIT ?6"
+            ))?;
+            let status = window.status.map(State::word);
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = list.query_map(
+                params![after, window.since_ms, window.until_ms, window.event_type, status, limit],
+                candidate,
+            )?;
+            let (mut order, mut would) = (Vec::new(), Replayed::default());
+            for row in rows {
+                let row = row?;
+                order.push(row.seq);
+                would.count(row.verdict(window.all));
+            }
+            Ok((order, would))
+        })
+        .await
+    }
+
+    /// Writes down that a replay begins, and numbers it.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed.
+    pub async fn begin_replay(&self, actor: String, detail: Value, now_ms: i64) -> Result<i64, StoreError> {
+        self.write(move |connection| {
+            trail::add(connection, &actor, "deliveries.replay", "deliveries", &detail, now_ms)?;
+            Ok(connection.last_insert_rowid())
+        })
+        .await
+    }
+
+    /// Works these deliveries again, in one transaction. `number` is the
+    /// replay's: within one, nothing is worked twice.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed; nothing was done then.
+    pub async fn replay(
+        &self,
+        number: i64,
+        deliveries: Vec<i64>,
+        all: bool,
+        now_ms: i64,
+    ) -> Result<Replayed, StoreError> {
+        let done = self
+            .write(move |connection| {
+                let mut done = Replayed::default();
+                for seq in &deliveries {
+                    done.count(replay_one(connection, number, *seq, all, now_ms)?);
+                }
+                Ok(done)
+            })
+            .await?;
+        self.ring();
+        Ok(done)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Unpark,
+    Retry,
+    Again,
+    Leave,
+}
+
+struct Candidate {
+    seq: i64,
+    is_usable: bool,
+    is_put_away: bool,
+    job: Option<(i64, State)>,
+    outcome: Option<String>,
+    is_busy: bool,
+    is_erased: bool,
+}
+
+const COLUMNS: &str = "d.seq, d.event_type, d.resource_id, d.dismissed_at IS NOT NULL OR (d.duplicate_of IS NOT NULL AND d.job_key IS NOT NULL),
+    j.id, j.state, j.outcome,
+    EXISTS (SELECT 1 FROM jobs o WHERE o.resource_id = d.resource_id AND o.project = d.project AND o.claimable_at IS NOT NULL),
+    EXISTS (SELECT 1 FROM results r WHERE r.resource_id = d.resource_id AND r.project = d.project AND r.erased_at IS NOT NULL)";
+const FROM: &str = "FROM deliveries d LEFT JOIN jobs j ON j.key = d.job_key AND j.project = d.project";
+
+fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
+    let kind: Option<String> = row.get(1)?;
+    let resource: Option<String> = row.get(2)?;
+    let state = row.get::<_, Option<String>>(5)?.map(|word| super::records::state(&word)).transpose()?;
+    Ok(Candidate {
+        seq: row.get(0)?,
+        is_usable: resource.is_some() && kind.is_some_and(|kind| HANDLED.contains(&kind.as_str())),
+        is_put_away: row.get(3)?,
+        job: row.get::<_, Option<i64>>(4)?.zip(state),
+        outcome: row.get(6)?,
+        is_busy: row.get(7)?,
+        is_erased: row.get(8)?,
+    })
+}
+
+impl Candidate {
+    fn verdict(&self, all: bool) -> Verdict {
+        if self.is_put_away || self.is_erased {
+            return Verdict::Leave;
+        }
+        match (self.job, self.outcome.as_deref()) {
+            (None, _) if self.is_usable => Verdict::Unpark,
+            (Some((_, State::FailedFinal)), None) => Verdict::Retry,
+            (Some((_, State::Processed)), Some("ignored" | "superseded")) if !self.is_busy => Verdict::Again,
+            (Some((_, State::Processed)), Some(_)) if all && !self.is_busy => Verdict::Again,
+            // What a person discarded stays discarded; what is under way goes on by itself.
+            _ => Verdict::Leave,
+        }
+    }
+}
+
+fn replay_one(connection: &Connection, number: i64, seq: i64, all: bool, now_ms: i64) -> Result<Verdict, StoreError> {
+    let found = connection
+        .prepare_cached(&format!("SELECT {COLUMNS} {FROM} WHERE d.seq = ?1"))?
+        .query_row([seq], candidate)
+        .optional()?;
+    let Some(found) = found else { return Ok(Verdict::Leave) };
+    let verdict = found.verdict(all);
+    match (verdict, found.job) {
+        (Verdict::Unpark, _) => unpark(connection, seq, now_ms)?,
+        (Verdict::Retry, Some((job, _))) => failed::retry_by_id(connection, job, now_ms)?,
+        (Verdict::Again, Some((job, _))) => work_again(connection, number, job, now_ms)?,
+        _ => {}
+    }
+    Ok(verdict)
+}
+
+/// The job that the delivery would get if it came in now; one that came under
+/// several webhook-ids gets one job.
+fn unpark(connection: &Connection, seq: i64, now_ms: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET note = NULL, job_key = CASE WHEN event_id IS NULL THEN 'delivery/' || delivery_id ELSE 'event/' || event_id END
+             WHERE seq = ?1 AND job_key IS NULL",
+        )?
+        .execute([seq])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO jobs (project, key, event_id, event_type, resource_id, delivery_id, state, since, queued_at, claimable_at, forget_at)
+             SELECT project, job_key, event_id, event_type, resource_id, delivery_id, 'queued', ?2, ?2, ?2, received_at + ?3
+             FROM deliveries WHERE seq = ?1 ON CONFLICT (key, project) DO NOTHING",
+        )?
+        .execute((seq, now_ms, USUAL_RETENTION_MS))?;
+    Ok(())
+}
+
+fn work_again(connection: &Connection, number: i64, job: i64, now_ms: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO jobs (project, key, event_id, event_type, resource_id, delivery_id, state, since, queued_at, claimable_at, forget_at)
+             SELECT project, 'replay/' || ?2 || '/' || key, event_id, event_type, resource_id, delivery_id, 'queued', ?3, ?3, ?3, forget_at
+             FROM jobs WHERE id = ?1 ON CONFLICT (key, project) DO NOTHING",
+        )?
+        .execute((job, number, now_ms))?;
+    Ok(())
+}
