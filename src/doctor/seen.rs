@@ -86,7 +86,13 @@ impl Settings {
             Ok(store) => Database::look(&store, place.clock.now_ms()).await,
             Err(error) => Err(error),
         };
-        Settings { secret_files: secret_files(place), policy: (place.policy)(&config), config, projects, database }
+        Settings {
+            secret_files: secret_files(place, &config),
+            policy: (place.policy)(&config),
+            config,
+            projects,
+            database,
+        }
     }
 }
 
@@ -101,18 +107,30 @@ fn open(config: &Config) -> Result<Store, String> {
 
 /// Files with secrets: those that the environment names, and the settings file
 /// when it holds one.
-fn secret_files(place: &Place<'_>) -> Vec<(PathBuf, u32)> {
+fn secret_files(place: &Place<'_>, config: &Config) -> Vec<(PathBuf, u32)> {
+    let alerts = &config.alerts;
+    let of_channels = [
+        alerts.email.as_ref().and_then(|email| email.password_file.clone()),
+        alerts.slack.as_ref().and_then(|slack| slack.url_file.clone()),
+        alerts.webhook.as_ref().and_then(|webhook| webhook.secret_file.clone()),
+    ];
+    // The address of a Slack channel is a secret, and so is a file that holds it.
+    let address = alerts.slack.as_ref().is_some_and(|slack| slack.url.is_some());
     let named = SECRET_FILES.iter().filter_map(|name| (place.env)(name)).map(PathBuf::from);
     let holds_one = |file: &PathBuf| {
         let text = std::fs::read_to_string(file).unwrap_or_default();
         let sets = |line: &str| {
             let key = line.split('=').next().unwrap_or_default().trim();
-            matches!(key, "webhook_secret" | "api_key" | "token") && line.contains('=')
+            matches!(key, "webhook_secret" | "api_key" | "token" | "password" | "secret") && line.contains('=')
         };
-        text.lines().any(sets)
+        address || text.lines().any(sets)
     };
     let settings = place.file.clone().filter(holds_one);
-    named.chain(settings).filter_map(|file| mode(&file).map(|mode| (file, mode))).collect()
+    named
+        .chain(of_channels.into_iter().flatten())
+        .chain(settings)
+        .filter_map(|file| mode(&file).map(|mode| (file, mode)))
+        .collect()
 }
 
 fn mode(file: &Path) -> Option<u32> {

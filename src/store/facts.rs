@@ -4,7 +4,7 @@ use super::{Store, StoreError};
 
 /// The event type of the doctor's test. Nobody handles it, and it is put away
 /// at once.
-const TEST_TYPE: &str = "frontdesk.doctor";
+pub(super) const TEST_TYPE: &str = "frontdesk.doctor";
 
 /// How the database is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]

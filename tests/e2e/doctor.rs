@@ -200,7 +200,7 @@ async fn what_openai_says_is_judged() {
     let sound = clinic.openai.lock().unwrap().clone();
     let [configured, subscribed, .., retrieves, failures, _, _, _, _] = ITEMS;
     type Spoil = fn(&mut OpenAi);
-    let cases: [(&str, &str, &str, Spoil); 13] = [
+    let cases: [(&str, &str, &str, Spoil); 14] = [
         (retrieves, "problem", "openai_auth: HTTP 401", |ill| ill.read = 401),
         (retrieves, "problem", "openai_auth: HTTP 403", |ill| ill.read = 403),
         (retrieves, "warning", "openai_server: HTTP 500", |ill| ill.read = 500),
@@ -215,6 +215,7 @@ async fn what_openai_says_is_judged() {
         ("Clock agrees with OpenAI's", "warning", "s ahead", |ill| ill.behind_s = -100),
         ("Clock agrees with OpenAI's", "problem", "s ahead", |ill| ill.behind_s = -400),
         ("Clock agrees with OpenAI's", "problem", "s behind", |ill| ill.behind_s = 400),
+        (subscribed, "ok", "", |well| well.types.push("fine_tuning.job.failed")),
         (failures, "ok", "", |_| {}),
     ];
     for (item, state, word, spoil) in cases {
@@ -321,6 +322,36 @@ async fn the_policy_is_tried() {
         place.write("policy.toml", policy);
         examine(&place).says(ITEMS[12], state, word);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alerts_that_reach_nobody_are_found_out() {
+    let told = "Somebody is told when something breaks";
+    let place = Place::new().with("OPENAI_BASE_URL", "http://127.0.0.1:1/v1");
+    place.run(&["migrate"]).succeeds();
+    let slack = "[alerts.slack]\nurl = \"https://hooks.example/secret\"\n";
+    for (settings, state, word) in [
+        ("", "warning", "no channel is set"),
+        (slack, "ok", "alerts go to slack"),
+        ("[alerts.slack]\nurl_file = \"missing\"\n", "problem", "alerts.slack.url_file"),
+        ("[alerts.webhook]\nurl = \"https://example.com/\"\n", "problem", "alerts.webhook.secret"),
+    ] {
+        place.write("frontdesk.toml", settings);
+        examine(&place).says(told, state, word);
+    }
+    place.write("frontdesk.toml", slack);
+    let file = place.dir.path().join("frontdesk.toml");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let examined = examine(&place);
+    examined.says(ITEMS[2], "problem", "frontdesk.toml");
+    assert!(!examined.ran.out.contains("hooks.example"));
+    let sql = Connection::open(place.database()).unwrap();
+    let open =
+        "INSERT INTO alerts (kind, subject, detail, opened_at, last_at) VALUES ('alert_channel', 'slack', 'x', 1, 1)";
+    sql.execute_batch(open).unwrap();
+    let examined = examine(&place);
+    examined.says(told, "problem", "takes nothing");
+    examined.says(ITEMS[11], "warning", "open alerts: alert_channel");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

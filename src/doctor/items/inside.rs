@@ -3,7 +3,9 @@
 use super::super::finding::{Finding, ok, problem, warning};
 use super::super::seen::{Database, Settings};
 use super::{of_database, worse};
+use crate::config::ConfigError;
 use crate::domain::job::State;
+use crate::store::ALERT_CHANNEL;
 
 /// Less room than this is worth a look; less than that, and writes fail soon.
 const LITTLE_ROOM: u64 = 1024 * 1024 * 1024;
@@ -89,23 +91,48 @@ pub(super) fn failures_are_looked_after(settings: &Settings, _: i64) -> Finding 
         let count =
             |state| database.counts.states.iter().find(|count| count.state == state).map_or(0, |count| count.count);
         let (retrying, given_up) = (count(State::FailedRetryable), count(State::FailedFinal));
-        let detail = format!("{retrying} jobs wait to be tried again, {given_up} are given up");
-        if given_up == 0 {
-            return ok(detail);
+        let detail =
+            format!("{retrying} jobs wait to be tried again, {given_up} are given up; {}", open_alerts(database));
+        if given_up > 0 {
+            return warning(detail, "`frontdesk jobs list --status failed_final` shows them; retry or discard each");
         }
-        warning(detail, "`frontdesk jobs list --status failed_final` shows them; retry or discard each")
+        if !database.alerts.is_empty() {
+            return warning(detail, "`frontdesk alerts list` says what each is about");
+        }
+        ok(detail)
     })
+}
+
+fn open_alerts(database: &Database) -> String {
+    let kinds: Vec<&str> = database.alerts.iter().map(|alert| alert.kind.as_str()).collect();
+    if kinds.is_empty() { "no alert is open".to_owned() } else { format!("open alerts: {}", kinds.join(", ")) }
 }
 
 /// Alerts are of use only when they reach somebody.
 pub(super) fn somebody_is_told(settings: &Settings, _: i64) -> Finding {
-    of_database(settings, |database| {
-        let open: Vec<&str> = database.alerts.iter().map(|alert| alert.kind.as_str()).collect();
-        let open =
-            if open.is_empty() { "no alert is open".to_owned() } else { format!("open alerts: {}", open.join(", ")) };
-        warning(
-            format!("{open}; this version tells of alerts only in its log and in /api/v1/stats"),
-            "have your log collector tell somebody of lines with the field alert",
-        )
-    })
+    let alerts = &settings.config.alerts;
+    let channels: [(&str, Option<Result<(), ConfigError>>); 3] = [
+        ("email", alerts.email.as_ref().map(|email| email.credentials().map(drop))),
+        ("slack", alerts.slack.as_ref().map(|slack| slack.address().map(drop))),
+        ("webhook", alerts.webhook.as_ref().map(|webhook| webhook.signing_secret().map(drop))),
+    ];
+    if let Some(why) = channels.iter().find_map(|(_, channel)| channel.as_ref()?.as_ref().err()) {
+        return problem(why.to_string(), "mend the channel; until then nobody hears of an alert over it");
+    }
+    let told: Vec<&str> = channels.iter().filter(|(_, channel)| channel.is_some()).map(|(name, _)| *name).collect();
+    if told.is_empty() {
+        return warning(
+            "no channel is set: alerts are told in the log and by `frontdesk alerts list` only",
+            "set [alerts.email], [alerts.slack] or [alerts.webhook], and try it with `frontdesk alerts test`",
+        );
+    }
+    let told = format!("alerts go to {}", told.join(", "));
+    let stuck = |database: &Database| database.alerts.iter().any(|alert| alert.kind == ALERT_CHANNEL);
+    match &settings.database {
+        Ok(database) if stuck(database) => problem(
+            format!("{told}, and one of them takes nothing"),
+            "`frontdesk alerts list` names it; `frontdesk alerts test` tries it",
+        ),
+        _ => ok(format!("{told}; `frontdesk alerts test` sends one for trial")),
+    }
 }

@@ -4,7 +4,7 @@ use super::super::finding::{Finding, ok, problem, warning};
 use super::super::round_trip::{self, Made, Trip};
 use super::super::seen::{Calls, Project, Settings};
 use super::{is_well, of_each, unchecked, unless};
-use crate::domain::event::HANDLED;
+use crate::domain::event::{HANDLED, told_as};
 use crate::domain::failure::{Cause, Failure};
 use crate::openai::{Endpoint, OpenAiError};
 
@@ -42,14 +42,19 @@ pub(super) fn subscribes_to_what_is_handled(settings: &Settings, _: i64) -> Find
                 format!("subscribe the endpoint to them ({DASHBOARD}); without them work ends unheard"),
             );
         }
-        let unneeded: Vec<&str> =
-            subscribed.iter().map(String::as_str).filter(|kind| !HANDLED.contains(kind)).collect();
+        let unneeded: Vec<&str> = subscribed
+            .iter()
+            .map(String::as_str)
+            .filter(|kind| !HANDLED.contains(kind) && told_as(kind).is_none())
+            .collect();
         if unneeded.is_empty() {
-            return ok(format!("the {} types that are handled, and no others", HANDLED.len()));
+            return ok(format!("all {} types that are handled, and none that nobody needs", HANDLED.len()));
         }
         warning(
             format!("subscribed, and nobody handles them: {}", unneeded.join(", ")),
-            format!("unsubscribe them ({DASHBOARD}); each is stored as received, and nothing more happens"),
+            format!(
+                "unsubscribe them ({DASHBOARD}); each is stored as received, and is an alert until somebody dismisses it"
+            ),
         )
     })
 }

@@ -106,6 +106,20 @@ async fn an_unknown_type_and_an_unreadable_body_are_alerts_until_a_person_dismis
 }
 
 #[tokio::test]
+async fn the_doctor_s_test_is_no_alert_and_is_put_away() {
+    let desk = TestDesk::open().await;
+    desk.parked(1, "frontdesk.doctor", "doctor_test").await;
+    desk.worker().watch().await;
+    assert!(desk.store.open_alerts().await.unwrap().is_empty());
+    let put_away = async |id: &str| desk.store.put_test_away(id.to_owned(), desk.now_ms()).await.unwrap();
+    assert_eq!(put_away("wh_1").await, Some(1));
+    assert_eq!(desk.received().await, 0);
+    desk.parked(2, "video.completed", "video_2").await;
+    assert_eq!((put_away("wh_2").await, put_away("wh_3").await), (None, None), "nothing but its own test");
+    assert_eq!(desk.received().await, 1);
+}
+
+#[tokio::test]
 async fn a_delivery_with_a_job_cannot_be_dismissed() {
     let mut desk = TestDesk::open().await;
     desk.tell("resp_1").await;
