@@ -225,8 +225,11 @@ fn draft(draft: &Draft) -> Value {
 
 /// The answers of `why`.
 #[must_use]
-pub fn why(id: &str, trail: &Trail, now_ms: i64) -> Value {
+pub fn why(id: &str, trail: &Trail, policy: Option<&Policy>, now_ms: i64) -> Value {
     let why = trail.why(now_ms);
+    // Who looks after a topic is the policy's to say; none when it cannot be read.
+    let topic = |topic: &String| json!({"topic": topic, "owner": policy.and_then(|policy| policy.owner(topic))});
+    let topics: Vec<Value> = trail.review.iter().flat_map(|review| &review.topics).map(topic).collect();
     let answers: Vec<Value> = why
         .answers
         .iter()
@@ -243,6 +246,7 @@ pub fn why(id: &str, trail: &Trail, now_ms: i64) -> Value {
         "delivery_ids": trail.deliveries.iter().map(|delivery| &delivery.id).collect::<Vec<_>>(),
         "job_id": job.map(|job| job_id(job.id)),
         "review_id": trail.review.as_ref().map(|review| &review.id),
+        "topics": topics,
         "answers": answers,
         "status": trail.status().map(State::word),
         "outcome": job.and_then(|job| job.outcome.as_ref()),

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Setup;
 use super::output::{Output, cell, shown};
+use crate::app;
 use crate::clock::Clock;
 use crate::shapes;
 
@@ -24,7 +25,10 @@ pub(super) async fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
             args.id
         );
     };
-    let why = shapes::why(&args.id, &trail, Clock::System.now_ms());
+    // A policy that cannot be read is no reason to answer nothing.
+    let config = setup.config()?;
+    let policy = app::workflows(&config).and_then(|workflows| app::policy(&config, &workflows)).ok();
+    let why = shapes::why(&args.id, &trail, policy.as_ref(), Clock::System.now_ms());
     if setup.output.json {
         setup.output.json(&why)?;
     } else {
@@ -62,6 +66,12 @@ fn print(output: &Output, why: &Value) -> Result<()> {
         output.line(&format!("  {:<28} {}{at}", cell(answer, "question"), shown(&cell(answer, "answer"))))?;
     }
     output.line(&format!("\nnext:  {}\nowner: {}", shown(&cell(why, "next")), cell(why, "owner")))?;
+    let topics = why["topics"].as_array().into_iter().flatten();
+    for topic in topics {
+        let owner = cell(topic, "owner");
+        let owner = if owner.is_empty() { "nobody named by the policy".to_owned() } else { owner };
+        output.line(&format!("topic {}: {}", shown(&cell(topic, "topic")), shown(&owner)))?;
+    }
     let others: Vec<&str> = why["others"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if !others.is_empty() {
         output.line(&format!("other work on this ticket: {}", shown(&others.join(", "))))?;

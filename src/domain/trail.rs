@@ -126,6 +126,8 @@ pub struct ReviewFacts {
     pub reason: String,
     /// In ms.
     pub created_at_ms: i64,
+    /// Sensitive topics found.
+    pub topics: Vec<String>,
     /// Who has it.
     pub claimed_by: Option<String>,
     /// Roles and names that may decide.

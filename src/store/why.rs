@@ -255,6 +255,7 @@ fn add_results(connection: &Connection, resource: &str, trail: &mut Trail) -> Re
         id: review.id,
         state: review.state,
         reason: review.reason,
+        topics: review.topics,
         created_at_ms: review.created_at_ms,
         claimed_by: review.claimed_by,
         reviewers: review.reviewers,

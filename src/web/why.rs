@@ -22,7 +22,7 @@ pub(super) async fn show(
         .trail(id.clone())
         .await?
         .ok_or_else(|| Problem::not_found("ticket, response, batch, event or delivery", &id))?;
-    Ok(Json(shapes::why(&id, &trail, web.clock.now_ms())))
+    Ok(Json(shapes::why(&id, &trail, Some(&web.trial.policy), web.clock.now_ms())))
 }
 
 pub(super) async fn stats(State(web): State<Arc<Web>>, _: Caller) -> Result<Json<Value>, Problem> {

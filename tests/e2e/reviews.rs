@@ -169,3 +169,23 @@ async fn the_command_line_does_all_that_the_api_does() {
     assert_eq!(run(&["stats"])["items"][0]["rejected"], 1);
     assert_eq!(place.json(&["audit"])["ok"], true);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn why_names_who_looks_after_the_topic_of_what_waits() {
+    let desk = Desk::start().await;
+    let body =
+        json!({"id": "T-9", "subject": "Chair", "messages": [{"author": "customer", "body": "I want a refund."}]});
+    assert_eq!(desk.post("agent", "/tickets", body).await.status, 201);
+    let work = json!({"workflow": "draft_reply", "ticket_id": "T-9"});
+    assert_eq!(desk.post("agent", "/submissions", work).await.status, 202);
+    let why = until("a review", async || {
+        let why = desk.get("/why/T-9").await;
+        (!why["review_id"].is_null()).then_some(why)
+    })
+    .await;
+    assert_eq!(why["topics"], json!([{"topic": "refund", "owner": "billing"}]));
+    assert_eq!(why["owner"], "reviewer");
+    let place = Place::new().with("DATABASE_URL", &format!("sqlite://{}", desk.app.store.path().display()));
+    let said = place.run(&["why", "T-9"]).succeeds().out;
+    assert!(said.contains("topic refund: billing"), "{said}");
+}
