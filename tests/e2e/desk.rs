@@ -1,11 +1,13 @@
 //! Frontdesk and a simulated OpenAI in this process.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use frontdesk::app::{App, Roles};
 use frontdesk::clock::Clock;
 use frontdesk::config::Config;
 use frontdesk::domain::person::Role;
+use frontdesk::store::{AuditAt, Store};
 use frontdesk_simulator::{DEMO_SECRET, Settings, Simulator};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -17,6 +19,7 @@ use crate::wire::{Answer, Message, ask, request, until};
 pub const API_KEY: &str = "sk-e2e-never-to-be-shown";
 
 pub struct Desk {
+    _proof: Proof,
     pub addr: SocketAddr,
     pub app: App,
     pub simulator: Simulator,
@@ -61,7 +64,8 @@ impl Desk {
             let made = app.store.create_token(role.word().to_owned(), role, token(role.word()), 1);
             assert!(made.await.unwrap());
         }
-        Desk { addr: app.addr, app, simulator, dir }
+        let _proof = Proof(app.store.path().to_owned());
+        Desk { _proof, addr: app.addr, app, simulator, dir }
     }
 
     pub async fn send(&self, message: &Message) -> Answer {
@@ -118,6 +122,22 @@ impl Desk {
         let answer = ask(self.addr, &request("GET", "/metrics", &[], b"")).await.unwrap();
         assert_eq!(answer.status, 200);
         answer.text()
+    }
+}
+
+/// Whatever a test does to a desk, nothing may have ended silently.
+struct Proof(PathBuf);
+
+impl Drop for Proof {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let at = AuditAt { now_ms: Clock::System.now_ms(), overdue_ms: 900_000 };
+        // Some tests take the database away; there is nothing to prove then.
+        if let Ok(audit) = Store::audit_file(&self.0, at) {
+            assert_eq!(audit.findings, [], "work ended silently");
+        }
     }
 }
 

@@ -37,7 +37,7 @@ async fn a_request_under_way_at_the_stop_is_answered_and_stored() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_200_given_before_a_stop_under_load_is_in_the_database() {
     let desk = Desk::start().await;
-    let Desk { addr, app, dir, simulator: _simulator } = desk;
+    let Desk { addr, app, dir, simulator: _simulator, .. } = desk;
     let senders: Vec<_> = (0..8)
         .map(|_| {
             tokio::spawn(async move {

@@ -207,6 +207,20 @@ async fn tool_lookup_failed_trigger_fallback_or_human_handoff() {
 }
 
 #[tokio::test]
+async fn post_call_transcript_ready_attach_the_transcript_and_outcome_trigger_qa_or_follow_up() {
+    let output = json!({"outcome": "resolved", "summary": "The customer asked for the parcel.", "follow_ups": ["Call back on Monday"],
+                        "transcript": "Agent: Hello. Customer: Where is my parcel?"});
+    let response = completed("resp_1", &output.to_string(), &to("T-1", "call_report"));
+    let desk = told("response.completed", &response, PARCEL).await;
+    let ticket = desk.read_ticket("T-1").await;
+    let note = &ticket.messages[1];
+    assert!(note.body.contains("resolved") && note.body.contains("Call back on Monday"), "{}", note.body);
+    assert_eq!((note.visibility, ticket.attachments.len()), (Visibility::Internal, 1));
+    let started = desk.openai.started();
+    assert_eq!((started.len(), &started[0]["metadata"]["workflow"]), (1, &json!("quality_check")));
+}
+
+#[tokio::test]
 async fn batch_job_completed_apply_classifications_to_the_ticket_queue() {
     // In this version a person is asked; the lines are not applied.
     is_in_review(&told("batch.completed", &batch("completed"), PARCEL).await, "batch").await;
