@@ -52,7 +52,7 @@ struct Rule {
     sql: &'static str,
 }
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     Rule {
         rule: "its lease ended and nobody claims it",
         thing: "job",
@@ -105,6 +105,15 @@ const RULES: [Rule; 13] = [
         thing: "delivery",
         sql: "SELECT delivery_id, received_at FROM deliveries d WHERE job_key IS NOT NULL
                 AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.key = d.job_key AND j.project = d.project)",
+    },
+    Rule {
+        rule: "it is parked without a job, and nobody was told",
+        thing: "delivery",
+        sql: "SELECT delivery_id, received_at FROM deliveries d
+               WHERE job_key IS NULL AND dismissed_at IS NULL AND duplicate_of IS NULL AND received_at < ?1 - ?2
+                AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.kind = 'received' AND a.subject = coalesce(d.event_type, 'unreadable'))
+                AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.notice = 1
+                                  AND a.subject = coalesce(d.resource_id, d.event_id, d.delivery_id))",
     },
     Rule {
         rule: "it was approved, and nothing carries it out",

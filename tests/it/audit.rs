@@ -3,7 +3,7 @@
 
 use frontdesk::domain::person::{Person, Role};
 use frontdesk::domain::review::Action;
-use frontdesk::store::{Act, AuditAt, Finding};
+use frontdesk::store::{Act, AuditAt, Finding, RECEIVED};
 use serde_json::json;
 
 use crate::fake_openai::{completed, ended, to};
@@ -30,6 +30,11 @@ async fn busy_desk() -> TestDesk {
         desk.tell(resource).await;
     }
     desk.work_to_the_end(&desk.worker()).await;
+    desk.deliver("wh_odd", "evt_odd", "response.daydreamed", "resp_odd").await;
+    desk.store
+        .set_conditions(RECEIVED, vec![("response.daydreamed".to_owned(), "1".to_owned())], desk.now_ms())
+        .await
+        .unwrap();
     desk.begin("sub_3", "T-1", "summary").await;
     let review = desk.reviews_of("resp_held").await.remove(0);
     let act = Act {
@@ -59,7 +64,7 @@ async fn a_desk_where_all_went_well_has_no_findings() {
 }
 
 /// The rule that must find it, and the fault.
-const FAULTS: [(&str, &str); 15] = [
+const FAULTS: [(&str, &str); 16] = [
     (
         "its lease ended and nobody claims it",
         "UPDATE jobs SET state = 'processing', worker = 'w', outcome = NULL, claimable_at = 1 WHERE resource_id = 'resp_applied'",
@@ -106,6 +111,7 @@ const FAULTS: [(&str, &str); 15] = [
         "UPDATE jobs SET key = 'event/other' WHERE resource_id = 'resp_applied'",
     ),
     ("it was approved, and nothing carries it out", "DELETE FROM jobs WHERE kind = 'approval'"),
+    ("it is parked without a job, and nobody was told", "DELETE FROM alerts WHERE kind = 'received'"),
     ("it was lost, and nobody was told", "UPDATE submissions SET state = 'lost', check_at = NULL WHERE id = 'sub_3'"),
     (
         "it has ended, and nothing says how",
@@ -120,7 +126,8 @@ async fn every_planted_fault_is_found() {
         let sql = desk.sql();
         sql.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA busy_timeout = 5000").unwrap();
         assert!(sql.execute(fault, []).unwrap() > 0, "{fault}");
-        let found: Vec<_> = findings(&desk, 0).await.iter().map(|finding| finding.rule).collect();
+        // Later, for what is parked; nothing else is late by then.
+        let found: Vec<_> = findings(&desk, OVERDUE_MS + 1).await.iter().map(|finding| finding.rule).collect();
         assert!(found.contains(&rule), "{fault}: {found:?}");
         desk.is_spoiled();
     }

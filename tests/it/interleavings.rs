@@ -118,6 +118,8 @@ struct History {
     approved: BTreeMap<String, Option<String>>,
     /// The text that a reviewer has written last, by resource.
     written: BTreeMap<String, String>,
+    /// Drafts that were there, and not sent, when their ticket moved on.
+    outdated: BTreeSet<String>,
     last_told: BTreeMap<usize, (String, String)>,
     resubmitted: usize,
 }
@@ -129,7 +131,7 @@ impl History {
             desk.ticket(ticket, "Where is my parcel?").await;
         }
         let (approved, written, last_told) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        History { desk, pieces: Vec::new(), approved, written, last_told, resubmitted: 0 }
+        History { desk, pieces: Vec::new(), approved, written, outdated: BTreeSet::new(), last_told, resubmitted: 0 }
     }
 
     async fn step(&mut self, op: &Op) {
@@ -245,12 +247,30 @@ impl History {
         self.desk.worker().reconcile_once().await.unwrap();
     }
 
-    async fn write(&self, ticket: &str, author: Author) {
+    /// Whatever is drafted for the ticket and not sent yet must not be sent any more.
+    async fn moves_on(&mut self, ticket: &str) {
+        let seen = self.desk.read_ticket(ticket).await.messages;
+        let is_sent = |resource: &str| {
+            let mark = format!("-{resource}.");
+            seen.iter().any(|message| message.visibility == Visibility::Public && message.body.contains(&mark))
+        };
+        let reviews = self.desk.store.reviews(None, Some(ticket.to_owned()), None, crate::harness::ALL).await.unwrap();
+        let drafts = reviews.items.into_iter().filter(|review| review.workflow.as_deref() == Some("draft_reply"));
+        let unsent = drafts.map(|review| review.resource_id).filter(|resource| !is_sent(resource));
+        self.outdated.extend(unsent.collect::<Vec<_>>());
+    }
+
+    async fn write(&mut self, ticket: &str, author: Author) {
+        self.moves_on(ticket).await;
         let (id, body) = (ticket.to_owned(), "One more thing.".to_owned());
         self.desk.store.add_message(id, author, Visibility::Public, body, self.desk.now_ms()).await.unwrap();
     }
 
-    async fn patch(&self, ticket: &str, status: Option<&str>, intent: Option<&str>) {
+    async fn patch(&mut self, ticket: &str, status: Option<&str>, intent: Option<&str>) {
+        let was_open = self.desk.read_ticket(ticket).await.status == "open";
+        if status.is_some() && was_open {
+            self.moves_on(ticket).await;
+        }
         let patch = TicketPatch {
             status: status.map(str::to_owned),
             intent: intent.map(str::to_owned),
@@ -367,6 +387,9 @@ impl History {
             None => assert_eq!(sent, 0, "{} was sent and nobody had approved it", piece.resource),
             Some(_) if piece.workflow != "draft_reply" => {
                 assert_eq!(sent, 0, "{} is not for customers", piece.resource)
+            }
+            Some(_) if self.outdated.contains(&piece.resource) => {
+                assert_eq!(sent, 0, "{} was sent though the ticket had moved on", piece.resource)
             }
             Some(_) if state == "stale" => assert_eq!(sent, 0, "{} was stale and sent", piece.resource),
             Some(text) => {
