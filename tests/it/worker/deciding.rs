@@ -167,6 +167,19 @@ async fn whatever_moves_the_ticket_on_makes_a_draft_stale_and_says_what() {
 }
 
 #[tokio::test]
+async fn what_was_sent_stays_approved_when_the_customer_writes_again() {
+    let desk = desk_with_a_ticket().await;
+    let review = desk.drafted("resp_1", "It comes tomorrow.").await;
+    let approved = desk.act("lena", &review, yes()).await.unwrap();
+    desk.work_to_the_end(&desk.worker()).await;
+    let (id, thanks) = ("T-1".to_owned(), "Thank you!".to_owned());
+    assert!(desk.store.add_message(id, Author::Customer, Visibility::Public, thanks, desk.now_ms()).await.unwrap());
+    let after = desk.review_again(&review).await;
+    assert_eq!((after.state.as_str(), after.version), ("approved", approved.version));
+    assert_eq!((desk.sent().await.len(), desk.draft_state().await.as_str()), (1, "sent"));
+}
+
+#[tokio::test]
 async fn an_internal_note_of_a_colleague_does_not_make_a_draft_stale() {
     let desk = desk_with_a_ticket().await;
     let review = desk.drafted("resp_1", "It comes tomorrow.").await;
