@@ -6,25 +6,31 @@ use anyhow::Result;
 
 use super::Setup;
 use super::deliveries::print_list;
+use super::output::Output;
 use crate::clock::Clock;
 use crate::shapes;
-use crate::store::AuditAt;
+use crate::store::{Audit, AuditAt};
 
 pub(super) async fn run(setup: &Setup) -> Result<ExitCode> {
     let at = AuditAt { now_ms: Clock::System.now_ms(), overdue_ms: setup.config()?.audit.overdue.ms() };
     let audit = setup.store()?.audit(at).await?;
-    let shape = shapes::audit(&audit);
     if setup.output.json {
-        setup.output.json(&shape)?;
+        setup.output.json(&shapes::audit(&audit))?;
     } else {
-        let checked: Vec<String> = audit.checked.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        let what =
-            if audit.findings.is_empty() { "nothing ended silently" } else { "these ended silently or no longer move" };
-        setup.output.line(&format!("{what} ({})", checked.join(", ")))?;
-        if !audit.findings.is_empty() {
-            print_list(&setup.output, &shape, &["thing", "id", "rule", "since"])?;
-            setup.output.line("`frontdesk why ID` tells of each what happened and who owns it")?;
-        }
+        print(&audit, &setup.output)?;
     }
     Ok(if audit.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// One line, and a table of what was found.
+pub(super) fn print(audit: &Audit, output: &Output) -> Result<()> {
+    let checked: Vec<String> = audit.checked.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let what =
+        if audit.findings.is_empty() { "nothing ended silently" } else { "these ended silently or no longer move" };
+    output.line(&format!("{what} ({})", checked.join(", ")))?;
+    if audit.findings.is_empty() {
+        return Ok(());
+    }
+    print_list(output, &shapes::audit(audit), &["thing", "id", "rule", "since"])?;
+    output.line("`frontdesk why ID` tells of each what happened and who owns it")
 }

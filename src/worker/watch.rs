@@ -14,23 +14,26 @@ use super::Worker;
 use crate::domain::job::State;
 use crate::store::StoreError;
 
-const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// Shortest and longest time between two looks, in ms.
+const LOOK_EVERY_MS: (i64, i64) = (1_000, 15_000);
 const OVERDUE: &str = "overdue";
 const UNKNOWN_PROJECT: &str = "unknown_project";
 
 impl Worker {
     /// Looks every so often until told to stop.
     pub(super) async fn watch_age(self: Arc<Worker>, stop: CancellationToken) {
+        // Somebody who wants to hear of a short wait must not wait long to hear.
+        let every_ms = (self.settings.overdue_ms / 60).clamp(LOOK_EVERY_MS.0, LOOK_EVERY_MS.1).unsigned_abs();
         loop {
             self.watch().await;
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(Duration::from_millis(every_ms)) => {}
             }
         }
     }
 
-    /// Looks once; the loop does so every 15 s.
+    /// Looks once; the loop does so at least every 15 s.
     pub async fn watch(&self) {
         let now_ms = self.clock.now_ms();
         if let Err(error) = self.look_for_strays(now_ms).await {

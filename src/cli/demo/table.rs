@@ -3,9 +3,14 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::ending::Actual;
 use super::scenario::Case;
-use super::stage::Actual;
+use crate::cli::audit;
 use crate::cli::output::Output;
+use crate::shapes;
+use crate::store::Audit;
+
+type Ended = (&'static Case, Actual);
 
 /// One ending as it is seen.
 pub(super) fn line(case: &Case, actual: &Actual, output: &Output) -> String {
@@ -14,12 +19,16 @@ pub(super) fn line(case: &Case, actual: &Actual, output: &Output) -> String {
     format!("{:<7} {:<19} {:<52} {}{reason}", case.ticket.unwrap_or("-"), case.workflow, case.story, output.paint(end))
 }
 
-/// The table at the end.
-pub(super) fn print(ended: &[(&'static Case, Actual)], output: &Output) -> Result<()> {
+/// Whether each ended as it should, and nothing silently.
+pub(super) fn all_good(ended: &[Ended], audit: &Audit) -> bool {
+    audit.findings.is_empty() && ended.iter().all(|(case, actual)| case.is_met_by(actual))
+}
+
+/// The table at the end, and what the audit says.
+pub(super) fn print(ended: &[Ended], audit: &Audit, output: &Output) -> Result<()> {
     if output.json {
         let items: Vec<Value> = ended.iter().map(|(case, actual)| shape(case, actual)).collect();
-        let good = ended.iter().all(|(case, actual)| case.is_met_by(actual));
-        return output.json(&json!({"ok": good, "items": items}));
+        return output.json(&json!({"ok": all_good(ended, audit), "audit": shapes::audit(audit), "items": items}));
     }
     let rows: Vec<Vec<String>> = ended.iter().map(|(case, actual)| row(case, actual)).collect();
     output.table(
@@ -40,7 +49,8 @@ pub(super) fn print(ended: &[(&'static Case, Actual)], output: &Output) -> Resul
     output.line(&match wrong {
         0 => format!("{} of {} ended as they should", ended.len(), ended.len()),
         wrong => format!("{wrong} of {} did not end as they should", ended.len()),
-    })
+    })?;
+    audit::print(audit, output)
 }
 
 fn row(case: &Case, actual: &Actual) -> Vec<String> {

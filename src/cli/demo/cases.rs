@@ -1,0 +1,385 @@
+//! Every case of the demo, in the order of the table.
+
+use frontdesk_simulator::Fault;
+
+use super::scenario::{Case, Expect, Start, Step};
+
+const LAMP: (&str, &str) = (
+    "Lamp arrived without its plug",
+    "Hello, I ordered the Solveig lamp last week. It arrived today, but there is no plug in the box. Can you send me one? My order is 81233.",
+);
+const PARCEL: (&str, &str) = (
+    "Where is my parcel?",
+    "My parcel was due on Monday. The tracking page has not changed since Friday. Please tell me when it will come.",
+);
+const CRASH: (&str, &str) = (
+    "App crashes when I open reports",
+    "Since yesterday's update the app closes as soon as I open the reports page. Two colleagues see the same. We need the reports on Thursday.",
+);
+const MONEY: (&str, &str) =
+    ("I want my money back", "The chair broke after two days. I do not want a new one, I want a refund.");
+const HOURS: (&str, &str) =
+    ("Opening hours at Easter", "Is your shop in Leeds open on Easter Monday? I would like to look at the oak table.");
+
+const CALL: (&str, &str) = (
+    "Call about the oak table",
+    "The customer called: the oak table wobbles. We promised new feet by Friday, and she will tell us whether they fit.",
+);
+
+const fn submit(
+    ticket: &'static str,
+    workflow: &'static str,
+    story: &'static str,
+    text: (&'static str, &'static str),
+    faults: &'static [Fault],
+    expect: Expect,
+) -> Case {
+    Case { ticket: Some(ticket), workflow, story, text, faults, start: Start::Submit, then: &[], expect }
+}
+
+const fn other(
+    start: Start,
+    ticket: Option<&'static str>,
+    workflow: &'static str,
+    story: &'static str,
+    faults: &'static [Fault],
+    expect: Expect,
+) -> Case {
+    Case { ticket, workflow, story, text: HOURS, faults, start, then: &[], expect }
+}
+
+/// A draft that waits for a person, and what then happens to it.
+const fn draft(ticket: &'static str, story: &'static str, then: &'static [Step], expect: Expect) -> Case {
+    Case { then, ..submit(ticket, "draft_reply", story, HOURS, &[], expect) }
+}
+
+/// Every case, in the order of the table.
+pub(super) static CASES: &[Case] = &[
+    submit("T-1001", "summary", "completed", LAMP, &[], Expect::Applied(&["note"])),
+    submit("T-1002", "classification", "completed", CRASH, &[], Expect::Applied(&["route"])),
+    submit("T-1003", "draft_reply", "completed", HOURS, &[], Expect::HeldWithDraft),
+    submit(
+        "T-1004",
+        "summary",
+        "completed; webhook twice, same webhook-id",
+        PARCEL,
+        &[Fault::DuplicateSameId],
+        Expect::Applied(&["note"]),
+    ),
+    submit(
+        "T-1005",
+        "summary",
+        "completed; webhook twice, new webhook-id",
+        LAMP,
+        &[Fault::DuplicateNewId],
+        Expect::Applied(&["note"]),
+    ),
+    submit(
+        "T-1006",
+        "classification",
+        "completed; told by two events",
+        PARCEL,
+        &[Fault::SecondEvent],
+        Expect::Applied(&["route"]),
+    ),
+    submit(
+        "T-1007",
+        "summary",
+        "completed; webhook overtaken by others",
+        CRASH,
+        &[Fault::Reorder],
+        Expect::Applied(&["note"]),
+    ),
+    submit(
+        "T-1008",
+        "summary",
+        "completed; also a forged and a stale copy",
+        HOURS,
+        &[Fault::TamperedSignature, Fault::StaleTimestamp],
+        Expect::Applied(&["note"]),
+    ),
+    submit(
+        "T-1009",
+        "summary",
+        "completed; 429 on the first reads",
+        LAMP,
+        &[Fault::RateLimited],
+        Expect::Applied(&["note"]),
+    ),
+    submit(
+        "T-1010",
+        "classification",
+        "completed; 500 on the first reads",
+        PARCEL,
+        &[Fault::ServerError],
+        Expect::Applied(&["route"]),
+    ),
+    submit(
+        "T-1011",
+        "summary",
+        "completed; first answers cut off",
+        CRASH,
+        &[Fault::Truncated],
+        Expect::Applied(&["note"]),
+    ),
+    submit(
+        "T-1012",
+        "summary",
+        "completed; webhook before the result",
+        HOURS,
+        &[Fault::LateModel],
+        Expect::Applied(&["note"]),
+    ),
+    submit("T-1013", "summary", "completed; slow answers", PARCEL, &[Fault::Slow], Expect::Applied(&["note"])),
+    submit(
+        "T-1014",
+        "classification",
+        "completed; a broken message, then the whole one",
+        LAMP,
+        &[Fault::SeveralMessages],
+        Expect::Applied(&["route"]),
+    ),
+    submit(
+        "T-1015",
+        "classification",
+        "completed; the model is unsure",
+        PARCEL,
+        &[Fault::LowConfidence],
+        Expect::Held("low_confidence"),
+    ),
+    submit("T-1016", "classification", "completed; sensitive topic", MONEY, &[], Expect::Held("sensitive")),
+    submit("T-1017", "draft_reply", "completed; sensitive topic", MONEY, &[], Expect::Held("sensitive")),
+    submit(
+        "T-1018",
+        "classification",
+        "completed; two answers that differ",
+        CRASH,
+        &[Fault::Contradictory],
+        Expect::Held("ambiguous_output"),
+    ),
+    submit(
+        "T-1019",
+        "classification",
+        "completed; prose instead of JSON",
+        HOURS,
+        &[Fault::BadJson],
+        Expect::Held("invalid_output"),
+    ),
+    submit(
+        "T-1020",
+        "classification",
+        "completed; JSON of another shape",
+        HOURS,
+        &[Fault::SchemaMismatch],
+        Expect::Held("invalid_output"),
+    ),
+    submit("T-1021", "draft_reply", "completed; the model refuses", LAMP, &[Fault::Refusal], Expect::Held("refused")),
+    submit("T-1022", "summary", "completed; a tool failed", PARCEL, &[Fault::FailedTool], Expect::Held("tool_failed")),
+    submit(
+        "T-1023",
+        "summary",
+        "completed; a tool call waits for an answer",
+        PARCEL,
+        &[Fault::UnansweredTool],
+        Expect::Held("tool_unanswered"),
+    ),
+    submit(
+        "T-1024",
+        "summary",
+        "completed; no message at all",
+        CRASH,
+        &[Fault::NoMessage],
+        Expect::Held("empty_output"),
+    ),
+    Case {
+        start: Start::SubmitThenWrite,
+        ..submit(
+            "T-1025",
+            "draft_reply",
+            "completed; the customer wrote again meanwhile",
+            HOURS,
+            &[],
+            Expect::Held("changed_since"),
+        )
+    },
+    submit("T-1026", "summary", "incomplete", LAMP, &[Fault::Incomplete], Expect::Held("incomplete")),
+    submit(
+        "T-1027",
+        "summary",
+        "failed; a code that stays",
+        CRASH,
+        &[Fault::FailedFinal],
+        Expect::Failed("resource_failed"),
+    ),
+    submit("T-1028", "summary", "cancelled", PARCEL, &[Fault::Cancelled], Expect::Failed("resource_cancelled")),
+    submit(
+        "T-1029",
+        "summary",
+        "forgotten before it was fetched (404)",
+        HOURS,
+        &[Fault::Expired],
+        Expect::Failed("lost_to_retention"),
+    ),
+    Case {
+        start: Start::SubmitThenLockOut,
+        ..submit(
+            "T-1030",
+            "summary",
+            "completed; OpenAI refuses the key for a while",
+            LAMP,
+            &[],
+            Expect::Applied(&["note"]),
+        )
+    },
+    other(
+        Start::Elsewhere,
+        Some("T-1031"),
+        "summary",
+        "started by another program, ticket in metadata",
+        &[],
+        Expect::Applied(&["note"]),
+    ),
+    draft(
+        "T-1032",
+        "completed; an agent approves the draft",
+        &[Step::Approve],
+        Expect::AppliedAs("approved by lena", &["reply"]),
+    ),
+    draft(
+        "T-1033",
+        "completed; an agent edits the draft and approves it",
+        &[Step::ApproveEdited],
+        Expect::AppliedAs("approved by lena", &["edited reply"]),
+    ),
+    draft("T-1034", "completed; an agent rejects the draft", &[Step::Reject], Expect::Rejected("tone")),
+    draft(
+        "T-1035",
+        "completed; then the customer writes again",
+        &[Step::WriteAgain],
+        Expect::Stale("the customer wrote again"),
+    ),
+    draft(
+        "T-1036",
+        "completed; approved; then told by another event",
+        &[Step::Approve, Step::SecondEvent],
+        Expect::AppliedAs("approved by lena", &["reply"]),
+    ),
+    Case {
+        start: Start::SubmitThenMend,
+        ..submit(
+            "T-1037",
+            "summary",
+            "failed; a code that passes; good the second time",
+            CRASH,
+            &[Fault::Failed],
+            Expect::AppliedAs("second try", &["note"]),
+        )
+    },
+    submit(
+        "T-1038",
+        "summary",
+        "failed; a code that passes; twice",
+        PARCEL,
+        &[Fault::Failed],
+        Expect::Failed("resource_failed"),
+    ),
+    submit(
+        "T-1039",
+        "summary",
+        "completed; the webhook never comes",
+        LAMP,
+        &[Fault::Drop],
+        Expect::AppliedAs("found by asking", &["note"]),
+    ),
+    Case {
+        start: Start::SubmitAfterOlder,
+        then: &[Step::OlderComes],
+        ..submit(
+            "T-1040",
+            "summary",
+            "completed; an older result comes after a newer one",
+            HOURS,
+            &[Fault::Drop],
+            Expect::Superseded(&["note"]),
+        )
+    },
+    submit(
+        "T-1041",
+        "call_report",
+        "completed; a quality check follows",
+        CALL,
+        &[],
+        Expect::Applied(&["note", "note", "fields", "file"]),
+    ),
+    submit("T-1042", "extraction", "completed", LAMP, &[], Expect::Applied(&["fields"])),
+    submit(
+        "T-1043",
+        "warranty",
+        "completed; a workflow from the settings",
+        LAMP,
+        &[],
+        Expect::Applied(&["note", "fields"]),
+    ),
+    other(
+        Start::ElsewherePaused,
+        Some("T-1044"),
+        "extraction",
+        "completed; its workflow is paused for a while",
+        &[],
+        Expect::Applied(&["fields"]),
+    ),
+    other(
+        Start::ElsewhereUnplaced,
+        None,
+        "summary",
+        "started by another program, no ticket named",
+        &[],
+        Expect::Held("unplaced"),
+    ),
+    other(Start::Batch, None, "batch", "batch completed", &[], Expect::Held("batch")),
+    other(Start::Batch, None, "batch", "batch expired", &[Fault::BatchExpired], Expect::Held("batch")),
+    other(Start::Batch, None, "batch", "batch cancelled", &[Fault::BatchCancelled], Expect::Held("batch")),
+    other(Start::Batch, None, "batch", "batch failed", &[Fault::BatchFailed], Expect::Failed("resource_failed")),
+    other(
+        Start::Event,
+        None,
+        "fine_tuning.job.succeeded",
+        "fine-tuning ended; kept, and told once",
+        &[],
+        Expect::Told("fine_tuning_ended"),
+    ),
+    other(Start::Event, None, "response.daydreamed", "an event type nobody has heard of", &[], Expect::Received),
+    other(Start::Forged, None, "response.completed", "a webhook signed with another secret", &[], Expect::Refused),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::cli::demo::ending::Actual;
+
+    #[test]
+    fn no_two_cases_share_a_ticket_or_a_story_without_one() {
+        let key = |case: &Case| case.ticket.unwrap_or(case.story);
+        let keys: BTreeSet<&str> = CASES.iter().map(key).collect();
+        assert_eq!(keys.len(), CASES.len());
+    }
+
+    #[test]
+    fn no_case_is_met_by_work_that_never_ends_or_is_on_the_ticket_twice() {
+        for case in CASES {
+            assert!(!case.is_met_by(&Actual::never()), "{}", case.story);
+            if let Expect::Applied(slots) = case.expect {
+                let ended = |on_ticket| Actual {
+                    state: "processed".to_owned(),
+                    outcome: "applied".to_owned(),
+                    on_ticket,
+                    ..Actual::default()
+                };
+                assert!(case.is_met_by(&ended(slots.to_vec())), "{}", case.story);
+                assert!(!case.is_met_by(&ended([slots, slots].concat())), "{}", case.story);
+            }
+        }
+    }
+}
