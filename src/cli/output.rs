@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde_json::Value;
 
 /// Where and how to print.
@@ -49,6 +49,7 @@ impl Output {
         for row in rows {
             table.add_row(row.iter().map(|cell| self.cell(&shown(cell))));
         }
+        keep_words_whole(&mut table, headings, rows);
         self.line(&table.to_string())
     }
 
@@ -76,6 +77,26 @@ impl Output {
     /// Whether a person is looking.
     pub(super) fn is_terminal(&self) -> bool {
         self.terminal
+    }
+}
+
+/// Makes each column as wide as its longest word, where there is room for that in all of them.
+fn keep_words_whole(table: &mut Table, headings: &[&str], rows: &[Vec<String>]) {
+    /// Beside the words: padding, and a border between two columns.
+    const PADDING: usize = 2;
+    const BORDER: usize = 1;
+    let word = |text: &str| text.split_whitespace().map(|word| word.chars().count()).max().unwrap_or(0);
+    let width = |(at, heading): (usize, &&str)| {
+        let longest = rows.iter().filter_map(|row| row.get(at)).map(|cell| word(cell)).max();
+        longest.unwrap_or(0).max(word(heading)) + PADDING
+    };
+    let widths: Vec<usize> = headings.iter().enumerate().map(width).collect();
+    let whole = widths.iter().map(|width| width + BORDER).sum::<usize>() + BORDER;
+    if whole > table.width().map_or(usize::MAX, usize::from) {
+        return;
+    }
+    for (column, width) in table.column_iter_mut().zip(widths) {
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(u16::try_from(width).unwrap_or(u16::MAX))));
     }
 }
 

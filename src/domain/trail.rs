@@ -138,6 +138,19 @@ pub struct ReviewFacts {
     pub why: Option<String>,
 }
 
+impl ReviewFacts {
+    /// Where it stands, for the answer about the ticket.
+    fn standing(&self) -> String {
+        let by = self.decided_by.as_deref().unwrap_or("a person");
+        match self.state.as_str() {
+            "approved" => format!("{by} approved {}", self.id),
+            "rejected" => format!("{by} rejected {}", self.id),
+            "stale" | "expired" => format!("{} is {}", self.id, self.state),
+            _ => format!("held for a person as {} ({})", self.id, self.reason),
+        }
+    }
+}
+
 /// One question and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -299,16 +312,10 @@ impl Trail {
         let at_ms = self.effects.iter().filter_map(|effect| effect.applied_at_ms).max();
         let ticket = self.ticket_id.as_deref().unwrap_or("the ticket");
         match (&self.review, applied.is_empty()) {
-            (Some(review), true) => answer(
-                QUESTION,
-                format!("no: held for a person as {} ({})", review.id, review.reason),
-                Some(review.created_at_ms),
-            ),
-            (Some(review), false) => answer(
-                QUESTION,
-                format!("{} on {ticket}; the rest is held as {} ({})", applied.join(", "), review.id, review.reason),
-                at_ms,
-            ),
+            (Some(review), true) => answer(QUESTION, format!("no: {}", review.standing()), Some(review.created_at_ms)),
+            (Some(review), false) => {
+                answer(QUESTION, format!("{} on {ticket}; {}", applied.join(", "), review.standing()), at_ms)
+            }
             (None, false) => answer(QUESTION, format!("yes: {} on {ticket}", applied.join(", ")), at_ms),
             (None, true) => answer(QUESTION, "no", None),
         }

@@ -229,8 +229,47 @@ fn the_demo_plays_to_its_end_and_prints_what_became_of_every_ticket() {
     let place = Place::new();
     let ran = place.run(&["demo", "--exit"]).succeeds();
     is_plain(&ran);
-    assert!(ran.out.lines().any(|line| line.contains("T-1001")), "{ran:?}");
+    for (ticket, words) in [
+        ("T-1001", "note"),
+        ("T-1032", "approved by lena"),
+        ("T-1034", "rejected"),
+        ("T-1037", "second try"),
+        ("T-1039", "found by asking"),
+        ("T-1040", "superseded"),
+    ] {
+        let told = |line: &str| line.contains(ticket) && line.contains(words) && line.ends_with("yes");
+        assert!(ran.out.lines().any(told), "{ticket} {words}: {ran:?}");
+    }
+    assert!(ran.out.lines().last().unwrap().starts_with("nothing ended silently ("), "{ran:?}");
     assert!(!place.database().exists(), "the demo leaves nothing here");
+}
+
+#[test]
+fn the_environment_that_the_demo_prints_leads_other_commands_to_it() {
+    let place = Place::new();
+    let mut demo = place
+        .command(&["demo", "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let export = lines.find(|line| line.contains("export FRONTDESK_CONFIG=")).unwrap();
+    let file = export.split_once('=').unwrap().1.to_owned();
+    assert!(lines.any(|line| line.starts_with("Ctrl-C")), "it says how it ends");
+    let asked = [
+        (&["audit"][..], "nothing ended silently"),
+        (&["why", "T-1032"], "lena approved rev_"),
+        (&["reviews", "list", "--state", "open"], "T-1003"),
+        (&["workflows", "list"], "warranty"),
+    ];
+    let ran = asked.map(|(args, words)| (words, place.run(&[&["--config", &file], args].concat())));
+    crate::process::terminate(&demo);
+    assert_eq!(crate::process::wait(&mut demo), 0);
+    for (words, ran) in ran {
+        assert!(ran.code == 0 && ran.out.contains(words), "{words}: {ran:?}");
+    }
+    assert!(!std::path::Path::new(&file).exists(), "it removes what it made");
 }
 
 #[test]

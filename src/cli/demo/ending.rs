@@ -31,6 +31,11 @@ impl Actual {
         Actual { state: "never ended".to_owned(), ..Actual::default() }
     }
 
+    /// The outcome, or how it stands without one.
+    pub(super) fn end(&self) -> &str {
+        if self.outcome.is_empty() { &self.state } else { &self.outcome }
+    }
+
     fn of(trail: &Trail, state: State) -> Actual {
         let (outcome, reason) = outcome_of(trail, state);
         Actual {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::ending::Actual;
-use super::scenario::Case;
+use super::scenario::{Case, Start};
 use crate::cli::audit;
 use crate::cli::output::Output;
 use crate::shapes;
@@ -14,9 +14,14 @@ type Ended = (&'static Case, Actual);
 
 /// One ending as it is seen.
 pub(super) fn line(case: &Case, actual: &Actual, output: &Output) -> String {
-    let end = if actual.outcome.is_empty() { &actual.state } else { &actual.outcome };
     let reason = if actual.reason.is_empty() { String::new() } else { format!(" ({})", actual.reason) };
-    format!("{:<7} {:<19} {:<52} {}{reason}", case.ticket.unwrap_or("-"), case.workflow, case.story, output.paint(end))
+    let (ticket, what) = (case.ticket.unwrap_or("-"), what(case));
+    format!("{ticket:<7} {what:<15} {:<43} {}{reason}", case.story, output.paint(actual.end()))
+}
+
+/// The workflow; bare events have none.
+fn what(case: &Case) -> &'static str {
+    if matches!(case.start, Start::Event | Start::Forged) { "event" } else { case.workflow }
 }
 
 /// Whether each ended as it should, and nothing silently.
@@ -30,21 +35,11 @@ pub(super) fn print(ended: &[Ended], audit: &Audit, output: &Output) -> Result<(
         let items: Vec<Value> = ended.iter().map(|(case, actual)| shape(case, actual)).collect();
         return output.json(&json!({"ok": all_good(ended, audit), "audit": shapes::audit(audit), "items": items}));
     }
-    let rows: Vec<Vec<String>> = ended.iter().map(|(case, actual)| row(case, actual)).collect();
-    output.table(
-        &[
-            "ticket",
-            "workflow",
-            "at OpenAI",
-            "webhooks",
-            "status",
-            "outcome",
-            "reason",
-            "on the ticket",
-            "as it should",
-        ],
-        &rows,
-    )?;
+    // A terminal is narrow, and the outcome tells the status.
+    let columns: Vec<&Column> = COLUMNS.iter().filter(|column| !(column.wide && output.is_terminal())).collect();
+    let headings: Vec<&str> = columns.iter().map(|column| column.heading).collect();
+    let row = |(case, actual): &Ended| columns.iter().map(|column| dash((column.cell)(case, actual))).collect();
+    output.table(&headings, &ended.iter().map(row).collect::<Vec<Vec<String>>>())?;
     let wrong = ended.iter().filter(|(case, actual)| !case.is_met_by(actual)).count();
     output.line(&match wrong {
         0 => format!("{} of {} ended as they should", ended.len(), ended.len()),
@@ -53,19 +48,32 @@ pub(super) fn print(ended: &[Ended], audit: &Audit, output: &Output) -> Result<(
     audit::print(audit, output)
 }
 
-fn row(case: &Case, actual: &Actual) -> Vec<String> {
-    let dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
-    vec![
-        case.ticket.unwrap_or("-").to_owned(),
-        case.workflow.to_owned(),
-        case.story.to_owned(),
-        actual.deliveries.to_string(),
-        actual.state.clone(),
-        dash(&actual.outcome),
-        dash(&actual.reason),
-        dash(&actual.on_ticket.join(", ")),
-        if case.is_met_by(actual) { "yes" } else { "no" }.to_owned(),
-    ]
+/// One column of the table.
+struct Column {
+    heading: &'static str,
+    /// Left out where there is little room.
+    wide: bool,
+    cell: fn(&Case, &Actual) -> String,
+}
+
+const fn column(heading: &'static str, cell: fn(&Case, &Actual) -> String) -> Column {
+    Column { heading, wide: false, cell }
+}
+
+const COLUMNS: [Column; 9] = [
+    column("ticket", |case, _| case.ticket.unwrap_or_default().to_owned()),
+    column("workflow", |case, _| what(case).to_owned()),
+    column("what goes on", |case, _| case.story.to_owned()),
+    column("webhooks", |_, actual| actual.deliveries.to_string()),
+    Column { wide: true, ..column("status", |_, actual| actual.state.clone()) },
+    column("outcome", |_, actual| actual.end().to_owned()),
+    column("reason", |_, actual| actual.reason.clone()),
+    column("on the ticket", |_, actual| actual.on_ticket.join(", ")),
+    column("as it should", |case, actual| if case.is_met_by(actual) { "yes" } else { "no" }.to_owned()),
+];
+
+fn dash(text: String) -> String {
+    if text.is_empty() { "-".to_owned() } else { text }
 }
 
 fn shape(case: &Case, actual: &Actual) -> Value {

@@ -11,6 +11,8 @@ use serde_json::json;
 use crate::fake_openai::{Answer, completed, ended, to};
 use crate::harness::{LATE_MS, TestDesk};
 
+const UPDATED: &str = "Was the ticket updated?";
+
 impl TestDesk {
     async fn why(&self, id: &str) -> Why {
         self.store
@@ -58,7 +60,7 @@ async fn it_answers_before_during_and_after_the_work() {
     for id in ["T-1", "resp_1", "evt_resp_1", "wh_resp_1", "sub_1"] {
         desk.is_next(id, "it is done", "nobody").await;
         desk.answers(id, "Was its signature good?", "with secret").await;
-        desk.answers(id, "Was the ticket updated?", "yes: note on T-1").await;
+        desk.answers(id, UPDATED, "yes: note on T-1").await;
     }
 }
 
@@ -70,6 +72,7 @@ async fn a_result_that_waits_for_people_names_them_until_it_is_settled() {
     desk.tell("resp_1").await;
     desk.work().await;
     desk.is_next("resp_1", "(for: agent)", "reviewer").await;
+    desk.answers("resp_1", UPDATED, "draft on T-1; held for a person as rev_").await;
     let review = desk.reviews_of("resp_1").await.remove(0);
     let act = |action| {
         let act = Act {
@@ -87,10 +90,12 @@ async fn a_result_that_waits_for_people_names_them_until_it_is_settled() {
     act(Action::Approve { text: None }).await.unwrap().unwrap().unwrap();
     desk.is_next("resp_1", "is carried out in 5 s", "frontdesk").await;
     desk.is_next(&review.id, "is carried out in 5 s", "frontdesk").await;
+    desk.answers("resp_1", UPDATED, "draft on T-1; lena approved rev_").await;
     act(Action::Undo).await.unwrap().unwrap().unwrap();
     let said = "tone".to_owned();
     act(Action::Reject { reason: RejectReason::Tone, said }).await.unwrap().unwrap().unwrap();
     desk.is_next("resp_1", "lena rejected it (tone)", "nobody").await;
+    desk.answers("resp_1", UPDATED, "lena rejected rev_").await;
 }
 
 #[tokio::test]
@@ -103,6 +108,7 @@ async fn what_went_stale_says_why_and_what_to_do() {
     let hello = "Hello?".to_owned();
     desk.store.add_message("T-1".to_owned(), Author::Customer, Visibility::Public, hello, desk.now_ms()).await.unwrap();
     desk.is_next("resp_1", "the customer wrote again; start it again", "operator").await;
+    desk.answers("resp_1", UPDATED, "is stale").await;
 }
 
 #[tokio::test]
