@@ -40,15 +40,11 @@ impl Seen {
     /// How far this ticket has come.
     #[must_use]
     pub fn of(ticket: &Ticket) -> Seen {
-        let count = |author, public_only: bool| {
-            let counts = |message: &&Message| {
-                message.author == author && (!public_only || message.visibility == Visibility::Public)
-            };
-            ticket.messages.iter().filter(counts).count()
-        };
+        let is_reply =
+            |message: &&Message| message.author != Author::Customer && message.visibility == Visibility::Public;
         Seen {
-            customer: count(Author::Customer, false),
-            replies: count(Author::Agent, true),
+            customer: ticket.messages.iter().filter(|message| message.author == Author::Customer).count(),
+            replies: ticket.messages.iter().filter(is_reply).count(),
             status: ticket.status.clone(),
         }
     }
@@ -72,6 +68,11 @@ pub const WROTE_AGAIN: &str = "the customer wrote again";
 pub const AGENT_REPLIED: &str = "an agent replied";
 /// Why a draft is stale.
 pub const TICKET_CLOSED: &str = "the ticket was closed or merged";
+
+/// Why a held result is stale.
+pub const NEWER_RESULT: &str = "a newer result took its place";
+/// Why a draft is stale.
+pub const REPLY_SENT: &str = "another reply was sent";
 
 /// Whether nobody waits for an answer on a ticket with this status.
 #[must_use]

@@ -12,7 +12,7 @@ use crate::domain::edits;
 use crate::domain::effect::{Effect, Slot};
 use crate::domain::person::Person;
 use crate::domain::review::{Action, Next, Refused, Review, State};
-use crate::domain::ticket::Seen;
+use crate::domain::ticket::{NEWER_RESULT, Seen};
 
 /// What a person asks of a review.
 #[derive(Debug, Clone)]
@@ -40,6 +40,8 @@ pub struct Approved {
     pub ticket_id: String,
     /// The workflow.
     pub workflow: String,
+    /// When the work was made from the ticket, in ms, when that is known.
+    pub made_at_ms: Option<i64>,
     /// How far the conversation had come.
     pub seen: Option<Seen>,
     /// What to change and to send.
@@ -117,6 +119,7 @@ struct Row {
     draft_ref: Option<String>,
     text_slot: Option<String>,
     seen: Option<String>,
+    made_at_ms: Option<i64>,
     is_erased: bool,
 }
 
@@ -156,6 +159,7 @@ fn load(connection: &Connection, id: &str) -> Result<Option<Row>, StoreError> {
                 draft_ref: row.get("draft_ref")?,
                 text_slot,
                 seen: row.get("seen")?,
+                made_at_ms: row.get("made_at")?,
                 is_erased: row.get::<_, Option<i64>>("erased_at")?.is_some(),
             };
             Ok((found, row.get::<_, String>("reviewers")?))
@@ -293,6 +297,7 @@ pub(super) fn approved(connection: &Connection, review: &str) -> Result<Option<A
         review: row.review.id,
         ticket_id: row.ticket_id.ok_or(StoreError::Corrupt { table: "reviews", column: "ticket_id" })?,
         workflow: row.workflow.unwrap_or_default(),
+        made_at_ms: row.made_at_ms,
         seen: row.seen.as_deref().map(|seen| from_json(seen, "reviews", "seen")).transpose()?,
         effects,
     }))
@@ -376,7 +381,7 @@ pub(super) fn outdate(connection: &Connection, work: &Work, now_ms: i64) -> Resu
             row.get(0)
         })?
         .collect::<Result<Vec<String>, _>>()?;
-    ids.iter().try_for_each(|id| go_stale(connection, id, "a newer result took its place", now_ms).map(drop))
+    ids.iter().try_for_each(|id| go_stale(connection, id, NEWER_RESULT, now_ms).map(drop))
 }
 
 /// Makes a review stale. False when it is being carried out already, or has been.

@@ -10,6 +10,7 @@ use super::{Store, StoreError, deciding, desk, erase, newest, starts};
 use crate::domain::effect::Effect;
 use crate::domain::id;
 use crate::domain::permission::Permission;
+use crate::domain::ticket::REPLY_SENT;
 
 /// A change that is about to be made to a ticket.
 #[derive(Debug, Clone)]
@@ -103,6 +104,18 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// What is left of it when nothing more shall be written.
+    pub(super) fn dropped(&self) -> Change {
+        match self {
+            Change::Made { .. } => self.clone(),
+            Change::Dropped { reference } | Change::Starts { reference, .. } | Change::WithTheEnd { reference, .. } => {
+                Change::Dropped { reference: reference.clone() }
+            }
+        }
+    }
+}
+
 /// A result on its way to the disk.
 #[must_use = "a result that was not kept must not be acted on"]
 pub struct Kept(Posted<()>);
@@ -173,6 +186,14 @@ impl Store {
     pub async fn plan(&self, work: Option<Work>, intents: Vec<Intent>, now_ms: i64) -> Result<Plan, StoreError> {
         self.write(move |connection| plan_all(connection, work.as_ref(), &intents, now_ms)).await
     }
+
+    /// Takes back what a job has written down and not made.
+    ///
+    /// # Errors
+    /// When the transaction could not be committed.
+    pub async fn withdraw_plan(&self, project: String, resource_id: String, job_id: i64) -> Result<(), StoreError> {
+        self.write(move |connection| withdraw(connection, &project, &resource_id, job_id)).await
+    }
 }
 
 fn plan_all(connection: &Connection, work: Option<&Work>, intents: &[Intent], now_ms: i64) -> Result<Plan, StoreError> {
@@ -238,19 +259,23 @@ fn planned_before(connection: &Connection, intent: &Intent, now_ms: i64) -> Resu
         })
         .optional()?;
     let Some((state, payload, permission, elsewhere)) = found else { return Ok(None) };
-    let effect = payload.map(|payload| recall(&payload, permission.as_deref())).transpose()?;
+    // What was dropped is not there: what is meant now counts, and by whose leave.
+    let kept = payload.filter(|_| state != "dropped");
+    let effect = kept.map_or_else(|| Ok(intent.effect.clone()), |kept| recall(&kept, permission.as_deref()))?;
     let standing = match (state.as_str(), elsewhere) {
         ("applied", _) => Standing::Applied,
         (_, true) => Standing::InOtherHands,
         (_, false) => {
-            // From here on it is this job's to finish, also what newer work had dropped.
+            // From here on it is this job's to finish.
             connection
-                .prepare_cached("UPDATE effects SET job_id = ?2, state = 'applying' WHERE ref = ?1")?
-                .execute((&reference, intent.job_id))?;
+                .prepare_cached(
+                    "UPDATE effects SET job_id = ?2, state = 'applying', payload = ?3, permission = ?4 WHERE ref = ?1",
+                )?
+                .execute((&reference, intent.job_id, to_json(&effect)?, effect.permission().map(Permission::word)))?;
             Standing::MayBeThere
         }
     };
-    Ok(Some(Planned { reference, effect: effect.unwrap_or_else(|| intent.effect.clone()), standing }))
+    Ok(Some(Planned { reference, effect, standing }))
 }
 
 /// An effect as it was written down.
@@ -262,6 +287,7 @@ fn recall(payload: &str, permission: Option<&str>) -> Result<Effect, StoreError>
     let permission = Permission::recall(permission).ok_or(wrong("permission"))?;
     Ok(Effect::Reply(permission.reply(text.to_owned())))
 }
+
 /// Makes the changes that come with the end of the job, and writes all receipts.
 pub(super) fn receive(connection: &Connection, changes: &[Change], now_ms: i64) -> Result<(), StoreError> {
     let mut receive = connection.prepare_cached(
@@ -279,10 +305,29 @@ pub(super) fn receive(connection: &Connection, changes: &[Change], now_ms: i64) 
             }
             Change::WithTheEnd { reference, ticket_id, effect } => {
                 let external_id = desk::write(connection, ticket_id, effect, reference, now_ms)?;
+                if matches!(effect, Effect::Reply(_)) {
+                    deciding::ticket_moved(connection, ticket_id, REPLY_SENT, now_ms)?;
+                }
                 receive.execute((reference, now_ms, external_id))?
             }
         };
     }
+    Ok(())
+}
+
+/// The job ends, or goes on, without what it had written down: no other job must
+/// take that for a plan. On the built-in desk nothing is there without its receipt.
+pub(super) fn withdraw(
+    connection: &Connection,
+    project: &str,
+    resource_id: &str,
+    job_id: i64,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE effects SET state = 'dropped' WHERE resource_id = ?1 AND project = ?2 AND job_id = ?3 AND state = 'applying'",
+        )?
+        .execute((resource_id, project, job_id))?;
     Ok(())
 }
 

@@ -41,23 +41,19 @@ pub(super) fn instead(
     };
     match placement {
         Some(placement) if came_late(connection, &placement.ticket_id, placement.made_at_ms)? => {
-            let dropped = |change: &Change| match change {
-                Change::Made { .. } => change.clone(),
-                Change::Dropped { reference }
-                | Change::Starts { reference, .. }
-                | Change::WithTheEnd { reference, .. } => Change::Dropped { reference: reference.clone() },
-            };
             let settlement = Settlement::Ignored { reason: TICKET_ERASED.to_owned() };
-            Ok(Some(Instead { settlement, changes: changes.iter().map(dropped).collect() }))
+            Ok(Some(Instead { settlement, changes: changes.iter().map(Change::dropped).collect(), forgets: true }))
         }
         _ => Ok(None),
     }
 }
 
-/// See [`instead`].
+/// How an attempt ends after all, when something came in between.
 pub(super) struct Instead {
     pub(super) settlement: Settlement,
     pub(super) changes: Vec<Change>,
+    /// Nothing of it is kept.
+    pub(super) forgets: bool,
 }
 
 /// The end of a job that keeps no content: what only other jobs of the resource

@@ -3,7 +3,10 @@
 
 use rusqlite::Connection;
 
-use super::StoreError;
+use super::effects::Change;
+use super::erase::Instead;
+use super::{Settlement, StoreError};
+use crate::domain::submission::Placement;
 
 /// One piece of work on a ticket, with its place in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,35 @@ pub struct Work {
     pub workflow: String,
     /// When it was made from the ticket, in ms.
     pub made_at_ms: i64,
+}
+
+/// Why a result changes nothing.
+const OVERTAKEN: &str = "a newer result of the same workflow came while this one was worked";
+
+/// How an attempt ends instead when newer work has been entered since its plan:
+/// of two that are worked at the same time, the older one must not be the last.
+pub(super) fn instead(
+    connection: &Connection,
+    placement: Option<&Placement>,
+    settlement: &Settlement,
+) -> Result<Option<Instead>, StoreError> {
+    let (Settlement::Applied { changes } | Settlement::Held { changes, .. }) = settlement else { return Ok(None) };
+    let Some((placement, made_at_ms)) = placement.and_then(|placement| Some((placement, placement.made_at_ms?))) else {
+        return Ok(None);
+    };
+    // What is on the ticket already cannot be taken back.
+    if changes.iter().any(|change| matches!(change, Change::Made { .. })) {
+        return Ok(None);
+    }
+    let overtaken: bool = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM newest WHERE ticket_id = ?1 AND workflow = ?2 AND made_at > ?3)")?
+        .query_row((&placement.ticket_id, &placement.workflow, made_at_ms), |row| row.get(0))?;
+    let settlement = Settlement::Superseded { reason: OVERTAKEN.to_owned(), changes: Vec::new() };
+    Ok(overtaken.then(|| Instead {
+        settlement,
+        changes: changes.iter().map(Change::dropped).collect(),
+        forgets: false,
+    }))
 }
 
 /// Enters the work as the newest. False when newer work has been entered

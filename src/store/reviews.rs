@@ -148,6 +148,20 @@ impl Store {
         self.read(move |connection| one(connection, &id)).await
     }
 
+    /// The review of a resource, if a person was ever asked about it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn review_of(&self, project: String, resource_id: String) -> Result<Option<String>, StoreError> {
+        self.look_up(move |connection| {
+            Ok(connection
+                .prepare_cached("SELECT id FROM reviews WHERE resource_id = ?1 AND project = ?2")?
+                .query_row((&resource_id, &project), |row| row.get(0))
+                .optional()?)
+        })
+        .await
+    }
+
     /// Reviews that nobody has decided and that were opened before this time, in
     /// ms: of each project how many, and since when the oldest.
     ///

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::effects::Change;
 use super::ledger::FoundBy;
-use super::{ClaimedJob, NewReview, Store, StoreError, alerts, deciding, effects, erase, ledger, reviews};
+use super::{ClaimedJob, NewReview, Store, StoreError, alerts, deciding, effects, erase, ledger, newest, reviews};
 use crate::domain::failure::Failure;
 use crate::domain::job::{self, Outcome};
 use crate::domain::submission::Placement;
@@ -122,7 +122,10 @@ fn settle(
     settlement: &Settlement,
     now_ms: i64,
 ) -> Result<Settled, StoreError> {
-    let instead = erase::instead(connection, placement, settlement)?;
+    let instead = match erase::instead(connection, placement, settlement)? {
+        None => newest::instead(connection, placement, settlement)?,
+        erased => erased,
+    };
     let settlement = instead.as_ref().map_or(settlement, |instead| &instead.settlement);
     if !leave_processing(connection, job, placement, settlement, now_ms)? {
         return Ok(Settled::Fenced);
@@ -137,7 +140,13 @@ fn settle(
             deciding::carried_out(connection, job, now_ms)?;
         }
         Settlement::Superseded { changes, .. } => effects::receive(connection, changes, now_ms)?,
-        Settlement::Stale { reason } => deciding::stale_when_carried_out(connection, &job.work, reason, now_ms)?,
+        Settlement::Stale { reason } => {
+            deciding::stale_when_carried_out(connection, &job.work, reason, now_ms)?;
+            effects::withdraw(connection, &job.project, &job.resource_id, job.id())?;
+        }
+        Settlement::Ignored { .. } if instead.is_none() => {
+            effects::withdraw(connection, &job.project, &job.resource_id, job.id())?
+        }
         Settlement::Held { review, changes } => {
             effects::receive(connection, changes, now_ms)?;
             reviews::open(connection, job, placement, review, now_ms)?;
@@ -152,7 +161,7 @@ fn settle(
         if let Some(submission_id) = placement.and_then(|placement| placement.submission_id.as_deref()) {
             ledger::end(connection, submission_id, Some(FoundBy::of(&job.event_type)), now_ms)?;
         }
-        if job.forgets() || instead.is_some() {
+        if job.forgets() || instead.is_some_and(|instead| instead.forgets) {
             erase::forget(connection, job, now_ms)?;
         }
     }

@@ -29,6 +29,10 @@ impl Worker {
         if effects.is_empty() {
             return Ok(Settlement::Ignored { reason: "the workflow proposes nothing".to_owned() });
         }
+        // A person was asked before: what becomes of it is theirs to say, whatever the policy says by now.
+        if let Some(review) = self.store.review_of(job.project.clone(), job.resource_id.clone()).await? {
+            return Ok(Settlement::Ignored { reason: format!("a person was asked about this result: {review}") });
+        }
         let place = placement.ok_or_else(no_ticket)?;
         let carried = self.carry_out(job, &place.ticket_id, work_of(job, placement), effects).await?;
         self.after(Step::Applied)?;

@@ -4,8 +4,9 @@
 use super::Worker;
 use super::attempt::{Halt, Step};
 use crate::domain::effect::Slot;
+use crate::domain::ticket::NEWER_RESULT;
 use crate::helpdesk::HelpdeskError;
-use crate::store::{Approved, ClaimedJob, Settlement};
+use crate::store::{Approved, ClaimedJob, Settlement, Work};
 
 impl Worker {
     pub(super) async fn carry_out_approval(&self, job: &ClaimedJob) -> Result<Settlement, Halt> {
@@ -17,9 +18,13 @@ impl Worker {
             return Ok(Settlement::Stale { reason });
         }
         self.after(Step::Decided)?;
-        let carried = self.carry_out(job, &approved.ticket_id, None, approved.effects.clone()).await?;
+        let carried =
+            self.carry_out(job, &approved.ticket_id, work_of(job, approved), approved.effects.clone()).await?;
         self.after(Step::Applied)?;
-        Ok(carried.into_settlement())
+        Ok(match carried.into_settlement() {
+            Settlement::Superseded { .. } => Settlement::Stale { reason: NEWER_RESULT },
+            settlement => settlement,
+        })
     }
 
     /// Only what a customer would see can be out of date: a note may be late,
@@ -33,4 +38,15 @@ impl Worker {
         };
         Ok(approved.seen.as_ref().filter(|_| sends).and_then(|seen| seen.moved_on(&ticket)))
     }
+}
+
+/// The place of the result in time: the approval may have waited while a newer one came.
+fn work_of(job: &ClaimedJob, approved: &Approved) -> Option<Work> {
+    Some(Work {
+        project: job.project.clone(),
+        resource_id: job.resource_id.clone(),
+        ticket_id: approved.ticket_id.clone(),
+        workflow: approved.workflow.clone(),
+        made_at_ms: approved.made_at_ms?,
+    })
 }

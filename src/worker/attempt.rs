@@ -4,8 +4,9 @@ use super::Worker;
 use super::decide::Decided;
 use super::place::Placed;
 use crate::domain::decision::{Decision, Hold};
-use crate::domain::effect::Effect;
+use crate::domain::effect::{Effect, Slot};
 use crate::domain::failure::Failure;
+use crate::domain::id::effect_ref;
 use crate::domain::job::Kind;
 use crate::domain::submission::Placement;
 use crate::store::{ClaimedJob, Settlement};
@@ -102,10 +103,33 @@ impl Worker {
     async fn act_on(&self, job: &ClaimedJob, placed: Placed<'_>, decision: Decision) -> Result<Settlement, Halt> {
         job.mark_decided(self.policy.version());
         self.after(Step::Decided)?;
-        match keep_to_plan(decision, &job.unfinished) {
+        let plan = self.standing_plan(job, &placed, &decision).await?;
+        match keep_to_plan(decision, &plan) {
             Decision::Apply(effects) => self.apply(job, placed.placement.as_ref(), effects).await,
             Decision::Hold(hold) => self.hold(job, placed, hold).await,
         }
+    }
+
+    /// What an earlier attempt has written down. To write to a customer is judged
+    /// anew, though: what is held by now, and is not there yet, is not sent.
+    async fn standing_plan(
+        &self,
+        job: &ClaimedJob,
+        placed: &Placed<'_>,
+        decision: &Decision,
+    ) -> Result<Vec<Effect>, Halt> {
+        let sends = job.unfinished.iter().any(|effect| effect.slot() == Slot::Reply);
+        let (true, Decision::Hold(_), Some(place)) = (sends, decision, &placed.placement) else {
+            return Ok(job.unfinished.clone());
+        };
+        for effect in &job.unfinished {
+            let reference = effect_ref(&job.project, &job.resource_id, &place.ticket_id, effect.slot().word());
+            if self.helpdesk.find(&reference).await?.is_some() {
+                return Ok(job.unfinished.clone());
+            }
+        }
+        self.store.withdraw_plan(job.project.clone(), job.resource_id.clone(), job.id()).await?;
+        Ok(Vec::new())
     }
 
     /// Marks the end of a step.

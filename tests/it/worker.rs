@@ -4,6 +4,7 @@ mod again;
 mod deciding;
 mod endings;
 mod forgetting;
+mod leave;
 mod order;
 mod pausing;
 mod placing;
