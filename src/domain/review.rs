@@ -11,12 +11,19 @@
 //!
 //! A claim is a lease: once it is over, the review is open to everybody again.
 
+mod refused;
 mod words;
 
+pub use refused::Refused;
 pub use words::{RejectReason, State};
 
 use super::permission::Permission;
 use super::person::{Person, Role};
+
+/// Longest text of a reviewer's own, in characters.
+const MAX_TEXT_CHARS: usize = 50_000;
+/// Longest reason in their words, in characters.
+const MAX_SAID_CHARS: usize = 500;
 
 /// A review, as far as deciding about it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +91,16 @@ pub enum Action {
 }
 
 impl Action {
+    /// Whether what is said with it is of a sane length.
+    fn is_brief(&self) -> bool {
+        let fits = |text: &str, most: usize| text.chars().nth(most).is_none();
+        match self {
+            Action::Approve { text: Some(text) } => fits(text, MAX_TEXT_CHARS),
+            Action::Reject { said, .. } | Action::Escalate { said } => fits(said, MAX_SAID_CHARS),
+            _ => true,
+        }
+    }
+
     /// The word used in the audit trail.
     #[must_use]
     pub fn word(&self) -> &'static str {
@@ -95,71 +112,6 @@ impl Action {
             Action::Escalate { .. } => "review.escalate",
             Action::Undo => "review.undo",
         }
-    }
-}
-
-/// Why an action is not taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// Somebody did something since.
-    #[error("the review has changed since: it is at version {now}; look at it again")]
-    Changed {
-        /// The version it is at.
-        now: i64,
-    },
-    /// Somebody else has it.
-    #[error("{by} has it; it is free again when the claim ends or is released")]
-    Taken {
-        /// Who.
-        by: String,
-    },
-    /// It is past deciding.
-    #[error("it is {state} and waits for nobody")]
-    Decided {
-        /// The state's word.
-        state: &'static str,
-    },
-    /// This person may not.
-    #[error("this one is for: {reviewers}")]
-    NotAmong {
-        /// Roles and names.
-        reviewers: String,
-    },
-    /// The second approval must come from another person.
-    #[error("two people must approve it, and the other one is missing")]
-    SamePerson,
-    /// There is nothing to release.
-    #[error("nobody has it")]
-    NotClaimed,
-    /// Too late, or never possible.
-    #[error("the decision can no longer be taken back")]
-    TooLate,
-    /// Nothing could be done with a yes.
-    #[error("it is not known which ticket it belongs to; reject it, or start the work again")]
-    Unplaced,
-    /// A yes needs a text.
-    #[error("nothing is proposed that could be applied: approve it with a text of your own, or reject it")]
-    NothingProposed,
-    /// There is no text to change.
-    #[error("there is no text in it to change")]
-    NoText,
-    /// The text is blank.
-    #[error("the text is empty")]
-    EmptyText,
-}
-
-impl Refused {
-    /// Whether the asker is at fault by who they are or what they sent, rather
-    /// than by what happened meanwhile.
-    #[must_use]
-    pub fn is_role(&self) -> bool {
-        matches!(self, Refused::NotAmong { .. })
-    }
-
-    /// Whether the request itself cannot be followed.
-    #[must_use]
-    pub fn is_invalid(&self) -> bool {
-        matches!(self, Refused::NothingProposed | Refused::NoText | Refused::EmptyText)
     }
 }
 
@@ -198,6 +150,7 @@ impl Review {
         }
         let next = Review { version: self.version + 1, ..self.clone() };
         match action {
+            _ if !action.is_brief() => Err(Refused::TooLong),
             Action::Undo => self.undo(next, person, now_ms, lease_ms),
             _ if !self.state.waits() => Err(Refused::Decided { state: self.state.word() }),
             _ if !person.is_among(&self.reviewers) => Err(Refused::NotAmong { reviewers: self.reviewers.join(", ") }),
@@ -316,7 +269,9 @@ impl Review {
     }
 
     fn escalated(self, said: &str) -> Review {
-        let reviewers = vec![Role::Lead.word().to_owned()];
+        // What is for admins alone goes up to nobody, and least of all down.
+        let is_at_the_top = self.reviewers.iter().all(|who| Role::parse(who) == Some(Role::Admin));
+        let reviewers = if is_at_the_top { self.reviewers.clone() } else { vec![Role::Lead.word().to_owned()] };
         let decision_reason = Some(said.trim().to_owned()).filter(|said| !said.is_empty());
         Review { state: State::Open, reviewers, decision_reason, ..self.unclaimed() }
     }
@@ -329,8 +284,12 @@ impl Review {
         match &self.decided_by {
             Some(by) if *by != person.name && person.role < Role::Lead => Err(Refused::Taken { by: by.clone() }),
             _ => {
-                let again = Review { decided_by: None, undo_until_ms: None, decision_reason: None, ..next }
-                    .claimed(person, now_ms + lease_ms);
+                let again = Review { decided_by: None, undo_until_ms: None, decision_reason: None, ..next };
+                // A lead may stop what only others may decide, and leaves it to them.
+                let again = match person.is_among(&self.reviewers) {
+                    true => again.claimed(person, now_ms + lease_ms),
+                    false => Review { state: State::Open, ..again.unclaimed() },
+                };
                 Ok((again, Next::TakeBack))
             }
         }
@@ -447,6 +406,29 @@ mod tests {
         let up = done(&review(), &Action::Escalate { said: "over my limit".into() }, &agent("lena"), 0).0;
         assert!(refused(&up, &yes(), &agent("lena"), 0).is_role());
         done(&up, &yes(), &person("mia", Role::Lead), 0);
+    }
+
+    #[test]
+    fn what_is_for_admins_is_not_escalated_down_and_who_may_not_decide_does_not_keep_what_they_stopped() {
+        let (admin, lead) = (person("boss", Role::Admin), person("mia", Role::Lead));
+        let top = Review { reviewers: vec!["admin".into()], ..review() };
+        let up = done(&top, &Action::Escalate { said: String::new() }, &admin, 0).0;
+        assert!(refused(&up, &yes(), &lead, 0).is_role());
+        let named = Review { reviewers: vec!["nurse".into()], ..review() };
+        let stopped = done(&done(&named, &yes(), &agent("nurse"), 0).0, &Action::Undo, &lead, 1).0;
+        assert_eq!((stopped.state, stopped.holder(1)), (State::Open, None));
+    }
+
+    #[test]
+    fn a_text_or_a_reason_without_end_is_refused() {
+        let long = "x".repeat(MAX_TEXT_CHARS + 1);
+        let said = "x".repeat(MAX_SAID_CHARS + 1);
+        let no = Action::Reject { reason: RejectReason::Other, said: said.clone() };
+        for action in [with(&long), no, Action::Escalate { said }] {
+            assert_eq!(refused(&review(), &action, &agent("lena"), 0), Refused::TooLong);
+            assert!(Refused::TooLong.is_invalid());
+        }
+        done(&review(), &with(&long[1..]), &agent("lena"), 0);
     }
 
     #[test]
