@@ -64,9 +64,10 @@ fn is_apostrophe(c: char) -> bool {
     matches!(c, '\'' | '\u{2018}' | '\u{2019}' | '\u{2bc}' | '\u{b4}' | '`')
 }
 
-/// Marks that stand over letters, soft hyphens, joiners: a word goes on through them.
+/// Marks that stand over letters, soft hyphens, joiners, signs of direction: a word goes on through them.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{300}'..='\u{36f}' | '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
+    matches!(c, '\u{300}'..='\u{36f}' | '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
 }
 
 fn fold(c: char, into: &mut String) {
@@ -235,6 +236,7 @@ mod tests {
         assert_eq!(hits("lawyer", "my lawyer's letter, the \u{2018}lawyer\u{2019}"), ["lawyer's", "lawyer"]);
         assert_eq!(hits("charge back", "a charge-back"), ["charge-back"]);
         assert_eq!(hits("refund", "a re\u{ad}fu\u{200b}nd and ｒｅｆｕｎｄ").len(), 2);
+        assert_eq!(hits("refund", "\u{202e}re\u{200e}fu\u{2063}n\u{fe0f}d").len(), 1);
         assert_eq!(hits("strasse", "Straße"), ["Straße"]);
     }
 
