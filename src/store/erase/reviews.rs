@@ -25,21 +25,36 @@ macro_rules! review_is_over {
     };
 }
 
+/// What the rest reads: id, whether somebody still waits for it, project. An
+/// approval that failed waits to be tried again.
+macro_rules! of_reviews {
+    () => {
+        "SELECT id, state IN ('open','claimed') OR (state = 'approved' AND EXISTS (
+             SELECT 1 FROM jobs j WHERE j.key = 'review/' || reviews.id AND j.project = reviews.project AND j.state = 'failed_final')), project
+         FROM reviews WHERE "
+    };
+}
+
 const OLD: &str = concat!(
-    "SELECT id, state, project FROM reviews WHERE erased_at IS NULL AND created_at < ?2 AND (state IN ('open','claimed') OR ",
+    of_reviews!(),
+    "erased_at IS NULL AND created_at < ?2 AND (state IN ('open','claimed') OR ",
     review_is_over!("j.state NOT IN ('processed','failed_final')"),
     ") ORDER BY created_at LIMIT ?3"
 );
 
 /// An approval that failed may be tried again, and needs its text until then.
 const DONE: &str = concat!(
-    "SELECT id, state, project FROM reviews WHERE erased_at IS NULL AND project IN (SELECT value FROM json_each(?2)) AND ",
+    of_reviews!(),
+    "erased_at IS NULL AND project IN (SELECT value FROM json_each(?2)) AND ",
     review_is_over!("NOT (j.state = 'processed' OR j.outcome IS 'discarded')"),
     " LIMIT ?3"
 );
 
+pub(super) const OF_TICKET: &str = concat!(of_reviews!(), "ticket_id = ?1 AND erased_at IS NULL");
+
 pub(super) const DONE_OF_RESOURCE: &str = concat!(
-    "SELECT id, state, project FROM reviews WHERE resource_id = ?2 AND project = ?3 AND erased_at IS NULL AND ",
+    of_reviews!(),
+    "resource_id = ?2 AND project = ?3 AND erased_at IS NULL AND ",
     review_is_over!("NOT (j.state = 'processed' OR j.outcome IS 'discarded')"),
 );
 
@@ -78,10 +93,7 @@ pub(super) fn find(
     params: impl rusqlite::Params,
 ) -> Result<Vec<OldReview>, StoreError> {
     let mut list = connection.prepare_cached(sql)?;
-    let read = |row: &rusqlite::Row<'_>| {
-        let state: String = row.get(1)?;
-        Ok(OldReview { id: row.get(0)?, waits: matches!(state.as_str(), "open" | "claimed"), project: row.get(2)? })
-    };
+    let read = |row: &rusqlite::Row<'_>| Ok(OldReview { id: row.get(0)?, waits: row.get(1)?, project: row.get(2)? });
     Ok(list.query_map(params, read)?.collect::<Result<_, _>>()?)
 }
 

@@ -115,9 +115,8 @@ fn moving(
 }
 
 fn erase_reviews(connection: &Connection, erasure: &Erasure) -> Result<Vec<(&'static str, usize)>, StoreError> {
-    const OF_TICKET: &str = "SELECT id, state, project FROM reviews WHERE ticket_id = ?1 AND erased_at IS NULL";
     let (mut erased, mut expired) = (0, 0);
-    for review in reviews::find(connection, OF_TICKET, [&erasure.ticket_id])? {
+    for review in reviews::find(connection, reviews::OF_TICKET, [&erasure.ticket_id])? {
         if review.waits || take_back(connection, &review)? {
             reviews::expire(connection, &review, &erasure.actor, erasure.now_ms)?;
             expired += 1;
