@@ -261,3 +261,6 @@ CREATE TABLE attachments (
     created_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX attachments_ticket ON attachments (ticket_id, id);
+
+-- What was parked before there was anybody to tell is no news.
+INSERT INTO marks (name, value) SELECT 'parked', coalesce(max(seq), 0) FROM deliveries;

@@ -198,7 +198,9 @@ impl Store {
         self.write(move |connection| bind(connection, &project, &id, &resource_id, now_ms).map(drop)).await
     }
 
-    /// OpenAI refused it (`known`), or nobody can tell whether it runs.
+    /// OpenAI refused it (`known`), or nobody can tell whether it runs. Of planned
+    /// work that was given up meanwhile nobody hears the answer: it stays
+    /// `unknown`, which somebody is told of.
     ///
     /// # Errors
     /// When the transaction could not be committed.
@@ -206,7 +208,7 @@ impl Store {
         self.write(move |connection| {
             connection.execute(
                 "UPDATE submissions SET state = ?2, error_cause = ?3, error_detail = ?4, check_at = CASE WHEN ?2 = 'unknown' THEN check_at END
-                 WHERE id = ?1 AND state IN ('starting','unknown')",
+                 WHERE id = ?1 AND (state = 'starting' OR (state = 'unknown' AND origin = 'person'))",
                 (&id, if known { "refused" } else { "unknown" }, failure.cause().code(), failure.to_string()),
             )?;
             Ok(())

@@ -242,7 +242,8 @@ fn checked(
         ))?
         .query_row((&check.id, next_check_ms), |row| row.get(0))
         .optional()?;
-    if let Found::Ended(raw) = found {
+    // What has been dealt with meanwhile is not kept again.
+    if let (Some(_), Found::Ended(raw)) = (waits, found) {
         connection
             .prepare_cached(
                 "INSERT INTO results (project, resource_id, raw, fetched_at) VALUES (?1, ?2, ?3, ?4)

@@ -322,7 +322,8 @@ fn count_of(state: State) -> &'static str {
         State::Received => {
             "SELECT count(*), min(received_at) FROM deliveries WHERE job_key IS NULL AND dismissed_at IS NULL"
         }
-        State::Queued => "SELECT count(*), min(since) FROM jobs WHERE state = 'queued'",
+        // One that is not due yet, as in its undo window, does not get old.
+        State::Queued => "SELECT count(*), min(claimable_at) FROM jobs WHERE state = 'queued'",
         State::Processing => {
             "SELECT count(*), min(since) FROM jobs WHERE state IN ('processing','failed_retryable') AND state = 'processing'"
         }

@@ -26,6 +26,7 @@ impl Worker {
                 self.store.give_up_start(start.submission_id.clone()).await?;
                 return Ok(started("whether OpenAI has it is not known; its webhook or the reconciler tells"));
             }
+            "ended" => return Ok(Settlement::Ignored { reason: "it was closed before it was started".to_owned() }),
             _ => return Ok(started("started by an earlier attempt")),
         };
         self.tell_gate(&job.project, &done).await;

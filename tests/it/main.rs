@@ -15,6 +15,7 @@ mod notify;
 mod openai_client;
 mod openai_read;
 mod store_contract;
+mod upgrade;
 mod vectors;
 mod worker;
 mod workflow_page;

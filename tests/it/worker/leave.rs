@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use frontdesk::domain::failure::{Cause, Failure};
 use frontdesk::domain::policy::Policy;
 use frontdesk::domain::review::{Action, RejectReason};
 use frontdesk::domain::ticket::{Author, Visibility};
@@ -11,7 +12,7 @@ use frontdesk::worker::Step;
 use serde_json::{Value, json};
 
 use super::deciding::{UNDO_MS, yes};
-use crate::fake_openai::{completed, to};
+use crate::fake_openai::{completed, ended, to};
 use crate::harness::{TestDesk, event, signed};
 
 const PUBLISH: &str = "[workflow.draft_reply]\npublish = \"auto\"\n";
@@ -178,4 +179,39 @@ async fn of_two_results_that_are_worked_at_the_same_time_the_newer_one_stays_whi
     assert_eq!(desk.read_ticket("T-1").await.intent.as_deref(), Some("shipping"));
     assert_eq!(desk.job("resp_old").await.outcome.as_deref(), Some("superseded"));
     assert_eq!(desk.job("resp_new").await.outcome.as_deref(), Some("applied"));
+}
+
+#[tokio::test]
+async fn an_approval_that_failed_and_whose_text_was_erased_has_expired_and_a_retry_sends_nothing() {
+    let desk = desk_with_a_ticket().await;
+    let review = desk.drafted("resp_1", "It comes tomorrow.").await;
+    desk.act("lena", &review, yes()).await.unwrap();
+    let fail = "UPDATE jobs SET state = 'failed_final', claimable_at = NULL, claims = 1, error_cause = 'lease_lost' WHERE kind = 'approval'
+                RETURNING id";
+    let job: i64 = desk.sql().query_row(fail, [], |row| row.get(0)).unwrap();
+    desk.store.raise_alert("lease_lost", "default".to_owned(), String::new(), desk.now_ms()).await.unwrap();
+    desk.clock.advance(desk.settings.keeping.reviews_ms + 1);
+    desk.worker().tidy().await;
+    assert_eq!(desk.reviews_of("resp_1").await[0].state, "expired");
+    desk.store.retry_job(job, "mia".to_owned(), None, desk.now_ms()).await.unwrap();
+    desk.work().await;
+    assert_eq!(desk.sent().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_refusal_that_comes_after_its_start_was_given_up_leaves_it_to_be_told_as_lost() {
+    let mut desk = desk_with_a_ticket().await;
+    desk.leaves_work("the start is at work for ever");
+    let mut failed = ended("resp_1", "failed", json!([]), &to("T-1", "summary"));
+    failed["error"] = json!({"code": "server_error"});
+    desk.openai.put(&failed);
+    desk.tell("resp_1").await;
+    desk.work().await;
+    desk.sql()
+        .execute("UPDATE submissions SET state = 'unknown', prompt_version = '1', check_at = created_at", [])
+        .unwrap();
+    let id: String = desk.sql().query_row("SELECT id FROM submissions", [], |row| row.get(0)).unwrap();
+    let refused = Failure::last(Cause::OpenAiRefused, "HTTP 400");
+    desk.store.submission_failed(id.clone(), refused, true).await.unwrap();
+    assert_eq!(desk.store.submission(id).await.unwrap().unwrap().state, "unknown");
 }
