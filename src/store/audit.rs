@@ -52,7 +52,7 @@ struct Rule {
     sql: &'static str,
 }
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     Rule {
         rule: "its lease ended and nobody claims it",
         thing: "job",
@@ -111,20 +111,28 @@ const RULES: [Rule; 14] = [
         thing: "delivery",
         sql: "SELECT delivery_id, received_at FROM deliveries d
                WHERE job_key IS NULL AND dismissed_at IS NULL AND duplicate_of IS NULL AND received_at < ?1 - ?2
-                AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.kind = 'received' AND a.subject = coalesce(d.event_type, 'unreadable'))
-                AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.notice = 1
+                AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.kind = 'received' AND a.subject = coalesce(d.event_type, 'unreadable')
+                                  AND (a.closed_at IS NULL OR a.last_at >= d.received_at))
+                AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.kind IN ('fine_tuning_ended','eval_ended')
                                   AND a.subject = coalesce(d.resource_id, d.event_id, d.delivery_id))",
     },
     Rule {
         rule: "it was approved, and nothing carries it out",
         thing: "review",
         sql: "SELECT id, decided_at FROM reviews r WHERE state = 'approved'
-                AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.key = 'review/' || r.id AND j.project = r.project)",
+                AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.key = 'review/' || r.id AND j.project = r.project
+                                  AND (j.state <> 'processed' OR j.outcome = 'applied'))",
     },
     Rule {
         rule: "it is past its deadline",
         thing: "submission",
         sql: "SELECT id, deadline_at FROM submissions WHERE state IN ('planned','starting','started','unknown') AND deadline_at < ?1",
+    },
+    Rule {
+        rule: "OpenAI refused to start it, and nobody was told",
+        thing: "submission",
+        sql: "SELECT id, created_at FROM submissions s WHERE state = 'refused' AND origin <> 'person'
+                AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.key = 'start/' || s.id AND j.project = s.project AND j.state <> 'processed')",
     },
     Rule {
         rule: "it was lost, and nobody was told",

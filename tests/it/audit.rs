@@ -64,7 +64,7 @@ async fn a_desk_where_all_went_well_has_no_findings() {
 }
 
 /// The rule that must find it, and the fault.
-const FAULTS: [(&str, &str); 16] = [
+const FAULTS: [(&str, &str); 18] = [
     (
         "its lease ended and nobody claims it",
         "UPDATE jobs SET state = 'processing', worker = 'w', outcome = NULL, claimable_at = 1 WHERE resource_id = 'resp_applied'",
@@ -112,6 +112,14 @@ const FAULTS: [(&str, &str); 16] = [
     ),
     ("it was approved, and nothing carries it out", "DELETE FROM jobs WHERE kind = 'approval'"),
     ("it is parked without a job, and nobody was told", "DELETE FROM alerts WHERE kind = 'received'"),
+    (
+        "it was approved, and nothing carries it out",
+        "UPDATE jobs SET state = 'processed', outcome = 'ignored', reason = 'x', claimable_at = NULL WHERE kind = 'approval'",
+    ),
+    (
+        "OpenAI refused to start it, and nobody was told",
+        "UPDATE submissions SET state = 'refused', resource_id = NULL, check_at = NULL WHERE origin = 'resubmit'",
+    ),
     ("it was lost, and nobody was told", "UPDATE submissions SET state = 'lost', check_at = NULL WHERE id = 'sub_3'"),
     (
         "it has ended, and nothing says how",

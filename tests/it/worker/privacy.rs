@@ -197,6 +197,7 @@ async fn no_word_of_a_customer_a_model_or_a_secret_gets_into_what_operators_read
     desk.work_to_the_end(&desk.worker()).await;
     decide_all(&desk).await;
     desk.work_to_the_end(&desk.worker()).await;
+    desk.worker().watch().await;
     forget_all(&mut desk).await;
 
     let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
