@@ -11,6 +11,7 @@ use super::Web;
 use super::access::Caller;
 use super::deliveries::parse_state;
 use super::input::Input;
+use super::jobs::said;
 use super::problem::Problem;
 use crate::domain::person::Role;
 use crate::operators::{Bulk, Replay, known_cause, point_in_time};
@@ -48,8 +49,7 @@ pub(super) async fn jobs(
     Input(asked): Input<Jobs>,
 ) -> Result<Json<Value>, Problem> {
     caller.must_be(Role::Lead)?;
-    let reason = asked.reason.filter(|reason| !reason.trim().is_empty());
-    let remedy = match (asked.action.as_str(), reason) {
+    let remedy = match (asked.action.as_str(), said(asked.reason)?) {
         ("retry", _) => Remedy::Retry,
         ("discard", Some(reason)) => Remedy::Discard { reason },
         ("discard", None) => return Err(Problem::invalid("a discard needs a reason")),

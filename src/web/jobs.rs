@@ -23,12 +23,24 @@ pub(super) struct Reason {
     reason: Option<String>,
 }
 
+/// Longest reason of a person, in characters: the audit trail keeps it for ever.
+const MAX_REASON_CHARS: usize = 500;
+
 /// The reason that somebody gave, which must say something.
 pub(super) fn must_say_why(given: Option<Input<Reason>>, what: &str) -> Result<String, Problem> {
-    given
-        .and_then(|Input(Reason { reason })| reason)
-        .filter(|reason| !reason.trim().is_empty())
-        .ok_or_else(|| Problem::invalid(format!("a {what} needs a reason")))
+    let reason = given.and_then(|Input(Reason { reason })| reason);
+    said(reason)?.ok_or_else(|| Problem::invalid(format!("a {what} needs a reason")))
+}
+
+/// A reason, if one was given: a line of a sane length.
+pub(super) fn said(reason: Option<String>) -> Result<Option<String>, Problem> {
+    let reason = reason.filter(|reason| !reason.trim().is_empty());
+    let is_line =
+        |reason: &String| reason.chars().nth(MAX_REASON_CHARS).is_none() && !reason.chars().any(char::is_control);
+    match reason.as_ref().is_none_or(is_line) {
+        true => Ok(reason),
+        false => Err(Problem::invalid(format!("a reason is one line of at most {MAX_REASON_CHARS} characters"))),
+    }
 }
 
 pub(super) async fn list(State(web): State<Arc<Web>>, _: Caller, Asked(query): Asked) -> Result<Json<Value>, Problem> {
@@ -52,7 +64,7 @@ pub(super) async fn retry(
 ) -> Result<Json<Value>, Problem> {
     caller.must_be(Role::Lead)?;
     let number = number(&id)?;
-    let reason = given.and_then(|Input(Reason { reason })| reason);
+    let reason = said(given.and_then(|Input(Reason { reason })| reason))?;
     match web.store.retry_job(number, caller.person.name, reason, web.clock.now_ms()).await? {
         Retried::Queued => answer(&web, &id).await,
         Retried::NotFailed => Err(Problem::conflict("only a failed job can be retried")),

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::Web;
 use super::access::Caller;
 use super::input::{Asked, Input};
+use super::jobs::said;
 use super::problem::Problem;
 use crate::domain::person::Role;
 use crate::shapes;
@@ -43,10 +44,8 @@ pub(super) async fn create(
             return Err(Problem::invalid(format!("there is no such workflow; there are: {}", known.join(", "))));
         }
     }
-    if new.reason.trim().is_empty() {
-        return Err(Problem::invalid("a pause needs a reason"));
-    }
-    if !web.store.pause(what.clone(), caller.person.name, new.reason, web.clock.now_ms()).await? {
+    let reason = said(Some(new.reason))?.ok_or_else(|| Problem::invalid("a pause needs a reason"))?;
+    if !web.store.pause(what.clone(), caller.person.name, reason, web.clock.now_ms()).await? {
         return Err(Problem::conflict("it is paused already"));
     }
     let pauses = web.store.pauses().await?;
