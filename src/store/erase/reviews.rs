@@ -28,15 +28,20 @@ macro_rules! review_is_over {
 /// What the rest reads: id, whether somebody still waits for it, project. An
 /// approval that failed waits to be tried again.
 macro_rules! of_reviews {
-    () => {
-        "SELECT id, state IN ('open','claimed') OR (state = 'approved' AND EXISTS (
-             SELECT 1 FROM jobs j WHERE j.key = 'review/' || reviews.id AND j.project = reviews.project AND j.state = 'failed_final')), project
-         FROM reviews WHERE "
+    ($by:literal) => {
+        concat!(
+            "SELECT id, state IN ('open','claimed') OR (state = 'approved' AND EXISTS (
+               SELECT 1 FROM jobs j WHERE j.key = 'review/' || reviews.id AND j.project = reviews.project AND j.state = 'failed_final')), project
+             FROM reviews ",
+            $by,
+            " WHERE "
+        )
     };
 }
 
+// Looked for every minute by the one that writes: by state it would walk all that were ever decided.
 const OLD: &str = concat!(
-    of_reviews!(),
+    of_reviews!("INDEXED BY reviews_unerased"),
     "erased_at IS NULL AND created_at < ?2 AND (state IN ('open','claimed') OR ",
     review_is_over!("j.state NOT IN ('processed','failed_final')"),
     ") ORDER BY created_at LIMIT ?3"
@@ -44,16 +49,16 @@ const OLD: &str = concat!(
 
 /// An approval that failed may be tried again, and needs its text until then.
 const DONE: &str = concat!(
-    of_reviews!(),
+    of_reviews!("INDEXED BY reviews_unerased"),
     "erased_at IS NULL AND project IN (SELECT value FROM json_each(?2)) AND ",
     review_is_over!("NOT (j.state = 'processed' OR j.outcome IS 'discarded')"),
     " LIMIT ?3"
 );
 
-pub(super) const OF_TICKET: &str = concat!(of_reviews!(), "ticket_id = ?1 AND erased_at IS NULL");
+pub(super) const OF_TICKET: &str = concat!(of_reviews!(""), "ticket_id = ?1 AND erased_at IS NULL");
 
 pub(super) const DONE_OF_RESOURCE: &str = concat!(
-    of_reviews!(),
+    of_reviews!(""),
     "resource_id = ?2 AND project = ?3 AND erased_at IS NULL AND ",
     review_is_over!("NOT (j.state = 'processed' OR j.outcome IS 'discarded')"),
 );
