@@ -262,5 +262,6 @@ CREATE TABLE attachments (
 ) STRICT;
 CREATE INDEX attachments_ticket ON attachments (ticket_id, id);
 
--- What was parked before there was anybody to tell is no news.
-INSERT INTO marks (name, value) SELECT 'parked', coalesce(max(seq), 0) FROM deliveries;
+-- What is told once was parked before there was anybody to tell: it is no news.
+UPDATE deliveries SET dismissed_at = received_at, dismissed_by = 'frontdesk'
+ WHERE job_key IS NULL AND (event_type GLOB 'fine_tuning.job.*' OR event_type GLOB 'eval.run.*');

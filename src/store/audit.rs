@@ -113,7 +113,7 @@ const RULES: [Rule; 15] = [
                WHERE job_key IS NULL AND dismissed_at IS NULL AND duplicate_of IS NULL AND received_at < ?1 - ?2
                 AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.kind = 'received' AND a.subject = coalesce(d.event_type, 'unreadable')
                                   AND (a.closed_at IS NULL OR a.last_at >= d.received_at))
-                AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.notice = 1
+                AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.kind IN ('fine_tuning_ended','eval_ended')
                                   AND a.subject = coalesce(d.resource_id, d.event_id, d.delivery_id))",
     },
     Rule {

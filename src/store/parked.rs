@@ -135,7 +135,7 @@ fn tell(
         .optional()?;
     let mut list = connection.prepare_cached(
         "SELECT seq, event_type, coalesce(resource_id, event_id, delivery_id), duplicate_of IS NULL FROM deliveries
-         WHERE job_key IS NULL AND seq > ?1 ORDER BY seq LIMIT ?2",
+         WHERE job_key IS NULL AND seq > ?1 AND dismissed_at IS NULL ORDER BY seq LIMIT ?2",
     )?;
     let rows: Vec<(i64, Option<String>, String, bool)> = list
         .query_map((mark.unwrap_or(0), AT_ONCE), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?

@@ -386,7 +386,7 @@ async fn what_the_database_says_is_judged() {
     sql.execute_batch(&job("d", "queued", now_ms - 60_000, &format!("{now_ms}, NULL, NULL"))).unwrap();
     clinic.examine().says(ITEMS[14], "problem", "1 queued jobs");
     sql.execute_batch("DELETE FROM jobs WHERE state = 'queued'").unwrap();
-    sql.execute_batch(&job("b", "queued", now_ms - 3_600_000, &format!("{now_ms}, NULL, NULL"))).unwrap();
+    sql.execute_batch(&job("b", "queued", now_ms - 3_600_000, &format!("{}, NULL, NULL", now_ms - 3_600_000))).unwrap();
     clinic.examine().says(ITEMS[8], "problem", "1 jobs wait");
     sql.execute_batch(&job("c", "processing", now_ms, &format!("{}, 'gone', NULL", now_ms - 120_000))).unwrap();
     clinic.examine().says(ITEMS[8], "problem", "a worker that is gone");

@@ -64,7 +64,7 @@ async fn a_desk_where_all_went_well_has_no_findings() {
 }
 
 /// The rule that must find it, and the fault.
-const FAULTS: [(&str, &str); 19] = [
+const FAULTS: [(&str, &str); 18] = [
     (
         "its lease ended and nobody claims it",
         "UPDATE jobs SET state = 'processing', worker = 'w', outcome = NULL, claimable_at = 1 WHERE resource_id = 'resp_applied'",
@@ -115,11 +115,6 @@ const FAULTS: [(&str, &str); 19] = [
     (
         "it was approved, and nothing carries it out",
         "UPDATE jobs SET state = 'processed', outcome = 'ignored', reason = 'x', claimable_at = NULL WHERE kind = 'approval'",
-    ),
-    (
-        "it is parked without a job, and nobody was told",
-        "INSERT INTO deliveries (project, delivery_id, event_type, body_sha256, signed_at, secret_hint, received_at, note)
-         VALUES ('default', 'wh_parked', 'video.completed', x'00', 1, 'h', 1, 'nobody handles this type')",
     ),
     (
         "OpenAI refused to start it, and nobody was told",
