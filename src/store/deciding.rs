@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::newest::Work;
 use super::row::json as from_json;
-use super::{ClaimedJob, Store, StoreError, reviews, trail};
+use super::{ClaimedJob, Store, StoreError, audit_trail, reviews};
 use crate::domain::edits;
 use crate::domain::effect::{Effect, Slot};
 use crate::domain::person::Person;
@@ -274,7 +274,7 @@ fn note(connection: &Connection, before: &Review, next: &Review, act: &Act) -> R
         "edited": matches!(act.action, Action::Approve { text: Some(_) }),
         "reason": next.decision_reason.as_deref().filter(|_| matches!(act.action, Action::Reject { .. })).map(code_of),
     });
-    trail::add(connection, &act.person.name, act.action.word(), &next.id, &detail, act.now_ms)
+    audit_trail::add(connection, &act.person.name, act.action.word(), &next.id, &detail, act.now_ms)
 }
 
 /// What a claimed approval carries out. None when the review is not approved
@@ -415,5 +415,5 @@ fn stale(connection: &Connection, row: &Row, why: &str, now_ms: i64) -> Result<(
         )?
         .execute((&row.review.id, why))?;
     set_draft(connection, row.draft_ref.as_deref(), "open", "stale")?;
-    trail::add(connection, "frontdesk", "review.stale", &row.review.id, &json!({"why": why}), now_ms)
+    audit_trail::add(connection, "frontdesk", "review.stale", &row.review.id, &json!({"why": why}), now_ms)
 }

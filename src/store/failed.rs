@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
 
-use super::{Store, StoreError, alerts, deciding, ledger, trail};
+use super::{Store, StoreError, alerts, audit_trail, deciding, ledger};
 use crate::domain::job::Kind;
 
 /// Ids that a trail entry or an answer names at most; the count tells of the rest.
@@ -265,7 +265,7 @@ fn note(
     now_ms: i64,
 ) -> Result<(), StoreError> {
     let detail = json!({"reason": reason, "cause": failed.cause});
-    trail::add(connection, actor, remedy.action(), &format!("job_{}", failed.id), &detail, now_ms)
+    audit_trail::add(connection, actor, remedy.action(), &format!("job_{}", failed.id), &detail, now_ms)
 }
 
 /// One entry for each step of a bulk remedy.
@@ -285,7 +285,7 @@ fn note_all(
     };
     let jobs: Vec<String> = found.iter().map(|failed| format!("job_{}", failed.id)).collect();
     let detail = json!({"reason": reason, "count": jobs.len(), "jobs": jobs});
-    trail::add(connection, actor, remedy.action(), "jobs", &detail, now_ms)
+    audit_trail::add(connection, actor, remedy.action(), "jobs", &detail, now_ms)
 }
 
 /// The rows of a filter; the words of the state are in the text, so that the

@@ -9,7 +9,7 @@
 //! | `ledger`, `starts` | starting work: submissions, and those that are only planned |
 //! | `reconcile`, `submissions` | started work that nobody has told of: the worker that asks, the person who looks |
 //! | `reviews`, `deciding`, `feedback` | people who decide, and how drafts fare with them |
-//! | `trail`, `audit`, `policies` | who did what; that nothing ended silently; which policies have decided |
+//! | `audit_trail`, `audit`, `policies` | who did what; that nothing ended silently; which policies have decided |
 //! | `records`, `why` | people who look: lists, counts, the trail of one piece of work |
 //! | `desk` | the built-in helpdesk |
 //! | `alerts`, `sends`, `parked`, `pauses`, `tokens` | operators: what they are told, what they pause, who may ask |
@@ -19,6 +19,7 @@
 
 mod alerts;
 mod audit;
+mod audit_trail;
 mod checkpoint;
 mod copies;
 mod deciding;
@@ -48,7 +49,6 @@ mod settle;
 mod starts;
 mod submissions;
 mod tokens;
-mod trail;
 mod why;
 
 use std::path::{Path, PathBuf};
@@ -60,6 +60,7 @@ use tokio::sync::Notify;
 
 pub use alerts::{Alert, AlertSend, Changed};
 pub use audit::{Audit, AuditAt, Finding};
+pub use audit_trail::Entry;
 pub use copies::{Backup, BackupError, Scrubbed};
 pub use deciding::{Act, Approved};
 pub use desk::{Attachment, DeskTicket, Draft, NewTicket, StoredMessage, TicketPatch};
@@ -84,7 +85,6 @@ pub use sends::{ALERT_CHANNEL, DueSend};
 pub use settle::{Settled, Settlement};
 pub use starts::{NewStart, PlannedStart};
 pub use submissions::Closed;
-pub use trail::Entry;
 
 /// Oldest SQLite that may write: 3.51.3 carries the fix of a WAL-reset
 /// corruption that 3.7.0 to 3.51.2 have. Source: sqlite.org/wal.html.

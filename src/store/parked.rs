@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
 use super::facts::TEST_TYPE;
-use super::{Store, StoreError, alerts, trail};
+use super::{Store, StoreError, alerts, audit_trail};
 
 /// How far the parked deliveries have been read.
 const MARK: &str = "parked";
@@ -92,7 +92,7 @@ impl Store {
             }
             let changed = dismiss(connection, "delivery_id = ?3", &id, &actor, now_ms)?;
             if changed > 0 {
-                trail::add(connection, &actor, "delivery.dismiss", &id, &json!({"reason": reason}), now_ms)?;
+                audit_trail::add(connection, &actor, "delivery.dismiss", &id, &json!({"reason": reason}), now_ms)?;
             }
             Ok(changed > 0)
         })
@@ -116,7 +116,7 @@ impl Store {
             let changed = dismiss(connection, which, &event_type, &actor, now_ms)?;
             if changed > 0 {
                 let detail = json!({"reason": reason, "count": changed});
-                trail::add(connection, &actor, "delivery.dismiss_type", &event_type, &detail, now_ms)?;
+                audit_trail::add(connection, &actor, "delivery.dismiss_type", &event_type, &detail, now_ms)?;
             }
             Ok(changed)
         })

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::{Store, StoreError, trail};
+use super::{Store, StoreError, audit_trail};
 
 /// What can be paused.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,7 +88,7 @@ impl Store {
                 (kind, name, &actor, &reason, now_ms),
             )?;
             if made == 1 {
-                trail::add(connection, &actor, "pause", &format!("{kind}/{name}"), &json!({"reason": reason}), now_ms)?;
+                audit_trail::add(connection, &actor, "pause", &format!("{kind}/{name}"), &json!({"reason": reason}), now_ms)?;
             }
             Ok(made == 1)
         })
@@ -106,7 +106,7 @@ impl Store {
                 let gone = connection.execute("DELETE FROM pauses WHERE kind = ?1 AND name = ?2", (kind, name))?;
                 if gone == 1 {
                     release(connection, now_ms)?;
-                    trail::add(connection, &actor, "resume", &format!("{kind}/{name}"), &json!({}), now_ms)?;
+                    audit_trail::add(connection, &actor, "resume", &format!("{kind}/{name}"), &json!({}), now_ms)?;
                 }
                 Ok(gone == 1)
             })

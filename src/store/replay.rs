@@ -5,7 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
-use super::{Store, StoreError, failed, trail};
+use super::{Store, StoreError, audit_trail, failed};
 use crate::domain::event::HANDLED;
 use crate::domain::job::State;
 
@@ -100,7 +100,7 @@ impl Store {
     /// When the transaction could not be committed.
     pub async fn begin_replay(&self, actor: String, detail: Value, now_ms: i64) -> Result<i64, StoreError> {
         self.write(move |connection| {
-            trail::add(connection, &actor, "deliveries.replay", "deliveries", &detail, now_ms)?;
+            audit_trail::add(connection, &actor, "deliveries.replay", "deliveries", &detail, now_ms)?;
             Ok(connection.last_insert_rowid())
         })
         .await

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
-use super::{Page, PageRequest, Store, StoreError, Submission, ledger, trail};
+use super::{Page, PageRequest, Store, StoreError, Submission, audit_trail, ledger};
 use crate::domain::submission::State;
 
 /// What a person's `close` did.
@@ -65,7 +65,7 @@ impl Store {
                 (&id, format!("closed by {actor}: {reason}")),
             )?;
             ledger::end(connection, &id, None, now_ms)?;
-            trail::add(connection, &actor, "submission.close", &id, &json!({"state": state.word()}), now_ms)?;
+            audit_trail::add(connection, &actor, "submission.close", &id, &json!({"state": state.word()}), now_ms)?;
             Ok(Closed::Done)
         })
         .await

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::by_age::{STEP as STEP_ROWS, Step, Stepped};
-use crate::store::{StoreError, alerts, trail};
+use crate::store::{StoreError, alerts, audit_trail};
 
 const REVIEW_EXPIRED: &str = "review_expired";
 
@@ -114,7 +114,7 @@ pub(super) fn expire(connection: &Connection, review: &OldReview, actor: &str, n
             "UPDATE reviews SET state = 'expired', version = version + 1, claimed_by = NULL, claimed_until = NULL WHERE id = ?1",
         )?
         .execute([&review.id])?;
-    trail::add(connection, actor, "review.expire", &review.id, &json!({}), now_ms)
+    audit_trail::add(connection, actor, "review.expire", &review.id, &json!({}), now_ms)
 }
 
 /// Takes the content out of a review. Of a rejection's reason the code stays;

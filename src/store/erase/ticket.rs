@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::reviews::OldReview;
 use super::{erase_bodies, reviews};
-use crate::store::{Store, StoreError, trail};
+use crate::store::{Store, StoreError, audit_trail};
 
 /// A request to erase one ticket's content.
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ fn erase(connection: &Connection, erasure: &Erasure) -> Result<Result<Erased, No
     counts.extend(erase_desk(connection, &erasure.ticket_id, erasure.now_ms)?);
     let told: serde_json::Map<_, _> = counts.iter().map(|(name, count)| ((*name).to_owned(), json!(count))).collect();
     let detail = json!({"reason": erasure.reason, "erased": told});
-    trail::add(connection, &erasure.actor, "ticket.erase", &erasure.ticket_id, &detail, erasure.now_ms)?;
+    audit_trail::add(connection, &erasure.actor, "ticket.erase", &erasure.ticket_id, &detail, erasure.now_ms)?;
     Ok(Ok(Erased { ticket_id: erasure.ticket_id.clone(), at_ms: erasure.now_ms, counts }))
 }
 
