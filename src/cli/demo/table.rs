@@ -69,7 +69,7 @@ const COLUMNS: [Column; 9] = [
     column("outcome", |_, actual| actual.end().to_owned()),
     column("reason", |_, actual| actual.reason.clone()),
     column("on the ticket", |_, actual| actual.on_ticket.join(", ")),
-    column("as it should", |case, actual| if case.is_met_by(actual) { "yes" } else { "no" }.to_owned()),
+    column("ok", |case, actual| if case.is_met_by(actual) { "yes" } else { "no" }.to_owned()),
 ];
 
 fn dash(text: String) -> String {
