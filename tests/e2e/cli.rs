@@ -277,7 +277,10 @@ fn a_demo_whose_address_is_taken_says_so() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
     let place = Place::new();
+    let temporary = tempfile::tempdir().unwrap();
+    let place = place.with("TMPDIR", temporary.path().to_str().unwrap());
     place.run(&["demo", "--exit", "--listen", &addr]).fails(1, &["cannot listen", &addr]);
+    assert_eq!(temporary.path().read_dir().unwrap().count(), 0, "it removes what it made");
 }
 
 #[test]

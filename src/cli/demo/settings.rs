@@ -1,14 +1,16 @@
-//! The settings of the demo, written as files, so that every other command can
-//! be tried on it from another terminal.
+//! The folder of the demo, and its settings, written as files, so that every
+//! other command can be tried on it from another terminal.
 
-use std::fs::OpenOptions;
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use frontdesk_simulator::DEMO_SECRET;
+
+use crate::domain::id::new_id;
 
 /// How the demo differs from a real desk: nobody wants to watch it wait.
 const IMPATIENCE: &str = r#"
@@ -44,6 +46,28 @@ fields = ["order_number"]
 [workflows.custom.warranty.variables]
 shop = "Solveig Lamps"
 "#;
+
+/// A folder that is gone when this is.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes one among the temporary files of this machine, for its owner only.
+    pub(super) fn make() -> Result<Folder> {
+        let path = std::env::temp_dir().join(new_id("frontdesk-demo")?);
+        DirBuilder::new().mode(0o700).create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Folder(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
 
 /// Writes the settings and the policy into the folder; returns where the
 /// settings are. An approval can be taken back for as long as `undo` says.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::cases::CASES;
 use super::people::Person;
 use super::scenario::{Case, Start, Step};
-use super::settings;
+use super::settings::{self, Folder};
 use crate::app::{self, App, Roles};
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_PROJECT};
@@ -42,7 +42,6 @@ const MORE: &str = "Never mind Monday, I can come on Saturday.";
 
 /// Everything that runs.
 pub(super) struct Stage {
-    folder: PathBuf,
     file: PathBuf,
     simulator: Simulator,
     app: App,
@@ -52,6 +51,8 @@ pub(super) struct Stage {
     agent: Person,
     lead: Person,
     web: reqwest::Client,
+    /// Last, so that it goes when everything in it is closed.
+    _folder: Folder,
 }
 
 /// Work that has been started.
@@ -70,12 +71,11 @@ impl Stage {
     pub(super) async fn set(listen: SocketAddr, undo: &str) -> Result<Stage> {
         let log = std::env::var("FRONTDESK_LOG").unwrap_or_else(|_| "off".to_owned());
         telemetry::start_logging(&log, LogFormat::Text).map_err(anyhow::Error::msg)?;
-        let folder = std::env::temp_dir().join(new_id("frontdesk-demo")?);
-        std::fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let folder = Folder::make()?;
         let simulator = Simulator::start(Settings { script: script(None), ..Settings::default() })
             .await
             .context("the simulator did not start")?;
-        let file = settings::write(&folder, listen, &simulator.base_url(), undo)?;
+        let file = settings::write(folder.path(), listen, &simulator.base_url(), undo)?;
         let config = Config::load(Some(&file), &|_| None)?;
         let app = App::start(&config, Roles::ALL, true, Clock::System).await?;
         simulator.set_webhook_url(Some(format!("http://{}/webhooks/openai", app.addr)));
@@ -87,7 +87,7 @@ impl Stage {
         let at_work = |token| Person::new(web.clone(), api.clone(), token);
         let (agent, lead) = (at_work(lena), at_work(mia));
         let overdue_ms = config.audit.overdue.ms();
-        let stage = Stage { folder, file, simulator, app, submitter, overdue_ms, token, agent, lead, web };
+        let stage = Stage { file, simulator, app, submitter, overdue_ms, token, agent, lead, web, _folder: folder };
         stage.write_tickets().await?;
         Ok(stage)
     }
@@ -325,7 +325,6 @@ impl Stage {
     pub(super) async fn clear(self) {
         self.simulator.shutdown().await;
         self.app.stop().await;
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
