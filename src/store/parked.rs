@@ -20,7 +20,7 @@ pub const UNREADABLE: &str = "unreadable";
 /// Parked deliveries of one event type that nobody has dismissed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
-    /// As `video.completed`; [`UNREADABLE`] when there is none.
+    /// As `video.completed`; `unreadable` when there is none.
     pub event_type: String,
     /// How many.
     pub count: i64,
