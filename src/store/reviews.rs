@@ -162,6 +162,22 @@ impl Store {
         .await
     }
 
+    /// The review of a resource that waits for nobody any more.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn decided_review_of(&self, project: String, resource_id: String) -> Result<Option<String>, StoreError> {
+        self.look_up(move |connection| {
+            Ok(connection
+                .prepare_cached(
+                    "SELECT id FROM reviews WHERE resource_id = ?1 AND project = ?2 AND state NOT IN ('open','claimed')",
+                )?
+                .query_row((&resource_id, &project), |row| row.get(0))
+                .optional()?)
+        })
+        .await
+    }
+
     /// Reviews that nobody has decided and that were opened before this time, in
     /// ms: of each project how many, and since when the oldest.
     ///

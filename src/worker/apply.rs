@@ -45,6 +45,10 @@ impl Worker {
         if self.store.was_applied(job.project.clone(), job.resource_id.clone()).await? {
             return Ok(Settlement::Ignored { reason: APPLIED_BEFORE.to_owned() });
         }
+        // Nobody would look at it a second time.
+        if let Some(review) = self.store.decided_review_of(job.project.clone(), job.resource_id.clone()).await? {
+            return Ok(Settlement::Ignored { reason: format!("a person was asked about this result: {review}") });
+        }
         let mut changes = Vec::new();
         if let Some(place) = &placed.placement {
             let work = work_of(job, placed.placement.as_ref());

@@ -1,8 +1,9 @@
 //! Raises an alert when claimable work gets old: silence is the worst failure,
 //! so the age of the oldest is watched, not the number of errors. Beside it,
-//! what else waits for a person: parked deliveries and reviews.
+//! what else waits for a person: parked deliveries, reviews and pauses.
 
 mod parked;
+mod pauses;
 mod reviews;
 
 use std::sync::Arc;
@@ -44,6 +45,9 @@ impl Worker {
         }
         if let Err(error) = self.look_at_reviews(now_ms).await {
             tracing::error!(%error, "the age of reviews could not be watched");
+        }
+        if let Err(error) = self.look_at_pauses(now_ms).await {
+            tracing::error!(%error, "the age of pauses could not be watched");
         }
         // While OpenAI refuses us there is an alert that says so; work that waits
         // for it is not a second fault.

@@ -4,7 +4,7 @@ use frontdesk::domain::job::State;
 use frontdesk::domain::person::{Person, Role};
 use frontdesk::domain::review::{Action, Refused, RejectReason};
 use frontdesk::domain::ticket::{Author, Visibility};
-use frontdesk::store::{Act, Review, TicketPatch};
+use frontdesk::store::{Act, Pausable, Review, TicketPatch};
 use frontdesk::worker::Step;
 use serde_json::json;
 
@@ -278,4 +278,35 @@ async fn two_approvals_of_two_people_are_needed_where_the_review_says_so() {
     desk.act("omar", &first, yes()).await.unwrap();
     desk.work_to_the_end(&desk.worker()).await;
     assert_eq!(desk.sent().await.len(), 1);
+}
+
+#[tokio::test]
+async fn another_event_about_what_a_person_has_decided_is_ignored() {
+    let desk = desk_with_a_ticket().await;
+    let review = desk.drafted("resp_1", "It comes tomorrow.").await;
+    desk.deliver("wh_2", "evt_2", "response.completed", "resp_1").await;
+    desk.work().await;
+    desk.act("lena", &review, no("tone")).await.unwrap();
+    desk.deliver("wh_3", "evt_3", "response.completed", "resp_1").await;
+    desk.work().await;
+    let outcomes: Vec<_> = desk.jobs_of("resp_1").await.into_iter().filter_map(|job| job.outcome).collect();
+    assert_eq!(outcomes, ["ignored", "held", "held"], "newest first");
+    assert_eq!(desk.draft_state().await, "rejected");
+}
+
+#[tokio::test]
+async fn a_pause_that_lasts_is_told_of_until_it_ends() {
+    let desk = desk_with_a_ticket().await;
+    let what = Pausable::Workflow("summary".to_owned());
+    let (actor, reason) = ("mia".to_owned(), "bad prompt".to_owned());
+    desk.store.pause(what.clone(), actor.clone(), reason, desk.now_ms()).await.unwrap();
+    let worker = desk.worker();
+    worker.watch().await;
+    assert_eq!(desk.alerts_about("workflow/summary").await, Vec::<String>::new());
+    desk.clock.advance(crate::harness::OVERDUE_MS + 1);
+    worker.watch().await;
+    assert_eq!(desk.alerts_about("workflow/summary").await, ["paused"]);
+    desk.store.resume(what, actor, desk.now_ms()).await.unwrap();
+    worker.watch().await;
+    assert_eq!(desk.alerts_about("workflow/summary").await, Vec::<String>::new());
 }
