@@ -102,11 +102,13 @@ fn find_ticket(connection: &Connection, id: &str) -> Result<Option<Found>, Store
         "SELECT id FROM submissions WHERE ticket_id = ?1 ORDER BY created_at DESC, rowid DESC LIMIT 1",
         [id],
     )?;
-    let job = one(
+    let newest = one::<String>(
         connection,
-        "SELECT id FROM jobs WHERE ticket_id = ?1 AND kind = 'ending' ORDER BY queued_at DESC, id DESC LIMIT 1",
+        "SELECT resource_id FROM jobs WHERE ticket_id = ?1 AND kind = 'ending' ORDER BY queued_at DESC, id DESC LIMIT 1",
         [id],
     )?;
+    // Of several events about it, the one that did something.
+    let job = newest.map(|resource| find_job(connection, &resource)).transpose()?.flatten();
     let ticket = Some(id.to_owned());
     if let Some(submission) = started {
         let own = find_job(connection, &submission)?;

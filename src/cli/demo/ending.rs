@@ -58,7 +58,8 @@ fn outcome_of(trail: &Trail, state: State) -> (String, String) {
     }
     let outcome = job.outcome.clone().unwrap_or_default();
     match &trail.review {
-        Some(review) if outcome == "held" => decided(review, trail.approval.as_ref()),
+        // An event about what a person has decided changes nothing; the decision is what counts.
+        Some(review) if outcome == "held" || outcome == "ignored" => decided(review, trail.approval.as_ref()),
         _ => (outcome, way_of(trail, job).to_owned()),
     }
 }
