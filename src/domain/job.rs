@@ -21,7 +21,8 @@ use super::failure::{Cause, Failure};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum State {
     /// Verified and stored, but there is no work to do: nobody handles the
-    /// type, or the body cannot be read. It is kept for a person; nothing moves it yet.
+    /// type, or the body cannot be read. It is kept for a person, who dismisses it, or replays it once the
+    /// type is handled.
     Received,
     /// Waits for a worker. `claim` moves it.
     Queued,

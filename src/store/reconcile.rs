@@ -202,20 +202,6 @@ impl Store {
         }
         self.write(move |connection| listen(connection, &project)).await
     }
-
-    /// What the open alerts of this kind are about.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn alerted(&self, kind: &'static str) -> Result<Vec<String>, StoreError> {
-        self.read(move |connection| {
-            let mut list =
-                connection.prepare_cached("SELECT subject FROM alerts WHERE kind = ?1 AND closed_at IS NULL")?;
-            let subjects = list.query_map([kind], |row| row.get(0))?;
-            Ok(subjects.collect::<Result<_, _>>()?)
-        })
-        .await
-    }
 }
 
 fn check(row: &Row<'_>) -> rusqlite::Result<Check> {

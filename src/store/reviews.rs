@@ -148,32 +148,19 @@ impl Store {
         self.read(move |connection| one(connection, &id)).await
     }
 
-    /// The review of a resource, if a person was ever asked about it.
+    /// The review of a resource and where it stands, if a person was ever asked
+    /// about it.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn review_of(&self, project: String, resource_id: String) -> Result<Option<String>, StoreError> {
+    pub async fn review_of(&self, project: String, resource_id: String) -> Result<Option<(String, State)>, StoreError> {
         self.look_up(move |connection| {
-            Ok(connection
-                .prepare_cached("SELECT id FROM reviews WHERE resource_id = ?1 AND project = ?2")?
-                .query_row((&resource_id, &project), |row| row.get(0))
-                .optional()?)
-        })
-        .await
-    }
-
-    /// The review of a resource that waits for nobody any more.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn decided_review_of(&self, project: String, resource_id: String) -> Result<Option<String>, StoreError> {
-        self.look_up(move |connection| {
-            Ok(connection
-                .prepare_cached(
-                    "SELECT id FROM reviews WHERE resource_id = ?1 AND project = ?2 AND state NOT IN ('open','claimed')",
-                )?
-                .query_row((&resource_id, &project), |row| row.get(0))
-                .optional()?)
+            let found: Option<(String, String)> = connection
+                .prepare_cached("SELECT id, state FROM reviews WHERE resource_id = ?1 AND project = ?2")?
+                .query_row((&resource_id, &project), |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let wrong = StoreError::Corrupt { table: "reviews", column: "state" };
+            found.map(|(id, word)| Ok((id, State::parse(&word).ok_or(wrong)?))).transpose()
         })
         .await
     }

@@ -30,8 +30,8 @@ impl Worker {
             return Ok(Settlement::Ignored { reason: "the workflow proposes nothing".to_owned() });
         }
         // A person was asked before: what becomes of it is theirs to say, whatever the policy says by now.
-        if let Some(review) = self.store.review_of(job.project.clone(), job.resource_id.clone()).await? {
-            return Ok(Settlement::Ignored { reason: format!("a person was asked about this result: {review}") });
+        if let Some((review, _)) = self.store.review_of(job.project.clone(), job.resource_id.clone()).await? {
+            return Ok(asked_before(&review));
         }
         let place = placement.ok_or_else(no_ticket)?;
         let carried = self.carry_out(job, &place.ticket_id, work_of(job, placement), effects).await?;
@@ -46,8 +46,9 @@ impl Worker {
             return Ok(Settlement::Ignored { reason: APPLIED_BEFORE.to_owned() });
         }
         // Nobody would look at it a second time.
-        if let Some(review) = self.store.decided_review_of(job.project.clone(), job.resource_id.clone()).await? {
-            return Ok(Settlement::Ignored { reason: format!("a person was asked about this result: {review}") });
+        match self.store.review_of(job.project.clone(), job.resource_id.clone()).await? {
+            Some((review, state)) if !state.waits() => return Ok(asked_before(&review)),
+            _ => {}
         }
         let mut changes = Vec::new();
         if let Some(place) = &placed.placement {
@@ -170,6 +171,10 @@ impl Carried {
             (false, false) => Settlement::Ignored { reason: APPLIED_BEFORE.to_owned() },
         }
     }
+}
+
+fn asked_before(review: &str) -> Settlement {
+    Settlement::Ignored { reason: format!("a person was asked about this result: {review}") }
 }
 
 fn no_ticket() -> Failure {

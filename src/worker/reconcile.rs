@@ -1,7 +1,6 @@
 //! Looks after started work until its end: what no webhook tells of, OpenAI is
 //! asked for; what has no end in time is told to somebody.
 
-use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,7 +170,7 @@ impl Worker {
                 quiet.push((project.clone(), detail));
             }
         }
-        self.tell_each(OPENAI_QUIET, quiet).await
+        self.tell_conditions(OPENAI_QUIET, quiet, self.clock.now_ms()).await
     }
 
     /// One alert a project, however many submissions it is about; over when
@@ -179,17 +178,6 @@ impl Worker {
     async fn tell_hanging(&self, kind: &'static str, what: &str, hanging: Vec<Hanging>) -> Result<(), StoreError> {
         let detail = |count, oldest: &str| format!("{count} {what}, the oldest is {oldest}");
         let about = hanging.into_iter().map(|Hanging { project, count, oldest }| (project, detail(count, &oldest)));
-        self.tell_each(kind, about.collect()).await
-    }
-
-    /// Opens an alert for each of these projects and closes those of all others.
-    async fn tell_each(&self, kind: &'static str, about: Vec<(String, String)>) -> Result<(), StoreError> {
-        let over = self.store.alerted(kind).await?.into_iter().map(|project| (project, None));
-        let mut projects: BTreeMap<String, Option<String>> = over.collect();
-        projects.extend(about.into_iter().map(|(project, detail)| (project, Some(detail))));
-        for (project, detail) in projects {
-            self.tell_condition(kind, &project, detail, self.clock.now_ms()).await?;
-        }
-        Ok(())
+        self.tell_conditions(kind, about.collect(), self.clock.now_ms()).await
     }
 }

@@ -80,7 +80,7 @@ impl Worker {
     }
 
     /// Says which conditions of a kind there are, and logs what is news.
-    async fn tell_conditions(
+    pub(super) async fn tell_conditions(
         &self,
         kind: &'static str,
         conditions: Vec<(String, String)>,
