@@ -116,6 +116,17 @@ impl Store {
     }
 }
 
+/// Whether a pause stops this job still. One that ended while the attempt was
+/// under way released what was waiting then, and nobody will release it again.
+pub(super) fn stop(connection: &Connection, job: i64, workflow: Option<&str>) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM pauses
+                            WHERE kind = 'dependency' OR name = coalesce(?2, (SELECT workflow FROM jobs WHERE id = ?1)))",
+        )?
+        .query_row((job, workflow), |row| row.get(0))?)
+}
+
 /// What still waits for another pause goes back to waiting by itself.
 fn release(connection: &Connection, now_ms: i64) -> Result<(), StoreError> {
     connection.execute(

@@ -6,8 +6,10 @@ use rusqlite::{Connection, params};
 
 use super::effects::Change;
 use super::ledger::FoundBy;
-use super::{ClaimedJob, NewReview, Store, StoreError, alerts, deciding, effects, erase, ledger, newest, reviews};
-use crate::domain::failure::Failure;
+use super::{
+    ClaimedJob, NewReview, Store, StoreError, alerts, deciding, effects, erase, ledger, newest, pauses, reviews,
+};
+use crate::domain::failure::{Cause, Failure};
 use crate::domain::job::{self, Outcome};
 use crate::domain::submission::Placement;
 
@@ -176,7 +178,12 @@ fn leave_processing(
     settlement: &Settlement,
     now_ms: i64,
 ) -> Result<bool, StoreError> {
-    let to = Transition::of(settlement);
+    let mut to = Transition::of(settlement);
+    if to.failure.is_some_and(|failure| failure.cause() == Cause::Paused)
+        && !pauses::stop(connection, job.id(), placement.map(|placement| placement.workflow.as_str()))?
+    {
+        to.claimable_at = Some(now_ms);
+    }
     let changed = connection
         .prepare_cached(
             "UPDATE jobs SET state = ?3, since = ?4, claimable_at = ?5, worker = NULL, outcome = ?6, reason = ?7,

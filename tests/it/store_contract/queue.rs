@@ -2,7 +2,7 @@
 
 use frontdesk::domain::failure::{Cause, Failure};
 use frontdesk::domain::job::State;
-use frontdesk::store::{Discarded, Retried, Settled, Settlement, StoreError};
+use frontdesk::store::{Discarded, Pausable, Retried, Settled, Settlement, StoreError};
 
 use super::{DONE, Fresh, claim_at, for_every_store, gave_up, ignored, placement, retry};
 use crate::harness::{ALL, LEASE_MS, RETENTION_MS, START_MS, signed};
@@ -23,6 +23,7 @@ for_every_store! {
     a_person_can_neither_retry_nor_discard_what_has_not_failed,
     a_person_who_retries_or_discards_what_is_not_there_is_told,
     release_frees_the_paused_jobs_of_one_project_and_no_others,
+    a_job_that_met_a_pause_which_has_ended_since_does_not_wait_for_it,
     a_settlement_writes_where_the_result_belongs,
     a_finished_wait_rings_for_the_workers,
 }
@@ -235,6 +236,20 @@ async fn a_person_who_retries_or_discards_what_is_not_there_is_told(fresh: Fresh
     assert_eq!(fresh.store.retry_job(7, "ada".to_owned(), None, START_MS).await.unwrap_err(), missing);
     let discarded = fresh.store.discard_job(7, "ada".to_owned(), String::new(), START_MS).await;
     assert_eq!(discarded.unwrap_err(), missing);
+}
+
+async fn a_job_that_met_a_pause_which_has_ended_since_does_not_wait_for_it(fresh: Fresh) {
+    fresh.queued(1).await;
+    let (what, far) = (Pausable::OpenAi, START_MS + 600_000);
+    let met = |at_ms| Settlement::Retry { failure: Failure::retryable(Cause::Paused, "paused"), at_ms, counts: false };
+    assert!(fresh.store.pause(what.clone(), "ada".to_owned(), String::new(), START_MS).await.unwrap());
+    let job = fresh.claim_at(START_MS, 1).await.pop().unwrap();
+    fresh.settle(job, met(far), START_MS).await;
+    assert_eq!(fresh.claim_at(START_MS, 1).await.len(), 0, "it waits while the pause lasts");
+    let job = fresh.claim_at(far, 1).await.pop().unwrap();
+    assert!(fresh.store.resume(what, "ada".to_owned(), far).await.unwrap());
+    fresh.settle(job, met(far + 600_000), far).await;
+    assert_eq!(fresh.claim_at(far, 1).await.len(), 1, "nobody would release it");
 }
 
 async fn release_frees_the_paused_jobs_of_one_project_and_no_others(fresh: Fresh) {
