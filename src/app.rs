@@ -377,6 +377,7 @@ impl Parts<'_> {
             overdue_ms: audit.overdue.ms(),
             patience: patience(self.config, &self.projects),
             review_overdue_ms: self.config.review.overdue.ms(),
+            batch: self.config.batch.rules(),
             resubmit_after_ms: self.config.reconcile.resubmit_after.ms(),
             keeping: self.keeping(),
             metadata_keys: keys(self.config),

@@ -2,6 +2,7 @@
 //! are refused at start with file, line and a hint; nothing is guessed.
 
 mod alerts;
+mod batches;
 mod environment;
 mod places;
 mod retention;
@@ -20,6 +21,7 @@ pub use crate::domain::wait::Wait;
 use crate::telemetry::LogFormat;
 use retention::OfProject;
 
+pub use batches::Batch;
 use places::{at, explain, first_wrong, line_near, place_in, place_near};
 pub use retention::{Mode, Privacy, Retention};
 pub use workflows::Workflows;
@@ -75,6 +77,7 @@ pub struct Config {
     pub audit: Audit,
     pub reconcile: Reconcile,
     pub review: Review,
+    pub batch: Batch,
     pub retention: Retention,
     pub privacy: Privacy,
     #[serde(default)]
@@ -292,7 +295,7 @@ impl Config {
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some((_, text)) => Err(wrong(*text)),
-            None => self.alerts.check(),
+            None => self.alerts.check().and_then(|()| self.batch.check()),
         }
     }
 }

@@ -113,6 +113,7 @@ impl From<GivenTicket> for Ticket {
             priority: given.priority.unwrap_or_else(|| "normal".to_owned()),
             tags: given.tags,
             revision: 0,
+            changed_at_ms: None,
             messages: given.messages.into_iter().map(message).collect(),
         }
     }

@@ -110,6 +110,12 @@ pub enum Kind {
     Approval,
     /// Start planned work at OpenAI.
     Start,
+    /// Write the requests of a batch and send them.
+    Build,
+    /// Apply one line of a batch.
+    Line,
+    /// Put back what a batch has changed.
+    Undo,
 }
 
 impl Kind {
@@ -120,13 +126,18 @@ impl Kind {
             Kind::Ending => "ending",
             Kind::Approval => "approval",
             Kind::Start => "start",
+            Kind::Build => "build",
+            Kind::Line => "line",
+            Kind::Undo => "undo",
         }
     }
 
     /// The kind with this word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Kind> {
-        [Kind::Ending, Kind::Approval, Kind::Start].into_iter().find(|kind| kind.word() == word)
+        [Kind::Ending, Kind::Approval, Kind::Start, Kind::Build, Kind::Line, Kind::Undo]
+            .into_iter()
+            .find(|kind| kind.word() == word)
     }
 }
 

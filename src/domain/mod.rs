@@ -2,6 +2,7 @@
 //! network, or knows a database.
 
 pub mod alert;
+pub mod batch;
 pub mod custom;
 pub mod decision;
 pub mod delivery;

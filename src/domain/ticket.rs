@@ -20,6 +20,10 @@ pub struct Ticket {
     /// Goes up with every change by a customer or an agent, never by our own:
     /// a result made from an older revision is held as `changed_since`.
     pub revision: i64,
+    /// When a customer or an agent last changed it, in ms; none when nobody has
+    /// since it was made, or the helpdesk does not tell.
+    #[serde(default)]
+    pub changed_at_ms: Option<i64>,
     /// The conversation, oldest first.
     pub messages: Vec<Message>,
 }

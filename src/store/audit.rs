@@ -72,14 +72,16 @@ const RULES: [Rule; 15] = [
     Rule {
         rule: "it says that it changed the ticket, and there is no such change",
         thing: "job",
-        sql: "SELECT 'job_' || id, since FROM jobs j WHERE outcome = 'applied' AND kind <> 'start' AND NOT EXISTS (
+        sql: "SELECT 'job_' || id, since FROM jobs j WHERE outcome = 'applied' AND kind NOT IN ('start','build','undo')
+                AND NOT EXISTS (SELECT 1 FROM batch_parts p WHERE p.resource_id = j.resource_id AND p.project = j.project) AND NOT EXISTS (
                 SELECT 1 FROM effects e WHERE e.project = j.project AND e.resource_id = j.resource_id AND e.state = 'applied')",
     },
     Rule {
         rule: "it says that a person decides, and there is no review",
         thing: "job",
         sql: "SELECT 'job_' || id, since FROM jobs j WHERE outcome = 'held' AND NOT EXISTS (
-                SELECT 1 FROM reviews r WHERE r.project = j.project AND r.resource_id = j.resource_id)",
+                SELECT 1 FROM reviews r WHERE r.project = j.project AND r.resource_id = j.resource_id)
+                AND NOT EXISTS (SELECT 1 FROM batch_parts p WHERE p.resource_id = j.resource_id AND p.project = j.project)",
     },
     Rule {
         rule: "it ended without a change, and gives no reason",

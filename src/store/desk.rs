@@ -68,6 +68,8 @@ pub struct DeskTicket {
     pub revision: i64,
     /// In ms.
     pub updated_at_ms: i64,
+    /// When a person last changed it, in ms; none when nobody has since it was made.
+    pub changed_at_ms: Option<i64>,
     /// When its content was erased, in ms.
     pub erased_at_ms: Option<i64>,
     /// Oldest first.
@@ -121,6 +123,7 @@ impl DeskTicket {
             priority: self.priority,
             tags: self.tags,
             revision: self.revision,
+            changed_at_ms: self.changed_at_ms,
             messages: self.messages.into_iter().map(message).collect(),
         }
     }
@@ -184,7 +187,7 @@ impl Store {
             let changed = connection.execute(
                 "UPDATE tickets SET subject = coalesce(?2, subject), status = coalesce(?3, status), queue = coalesce(?4, queue),
                         priority = coalesce(?5, priority), intent = coalesce(?6, intent), tags = coalesce(?7, tags),
-                        revision = revision + 1, updated_at = ?8 WHERE id = ?1",
+                        revision = revision + 1, updated_at = ?8, changed_at = ?8 WHERE id = ?1",
                 params![
                     id,
                     patch.subject,
@@ -217,8 +220,10 @@ impl Store {
         now_ms: i64,
     ) -> Result<bool, StoreError> {
         self.write(move |connection| {
-            let touched = connection
-                .execute("UPDATE tickets SET revision = revision + 1, updated_at = ?2 WHERE id = ?1", (&id, now_ms))?;
+            let touched = connection.execute(
+                "UPDATE tickets SET revision = revision + 1, updated_at = ?2, changed_at = ?2 WHERE id = ?1",
+                (&id, now_ms),
+            )?;
             if touched == 1 {
                 add_message(connection, &id, author, visibility, &body, now_ms)?;
                 let why = match (author, visibility) {
@@ -293,10 +298,12 @@ fn add_message(
 
 fn ticket(connection: &Connection, id: &str) -> Result<Option<DeskTicket>, StoreError> {
     let head = connection
-        .prepare_cached("SELECT subject, status, revision, updated_at, erased_at FROM tickets WHERE id = ?1")?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
+        .prepare_cached(
+            "SELECT subject, status, revision, updated_at, erased_at, changed_at FROM tickets WHERE id = ?1",
+        )?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))
         .optional()?;
-    let Some((subject, status, revision, updated_at_ms, erased_at_ms)) = head else { return Ok(None) };
+    let Some((subject, status, revision, updated_at_ms, erased_at_ms, changed_at_ms)) = head else { return Ok(None) };
     let Some(Fields { intent, priority, queue, tags, fields }) = fields_of(connection, id)? else { return Ok(None) };
     Ok(Some(DeskTicket {
         id: id.to_owned(),
@@ -309,6 +316,7 @@ fn ticket(connection: &Connection, id: &str) -> Result<Option<DeskTicket>, Store
         fields,
         revision,
         updated_at_ms,
+        changed_at_ms,
         erased_at_ms,
         messages: messages(connection, id)?,
         drafts: drafts(connection, id)?,

@@ -246,7 +246,13 @@ impl Store {
 }
 
 /// Ties a submission to its resource, once.
-fn bind(connection: &Connection, project: &str, id: &str, resource_id: &str, now_ms: i64) -> Result<bool, StoreError> {
+pub(super) fn bind(
+    connection: &Connection,
+    project: &str,
+    id: &str,
+    resource_id: &str,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
     let changed = connection
         .prepare_cached(
             "UPDATE submissions SET resource_id = ?2, started_at = ?3,
@@ -267,7 +273,8 @@ pub(super) fn placement_of(
 ) -> Result<Option<Placement>, StoreError> {
     Ok(connection
         .prepare_cached(
-            "SELECT ticket_id, workflow, id, ticket_revision, made_at, prompt_version, retry_of FROM submissions WHERE project = ?1 AND resource_id = ?2",
+            "SELECT ticket_id, workflow, id, ticket_revision, made_at, prompt_version, retry_of FROM submissions
+             WHERE project = ?1 AND resource_id = ?2 AND kind = 'response'",
         )?
         .query_row((project, resource_id), |row| {
             Ok(Placement {
@@ -295,6 +302,21 @@ pub(super) fn end(connection: &Connection, id: &str, found: Option<FoundBy>, now
         Some(found) if ended == 1 => count(connection, found.tally(), 1),
         _ => Ok(()),
     }
+}
+
+/// The same, of a part of a batch: it has no ticket that would lead to it.
+pub(super) fn end_part(
+    connection: &Connection,
+    project: &str,
+    resource_id: &str,
+    found: FoundBy,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let id: Option<String> = connection
+        .prepare_cached("SELECT id FROM submissions WHERE project = ?1 AND resource_id = ?2 AND kind = 'batch'")?
+        .query_row((project, resource_id), |row| row.get(0))
+        .optional()?;
+    id.map_or(Ok(()), |id| end(connection, &id, Some(found), now_ms))
 }
 
 /// A start that was discarded is to be made after all: it stands where it stood.

@@ -7,9 +7,10 @@ use sha2::{Digest, Sha256};
 
 use super::StoreError;
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "begin", include_str!("../../migrations/sqlite/0001_begin.sql")),
     (2, "owners", include_str!("../../migrations/sqlite/0002_owners.sql")),
+    (3, "batches", include_str!("../../migrations/sqlite/0003_batches.sql")),
 ];
 
 /// The schema this program works with.

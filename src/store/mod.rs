@@ -8,6 +8,7 @@
 //! | `effects`, `newest` | the back office: results, intents and changes; which work is the newest |
 //! | `ledger`, `starts` | starting work: submissions, and those that are only planned |
 //! | `reconcile`, `submissions` | started work that nobody has told of: the worker that asks, the person who looks |
+//! | `batches` | a change-set over many tickets: its parts, its lines, applying them |
 //! | `reviews`, `deciding`, `feedback` | people who decide, and how drafts fare with them |
 //! | `audit_trail`, `audit`, `policies` | who did what; that nothing ended silently; which policies have decided |
 //! | `records`, `why` | people who look: lists, counts, the trail of one piece of work |
@@ -20,6 +21,7 @@
 mod alerts;
 mod audit;
 mod audit_trail;
+mod batches;
 mod checkpoint;
 mod copies;
 mod deciding;
@@ -61,6 +63,9 @@ use tokio::sync::Notify;
 pub use alerts::{Alert, AlertSend, Changed};
 pub use audit::{Audit, AuditAt, Finding};
 pub use audit_trail::Entry;
+pub use batches::{
+    Batch, CHANGED_SINCE, Entered, Line, LineEntry, LineFacts, LineRead, NewBatch, Part, PartEnd, PartPlace, PlacePart,
+};
 pub use copies::{Backup, BackupError, Scrubbed};
 pub use deciding::{Act, Approved};
 pub use desk::{Attachment, DeskTicket, Draft, NewTicket, StoredMessage, TicketPatch};

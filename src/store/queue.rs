@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::ledger::FoundBy;
 use super::settle::count;
-use super::{Approved, Store, StoreError, alerts, deciding, effects, ledger};
+use super::{Approved, LineFacts, Store, StoreError, alerts, batches, deciding, effects, ledger};
 use crate::domain::effect::Effect;
 use crate::domain::failure::Cause;
 use crate::domain::job::Kind;
@@ -74,6 +74,8 @@ pub struct ClaimedJob {
     pub unfinished: Vec<Effect>,
     /// Where it belongs, when we started it and know its id.
     pub placement: Option<Placement>,
+    /// The line of a batch that it is for.
+    pub line: Option<LineFacts>,
     /// What it carries out, for the approval of a review that still stands.
     pub approved: Option<Approved>,
     /// When OpenAI may forget the result, in ms.
@@ -188,6 +190,7 @@ fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError
         .query_map((&claim.project, claim.now_ms, claim.max_attempts, &detail), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<Vec<(String, String)>, _>>()?;
     for (resource_id, event_type) in &lost {
+        batches::lost(connection, &claim.project, resource_id, claim.now_ms)?;
         let placement = ledger::placement_of(connection, &claim.project, resource_id)?;
         if let Some(submission_id) = placement.and_then(|placement| placement.submission_id) {
             ledger::end(connection, &submission_id, Some(FoundBy::of(event_type)), claim.now_ms)?;
@@ -246,12 +249,18 @@ fn take_due(connection: &Connection, claim: &Claim) -> Result<Vec<ClaimedJob>, S
     for job in jobs.iter_mut().filter(|job| job.kind == Kind::Approval) {
         job.approved = deciding::approved(connection, &job.work)?;
     }
-    for job in jobs.iter_mut().filter(|job| job.kind == Kind::Ending) {
+    for job in jobs.iter_mut().filter(|job| job.kind == Kind::Line) {
+        job.line = batches::line_of(connection, &job.project, &job.resource_id)?;
+    }
+    for job in jobs.iter_mut().filter(|job| matches!(job.kind, Kind::Ending | Kind::Line)) {
         job.kept = effects::kept(connection, &job.project, &job.resource_id)?;
         if job.claim > 1 || job.kept.is_some() {
             job.unfinished = effects::unfinished(connection, &job.project, &job.resource_id)?;
         }
-        job.placement = ledger::placement_of(connection, &job.project, &job.resource_id)?;
+        job.placement = match &job.line {
+            Some(line) => Some(line.placement.clone()),
+            None => ledger::placement_of(connection, &job.project, &job.resource_id)?,
+        };
     }
     // RETURNING gives no order.
     jobs.sort_by_key(|job| (job.forget_at_ms, job.id));
@@ -273,6 +282,7 @@ fn claimed(row: &Row<'_>) -> rusqlite::Result<ClaimedJob> {
         queued_at_ms: row.get(7)?,
         kind: Kind::parse(&row.get::<_, String>(8)?).ok_or(rusqlite::Error::InvalidQuery)?,
         work: row.get::<_, String>(9)?.split_once('/').map(|(_, work)| work.to_owned()).unwrap_or_default(),
+        line: None,
         approved: None,
         kept: None,
         unfinished: Vec::new(),

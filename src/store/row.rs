@@ -29,6 +29,7 @@ pub(super) fn hit_one(changed: usize, what: &'static str) -> Result<(), StoreErr
 pub(super) fn next_seq(connection: &Connection, table: &'static str) -> Result<i64, StoreError> {
     let sql = match table {
         "tickets" => "SELECT coalesce(max(seq), 0) + 1 FROM tickets",
+        "batches" => "SELECT coalesce(max(seq), 0) + 1 FROM batches",
         _ => "SELECT coalesce(max(seq), 0) + 1 FROM reviews",
     };
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)

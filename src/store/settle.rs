@@ -7,7 +7,8 @@ use rusqlite::{Connection, params};
 use super::effects::Change;
 use super::ledger::FoundBy;
 use super::{
-    ClaimedJob, NewReview, Store, StoreError, alerts, deciding, effects, erase, ledger, newest, pauses, reviews,
+    ClaimedJob, NewReview, Store, StoreError, alerts, batches, deciding, effects, erase, ledger, newest, pauses,
+    reviews,
 };
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::job::{self, Outcome};
@@ -40,10 +41,17 @@ pub enum Settlement {
         /// What was written down and is not there, and what is started instead.
         changes: Vec<Change>,
     },
-    /// The planned work was started, or may have been.
-    Started {
+    /// Work that changes no ticket by itself is done.
+    Done {
         /// How, in our words.
-        how: &'static str,
+        how: String,
+    },
+    /// What OpenAI's files say is in the ledger of a batch.
+    Entered {
+        /// Whether a person decides about it.
+        waits: bool,
+        /// The batch.
+        batch_id: String,
     },
     /// The ticket moved on after the approval: nothing is sent.
     Stale {
@@ -71,8 +79,10 @@ impl Settlement {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Settlement::Applied { .. } | Settlement::Started { .. } => "applied",
-            Settlement::Held { .. } => "held",
+            Settlement::Applied { .. } | Settlement::Done { .. } | Settlement::Entered { waits: false, .. } => {
+                "applied"
+            }
+            Settlement::Held { .. } | Settlement::Entered { waits: true, .. } => "held",
             Settlement::Ignored { .. } | Settlement::Stale { .. } => "ignored",
             Settlement::Superseded { .. } => "superseded",
             Settlement::Retry { .. } => "failed_retryable",
@@ -163,6 +173,9 @@ fn settle(
         if let Some(submission_id) = placement.and_then(|placement| placement.submission_id.as_deref()) {
             ledger::end(connection, submission_id, Some(FoundBy::of(&job.event_type)), now_ms)?;
         }
+        if job.event_type.starts_with("batch.") {
+            batches::settled(connection, job, settlement, now_ms)?;
+        }
         if job.forgets() || instead.is_some_and(|instead| instead.forgets) {
             erase::forget(connection, job, now_ms)?;
         }
@@ -240,7 +253,9 @@ impl<'a> Transition<'a> {
             Settlement::Ignored { reason } => ended(Outcome::Ignored, Some(reason)),
             Settlement::Superseded { reason, .. } => ended(Outcome::Superseded, Some(reason)),
             Settlement::Stale { reason } => ended(Outcome::Ignored, Some(reason)),
-            Settlement::Started { how } => ended(Outcome::Applied, Some(how)),
+            Settlement::Done { how } => ended(Outcome::Applied, Some(how)),
+            Settlement::Entered { waits: true, batch_id } => ended(Outcome::Held, Some(batch_id)),
+            Settlement::Entered { waits: false, batch_id } => ended(Outcome::Applied, Some(batch_id)),
             Settlement::Retry { failure, at_ms, counts } => Transition {
                 state: "failed_retryable",
                 claimable_at: Some(*at_ms),

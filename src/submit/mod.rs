@@ -2,8 +2,12 @@
 //! that there is never work that we know nothing of; the webhook may be here
 //! before the call's answer is, and both orders work.
 
+mod batch;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub use batch::AskBatch;
 
 use crate::clock::Clock;
 use crate::domain::failure::Failure;
@@ -75,6 +79,9 @@ pub enum SubmitError {
         /// Why.
         reason: String,
     },
+    /// A batch that cannot be what was meant.
+    #[error("no batch was started: {0}")]
+    BadBatch(String),
     /// Planned work that is not waiting to be started, or is none.
     #[error("there is no planned work {0} to start")]
     NotPlanned(String),

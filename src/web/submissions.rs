@@ -92,7 +92,9 @@ impl From<SubmitError> for Problem {
     fn from(error: SubmitError) -> Problem {
         let detail = error.to_string();
         match error {
-            SubmitError::UnknownWorkflow { .. } | SubmitError::UnknownProject(_) => Problem::invalid(detail),
+            SubmitError::UnknownWorkflow { .. } | SubmitError::UnknownProject(_) | SubmitError::BadBatch(_) => {
+                Problem::invalid(detail)
+            }
             SubmitError::Paused { .. } | SubmitError::NotPlanned(_) => Problem::conflict(detail),
             SubmitError::NoTicket(id) => Problem::not_found("ticket", &id),
             SubmitError::Store(error) => error.into(),

@@ -80,6 +80,9 @@ impl Worker {
             Kind::Ending => self.work_ending(job, placement).await,
             Kind::Approval => self.carry_out_approval(job).await,
             Kind::Start => self.start_planned(job).await,
+            Kind::Line => self.work_ending(job, placement).await,
+            Kind::Build => self.build_batch(job).await,
+            Kind::Undo => self.undo_batch(job).await,
         }
     }
 

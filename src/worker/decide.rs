@@ -29,11 +29,15 @@ impl Worker {
         match resource {
             Resource::Batch(batch) => Ok(Decided::Do(decide_batch(batch)?)),
             Resource::Response(response) => {
+                if let Some(line) = &job.line {
+                    return Ok(self.decide_line(line, response, placed));
+                }
                 if let Some(again) = self.start_again_if_passing(job, response, placed) {
                     return Ok(Decided::End(again));
                 }
                 must_be_usable(response)?;
-                Ok(Decided::Do(self.decide_response(response, placed)))
+                let seen = placed.placement.as_ref().and_then(|placement| placement.ticket_revision);
+                Ok(Decided::Do(self.decide_response(response, placed, seen)))
             }
         }
     }
@@ -48,7 +52,7 @@ impl Worker {
         passing.then(|| self.start_again(job, placement, code))
     }
 
-    fn decide_response(&self, response: &Response, placed: &Placed<'_>) -> Decision {
+    pub(super) fn decide_response(&self, response: &Response, placed: &Placed<'_>, seen: Option<i64>) -> Decision {
         let output = || {
             Some(response.texts.iter().map(|text| text.body.as_str()).collect::<Vec<_>>().join("\n\n"))
                 .filter(|text| !text.is_empty())
@@ -61,10 +65,7 @@ impl Worker {
             }
         };
         match workflow.read(response) {
-            Reading::Clean(proposal) => {
-                let seen = placed.placement.as_ref().and_then(|placement| placement.ticket_revision);
-                self.policy.decide(&workflow.name, proposal, ticket, seen)
-            }
+            Reading::Clean(proposal) => self.policy.decide(&workflow.name, proposal, ticket, seen),
             Reading::Unclean { reason, detail } => {
                 Decision::Hold(self.policy.hold(reason, detail, Some(&workflow.name), Some(ticket), output()))
             }

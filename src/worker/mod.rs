@@ -4,6 +4,7 @@
 mod apply;
 mod approve;
 mod attempt;
+mod batch;
 mod decide;
 mod gate;
 mod janitor;
@@ -25,6 +26,7 @@ pub use janitor::Keeping;
 pub use pool::Pool;
 
 use crate::clock::Clock;
+use crate::domain::batch::Rules;
 use crate::domain::job::RetryPolicy;
 use crate::domain::policy::Policy;
 use crate::domain::submission::{MetadataKeys, Patience};
@@ -68,6 +70,8 @@ pub struct Settings {
     pub keeping: Keeping,
     /// A review undecided for longer than this raises an alert, in ms.
     pub review_overdue_ms: i64,
+    /// How batches are looked at and applied.
+    pub batch: Rules,
     /// Metadata keys that name the ticket and the workflow of work that
     /// another program started.
     pub metadata_keys: MetadataKeys,

@@ -3,6 +3,7 @@
 use super::attempt::{Halt, Step};
 use super::{Project, Worker};
 use crate::domain::failure::{Cause, Failure};
+use crate::domain::job;
 use crate::domain::resource::{Resource, Status};
 use crate::domain::submission::Kind;
 use crate::openai::{self, Fetched};
@@ -19,6 +20,11 @@ impl Worker {
                 Resource::Response(openai::read::response(raw)?)
             };
             return Ok((resource, None));
+        }
+        if job.kind == job::Kind::Line {
+            return Err(
+                Failure::last(Cause::LostToRetention, "the line's output was erased before it was applied").into()
+            );
         }
         self.openai_must_not_be_paused()?;
         job.mark_called();
@@ -85,7 +91,7 @@ impl Worker {
 }
 
 fn of_batch(job: &ClaimedJob) -> bool {
-    job.event_type.starts_with("batch.")
+    job.kind == job::Kind::Ending && job.event_type.starts_with("batch.")
 }
 
 /// A webhook can be ahead of what a GET shows.

@@ -140,7 +140,8 @@ fn cause_of(settlement: &Settlement) -> &'static str {
         Settlement::Applied { .. }
         | Settlement::Ignored { .. }
         | Settlement::Superseded { .. }
-        | Settlement::Started { .. }
+        | Settlement::Done { .. }
+        | Settlement::Entered { .. }
         | Settlement::Stale { .. } => "",
     }
 }

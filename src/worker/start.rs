@@ -77,5 +77,5 @@ impl Worker {
 }
 
 fn started(how: &'static str) -> Settlement {
-    Settlement::Started { how }
+    Settlement::Done { how: how.to_owned() }
 }

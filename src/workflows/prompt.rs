@@ -54,6 +54,7 @@ mod tests {
             priority: "normal".into(),
             tags: vec![],
             revision: 1,
+            changed_at_ms: None,
             messages: bodies.iter().map(message).collect(),
         }
     }

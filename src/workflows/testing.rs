@@ -38,6 +38,7 @@ pub(super) fn ticket(words: &str) -> Ticket {
         priority: "normal".to_owned(),
         tags: Vec::new(),
         revision: 1,
+        changed_at_ms: None,
         messages: vec![Message { author: Author::Customer, visibility: Visibility::Public, body: words.to_owned() }],
     }
 }

@@ -301,6 +301,7 @@ fn settings() -> Settings {
         overdue_ms: OVERDUE_MS,
         patience: PATIENCE,
         review_overdue_ms: REVIEW_OVERDUE_MS,
+        batch: frontdesk::domain::batch::Rules::default(),
         resubmit_after_ms: 10_000,
         keeping: Keeping {
             bodies_ms: RETENTION_MS,

@@ -68,6 +68,7 @@ fn ticket() -> Ticket {
         priority: "normal".to_owned(),
         tags: Vec::new(),
         revision: 1,
+        changed_at_ms: None,
         messages: vec![Message {
             author: Author::Customer,
             visibility: Visibility::Public,

@@ -19,6 +19,7 @@ pub(super) fn ticket(text: &str) -> Ticket {
         priority: "normal".into(),
         tags: vec![],
         revision: 3,
+        changed_at_ms: None,
         messages: vec![Message { author: Author::Customer, visibility: Visibility::Public, body: text.into() }],
     }
 }

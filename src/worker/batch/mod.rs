@@ -1,0 +1,7 @@
+//! Batches in the back office: building them, reading what comes back, applying
+//! it line by line, and putting it back.
+
+mod build;
+mod line;
+mod read;
+mod undo;

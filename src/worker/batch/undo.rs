@@ -1,0 +1,12 @@
+//! Puts back what a batch has changed.
+
+use crate::domain::failure::{Cause, Failure};
+use crate::store::{ClaimedJob, Settlement};
+use crate::worker::Worker;
+use crate::worker::attempt::Halt;
+
+impl Worker {
+    pub(in crate::worker) async fn undo_batch(&self, _job: &ClaimedJob) -> Result<Settlement, Halt> {
+        Err(Failure::last(Cause::Internal, "not built yet").into())
+    }
+}
