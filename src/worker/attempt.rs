@@ -36,12 +36,11 @@ pub enum Step {
 }
 
 impl Step {
-    /// Every step, in order.
-    pub const ALL: [Step; 9] = [
+    /// Every step on the way of a response, in order.
+    pub const ALL: [Step; 8] = [
         Step::Claimed,
         Step::Retrieved,
         Step::Kept,
-        Step::Entered,
         Step::Placed,
         Step::Decided,
         Step::Planned,
