@@ -190,6 +190,7 @@ impl Batch {
 
     fn finish(&self, state: &State, status: &str, written: Written) {
         let absent = self.absent(state.seed);
+        let usage = written.usage();
         let output = self.keep(state, "output", written.output).unwrap_or_else(|| absent.clone());
         let errors = self.keep(state, "error", written.errors).unwrap_or(absent);
         {
@@ -198,6 +199,7 @@ impl Batch {
             object["error_file_id"] = errors;
             object["request_counts"] = json!({"total": written.total,
                 "completed": written.completed, "failed": written.failed});
+            object["usage"] = usage;
         }
         self.enter(status);
     }
@@ -217,7 +219,7 @@ impl Batch {
         let content = Bytes::from(content);
         // Seeming unfinished is for batches; a file is there or not.
         let reads = || self.plan.clone().without(&[Fault::LateModel]).reads();
-        let file = keep(state, &origin, "batch_output", &name, content, reads);
+        let file = keep(state, &origin, "batch_output", &name, content, None, reads);
         Some(json!(file.id))
     }
 }
