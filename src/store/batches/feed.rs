@@ -5,6 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::finish::set_state;
+use super::undo::BATCH_UNDONE;
 use super::{count, counted};
 use crate::domain::batch::{Fate, line_id, split_line_id};
 use crate::domain::failure::Cause;
@@ -21,6 +22,8 @@ pub struct LineFacts {
     pub placement: Placement,
     /// The files hold two different results for it.
     pub is_ambiguous: bool,
+    /// Its batch is being undone, or has been.
+    pub is_called_off: bool,
 }
 
 /// A job of a line that nobody need hurry with has this long, in ms.
@@ -143,7 +146,7 @@ pub(in crate::store) fn line_of(
     let Some((batch, custom_id)) = split_line_id(resource_id) else { return Ok(None) };
     Ok(connection
         .prepare_cached(
-            "SELECT l.ticket_id, b.workflow, l.revision, l.made_at, b.prompt_version, l.reason
+            "SELECT l.ticket_id, b.workflow, l.revision, l.made_at, b.prompt_version, l.reason, b.undone_by IS NOT NULL
              FROM batch_parts p JOIN batches b ON b.id = p.batch_id
              JOIN batch_lines l ON l.batch_id = b.id AND l.part = p.number AND l.custom_id = ?3
              WHERE p.resource_id = ?1 AND p.project = ?2 AND l.result IN ('ok','held')",
@@ -160,6 +163,7 @@ pub(in crate::store) fn line_of(
                     retry_of: None,
                 },
                 is_ambiguous: row.get::<_, Option<String>>(5)?.as_deref() == Some(HoldReason::AmbiguousOutput.code()),
+                is_called_off: row.get(6)?,
             })
         })
         .optional()?)
@@ -185,6 +189,7 @@ pub(in crate::store) fn settled(
         Settlement::GaveUp { failure } => (Fate::Failed, Some(failure.cause().code())),
         Settlement::Superseded { .. } => (Fate::Skipped, Some("superseded")),
         Settlement::Ignored { reason } if reason == CHANGED_SINCE => (Fate::Skipped, Some("changed_since")),
+        Settlement::Ignored { reason } if reason == BATCH_UNDONE => (Fate::Skipped, Some("batch_undone")),
         Settlement::Ignored { .. } | Settlement::Stale { .. } => (Fate::Skipped, Some("ignored")),
         Settlement::Retry { .. } | Settlement::Done { .. } | Settlement::Entered { .. } => return Ok(()),
     };
