@@ -1,0 +1,83 @@
+//! `frontdesk batch …`
+//!
+//! | file | what |
+//! |---|---|
+//! | `submit` | starting one, from a list of tickets or a filter |
+//! | `show` | one batch, for a person |
+//! | `next` | what happens next, and who sees to it |
+//! | `follow`, `progress` | watching one until it rests; the bar |
+//! | `lines` | the ledger, as a table |
+//! | `export` | the whole ledger, into a file |
+
+mod export;
+mod follow;
+mod lines;
+mod next;
+mod progress;
+mod show;
+mod submit;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use super::Setup;
+use super::deliveries::{Part, print_list};
+use crate::domain::batch::State;
+use crate::shapes;
+use crate::store::{Batch, Store};
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Start one over a list of tickets, or those that a filter finds.
+    Submit(submit::Args),
+    /// Newest first.
+    List {
+        /// Only those in this state.
+        #[arg(long, value_parser = parse_state)]
+        state: Option<State>,
+        #[command(flatten)]
+        part: Part,
+    },
+    /// One batch: where it stands, what it would change, what happens next. A terminal follows it while it moves.
+    Show {
+        /// As bat_…; OpenAI's batch_… is understood too.
+        id: String,
+        /// Stay until it rests; with --json, one object a line for each change.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// What became of each line; the whole ledger with --export.
+    Lines(lines::Args),
+}
+
+fn parse_state(word: &str) -> Result<State, String> {
+    State::parse(word).ok_or_else(|| format!("one of {}", State::ALL.map(State::word).join(", ")))
+}
+
+pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
+    match command {
+        Command::Submit(args) => submit::run(args, setup).await,
+        Command::List { state, part } => {
+            let page = setup.store()?.batches(state, part.page()).await?;
+            let columns = ["batch_id", "version", "state", "workflow", "lines", "created_at", "actor", "waits_for"];
+            print_list(&setup.output, &shapes::page(&page, shapes::batch), &columns)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Show { id, watch } => show::run(&id, watch, setup).await,
+        Command::Lines(args) => lines::run(args, setup).await,
+    }
+}
+
+/// The batch that an id of ours or of OpenAI's names.
+async fn must_be_there(store: &Store, id: &str) -> Result<Batch> {
+    store
+        .batch(id.to_owned())
+        .await?
+        .with_context(|| format!("there is no batch {id:?}; `frontdesk batch list` shows those there are"))
+}
+
+/// One of a batch's counts; 0 for what never happened.
+fn counted(batch: &Batch, name: &str) -> i64 {
+    batch.counts.get(name).copied().unwrap_or(0)
+}
