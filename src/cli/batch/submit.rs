@@ -23,7 +23,7 @@ pub(in crate::cli) struct Args {
     workflow: String,
     #[command(flatten)]
     which: Which,
-    /// No more lines than this, of those that were made first.
+    /// No more lines than this.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     cap: Option<i64>,
     /// No more input tokens than this, estimated at four bytes each.
