@@ -121,6 +121,14 @@ pub struct Batch {
     pub errors: Vec<BatchError>,
     /// What OpenAI counts; not to be trusted, only shown.
     pub counts: BatchCounts,
+    /// What its lines are sent to, as `/v1/responses`.
+    pub endpoint: Option<String>,
+    /// The file with the requests.
+    pub input_file_id: Option<String>,
+    /// When it was made, in Unix seconds by OpenAI's clock.
+    pub created_at_s: Option<i64>,
+    /// The tokens of all its lines.
+    pub usage: BatchUsage,
 }
 
 /// One error of a batch's input file.
@@ -141,4 +149,13 @@ pub struct BatchCounts {
     pub completed: i64,
     /// Requests OpenAI calls failed.
     pub failed: i64,
+}
+
+/// Tokens of a batch, as far as OpenAI has told them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BatchUsage {
+    /// Tokens read.
+    pub input_tokens: Option<i64>,
+    /// Tokens written.
+    pub output_tokens: Option<i64>,
 }

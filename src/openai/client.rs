@@ -80,7 +80,7 @@ pub struct Fetched {
 impl fmt::Debug for Fetched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fetched")
-            .field("id", &id_of(&self.resource))
+            .field("id", &self.resource.id())
             .field("raw_bytes", &self.raw.len())
             .field("request_id", &self.request_id)
             .field("poll_after_ms", &self.poll_after_ms)
@@ -92,8 +92,15 @@ impl fmt::Debug for Fetched {
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(super) http: reqwest::Client,
+    /// For whole files, without the limits that are meant for short answers:
+    /// whoever sends with it sets its own.
+    pub(super) transfers: reqwest::Client,
     pub(super) base_url: String,
-    max_body_bytes: usize,
+    pub(super) max_body_bytes: usize,
+    /// Limit for each wait for bytes.
+    pub(super) wait: Duration,
+    /// Limit for a whole short answer.
+    pub(super) whole: Duration,
 }
 
 impl Client {
@@ -106,26 +113,26 @@ impl Client {
         let connect = Duration::from_millis(settings.connect_timeout_ms);
         let read = Duration::from_millis(settings.read_timeout_ms);
         install_tls();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("frontdesk/", env!("CARGO_PKG_VERSION")))
-            .default_headers(default_headers(settings.api_key.as_deref())?)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .http1_only()
-            .https_only(!loopback)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .connect_timeout(connect)
-            .read_timeout(read)
-            .timeout(connect.saturating_add(read.saturating_mul(2)));
-        if loopback {
-            builder = builder.no_proxy();
-        }
+        let whole = connect.saturating_add(read.saturating_mul(2));
+        let builder = || -> Result<reqwest::ClientBuilder, OpenAiError> {
+            let builder = reqwest::Client::builder()
+                .user_agent(concat!("frontdesk/", env!("CARGO_PKG_VERSION")))
+                .default_headers(default_headers(settings.api_key.as_deref())?)
+                .redirect(redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .http1_only()
+                .https_only(!loopback)
+                .connect_timeout(connect);
+            Ok(if loopback { builder.no_proxy() } else { builder })
+        };
+        let short = builder()?.pool_max_idle_per_host(IDLE_CONNECTIONS).read_timeout(read).timeout(whole);
         Ok(Client {
-            http: builder.build().map_err(|_| {
-                OpenAiError::Settings("the HTTP client cannot be built; are CA certificates installed?")
-            })?,
+            http: built(short)?,
+            transfers: built(builder()?)?,
             base_url: settings.base_url.trim().trim_end_matches('/').to_owned(),
             max_body_bytes: settings.max_body_bytes,
+            wait: read,
+            whole,
         })
     }
 
@@ -144,7 +151,7 @@ impl Client {
     /// As [`Client::response`].
     pub async fn batch(&self, id: &str) -> Result<Fetched, OpenAiError> {
         let request = self.by_id(Method::GET, "batches", id, "")?;
-        self.fetch(request, Some(id), |raw| read::batch(raw).map(Resource::Batch)).await
+        self.fetch(request, Some(id), read_batch).await
     }
 
     /// Cancels a background response; cancelling again is harmless.
@@ -169,15 +176,24 @@ impl Client {
         Ok(self.fetch(request, None, read_response).await?)
     }
 
-    fn by_id(&self, method: Method, kind: &str, id: &str, verb: &str) -> Result<RequestBuilder, OpenAiError> {
+    pub(super) fn by_id(
+        &self,
+        method: Method,
+        kind: &str,
+        id: &str,
+        verb: &str,
+    ) -> Result<RequestBuilder, OpenAiError> {
+        Ok(self.http.request(method, self.url_by_id(kind, id, verb)?))
+    }
+
+    pub(super) fn url_by_id(&self, kind: &str, id: &str, verb: &str) -> Result<String, OpenAiError> {
         if !is_path_safe(id) {
             return Err(OpenAiError::BadId);
         }
-        let url = format!("{}/{kind}/{id}{verb}", self.base_url);
-        Ok(self.http.request(method, url))
+        Ok(format!("{}/{kind}/{id}{verb}", self.base_url))
     }
 
-    async fn fetch(
+    pub(super) async fn fetch(
         &self,
         request: RequestBuilder,
         id: Option<&str>,
@@ -193,7 +209,7 @@ impl Client {
         let bytes = body(answer, self.max_body_bytes).await?;
         let raw = String::from_utf8(bytes).map_err(|_| OpenAiError::Unreadable { line: 0, column: 0 })?;
         let resource = read(&raw)?;
-        if id.is_some_and(|id| id != id_of(&resource)) {
+        if id.is_some_and(|id| id != resource.id()) {
             return Err(OpenAiError::OtherId);
         }
         Ok(Fetched { resource, raw, request_id, poll_after_ms })
@@ -204,11 +220,14 @@ fn read_response(raw: &str) -> Result<Resource, OpenAiError> {
     read::response(raw).map(Resource::Response)
 }
 
-fn id_of(resource: &Resource) -> &str {
-    match resource {
-        Resource::Response(response) => &response.id,
-        Resource::Batch(batch) => &batch.id,
-    }
+pub(super) fn read_batch(raw: &str) -> Result<Resource, OpenAiError> {
+    read::batch(raw).map(Resource::Batch)
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, OpenAiError> {
+    builder
+        .build()
+        .map_err(|_| OpenAiError::Settings("the HTTP client cannot be built; are CA certificates installed?"))
 }
 
 /// Reads a body up to `limit_bytes`.
@@ -259,7 +278,7 @@ pub(super) fn unsent(error: &reqwest::Error) -> OpenAiError {
 }
 
 /// An error in the middle of the answer.
-fn unread(error: &reqwest::Error) -> OpenAiError {
+pub(super) fn unread(error: &reqwest::Error) -> OpenAiError {
     if error.is_timeout() { OpenAiError::TimedOut } else { OpenAiError::Truncated }
 }
 

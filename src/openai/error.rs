@@ -48,6 +48,15 @@ pub enum OpenAiError {
     /// The JSON is about another object than the one that was asked for.
     #[error("the answer is about another id")]
     OtherId,
+    /// A list that goes on and on, so that what was looked for may still be in it.
+    #[error("the list had not ended after {pages} pages")]
+    Endless {
+        /// How many were read.
+        pages: usize,
+    },
+    /// Our own file, which was to be sent, cannot be read; nothing was sent.
+    #[error("the file to be sent cannot be read")]
+    OurFile,
 }
 
 /// An answer that was not 2xx, as far as it matters.
@@ -134,7 +143,7 @@ impl From<OpenAiError> for Failure {
         match error {
             OpenAiError::Status(answer) => answer.into_failure(),
             OpenAiError::BadId => Failure::last(Cause::OpenAiRefused, detail),
-            OpenAiError::Settings(_) => Failure::retryable(Cause::Internal, detail),
+            OpenAiError::Settings(_) | OpenAiError::OurFile => Failure::retryable(Cause::Internal, detail),
             OpenAiError::NoConnection | OpenAiError::TimedOut | OpenAiError::Broken => {
                 Failure::retryable(Cause::OpenAiUnreachable, detail)
             }
@@ -142,12 +151,13 @@ impl From<OpenAiError> for Failure {
             | OpenAiError::Truncated
             | OpenAiError::Unreadable { .. }
             | OpenAiError::NoId
-            | OpenAiError::OtherId => Failure::retryable(Cause::OpenAiUnreadable, detail),
+            | OpenAiError::OtherId
+            | OpenAiError::Endless { .. } => Failure::retryable(Cause::OpenAiUnreadable, detail),
         }
     }
 }
 
-/// Why a response was not created, sorted by what the caller may do next.
+/// Why a response, a batch or a file was not created, sorted by what the caller may do next.
 /// Creating has no idempotency at OpenAI, so only the first two may be repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CreateError {
@@ -175,7 +185,9 @@ impl CreateError {
 impl From<OpenAiError> for CreateError {
     fn from(error: OpenAiError) -> CreateError {
         match &error {
-            OpenAiError::Settings(_) | OpenAiError::BadId | OpenAiError::NoConnection => CreateError::NotSent(error),
+            OpenAiError::Settings(_) | OpenAiError::BadId | OpenAiError::NoConnection | OpenAiError::OurFile => {
+                CreateError::NotSent(error)
+            }
             OpenAiError::Status(answer)
                 if matches!(answer.status, 300..=499) && !matches!(answer.status, 408 | 409) =>
             {
@@ -263,6 +275,8 @@ mod tests {
             (OpenAiError::TooLarge { limit_bytes: 1 }, Cause::OpenAiUnreadable, true),
             (OpenAiError::Truncated, Cause::OpenAiUnreadable, true),
             (OpenAiError::NoId, Cause::OpenAiUnreadable, true),
+            (OpenAiError::Endless { pages: 1 }, Cause::OpenAiUnreadable, true),
+            (OpenAiError::OurFile, Cause::Internal, true),
         ];
         for (error, cause, retryable) in table {
             let failure = Failure::from(error);
@@ -281,7 +295,9 @@ mod tests {
             assert!(matches!(status(unknown), CreateError::Unknown(_)), "{unknown}");
         }
         let sent = |error| CreateError::from(error);
-        assert!(matches!(sent(OpenAiError::NoConnection), CreateError::NotSent(_)));
+        for error in [OpenAiError::NoConnection, OpenAiError::OurFile] {
+            assert!(matches!(sent(error), CreateError::NotSent(_)));
+        }
         for error in [OpenAiError::TimedOut, OpenAiError::Broken, OpenAiError::Truncated] {
             assert!(matches!(sent(error), CreateError::Unknown(_)));
         }

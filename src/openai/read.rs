@@ -1,7 +1,8 @@
 //! From OpenAI's JSON to our words.
 
-use crate::domain::resource::{Batch, BatchCounts, BatchError, Response, Status, Text};
+use crate::domain::resource::{Batch, BatchCounts, BatchError, BatchUsage, Response, Status, Text};
 
+use super::chat;
 use super::error::OpenAiError;
 use super::lenient::Whole;
 use super::tools;
@@ -10,13 +11,17 @@ use super::types::{BatchErrorJson, BatchJson, ItemJson, ResponseJson};
 /// Longest code of OpenAI's that is kept as it is.
 const MAX_CODE_BYTES: usize = 64;
 
-/// Reads a response, as fetched or as it stands in a line of a batch's output.
+/// Reads a response, as fetched or as it stands in a line of a batch's output. A
+/// chat completion, which batches of other programs hold, is read as one too.
 ///
 /// # Errors
 /// `Truncated` or `Unreadable`, when it is not JSON, not an object, or has no
 /// id. Nothing that OpenAI adds or leaves out otherwise is an error.
 pub fn response(json: &str) -> Result<Response, OpenAiError> {
     let read: ResponseJson<'_> = serde_json::from_str(json).map_err(|error| unreadable(&error))?;
+    if read.object.is("chat.completion") {
+        return chat::response(json);
+    }
     let status = status(read.status.get());
     let items = read.output.0;
     let tools = tools::troubles(&items);
@@ -44,11 +49,16 @@ pub fn response(json: &str) -> Result<Response, OpenAiError> {
 /// # Errors
 /// As [`response`].
 pub fn batch(json: &str) -> Result<Batch, OpenAiError> {
-    let read: BatchJson<'_> = serde_json::from_str(json).map_err(|error| unreadable(&error))?;
+    batch_of(serde_json::from_str(json).map_err(|error| unreadable(&error))?).ok_or(OpenAiError::NoId)
+}
+
+/// A batch in our words; none when it has no id.
+pub(super) fn batch_of(read: BatchJson<'_>) -> Option<Batch> {
     let count = |number: Whole| number.0.unwrap_or(0);
-    let counts = read.request_counts.0;
-    Ok(Batch {
-        id: read.id.into_string().ok_or(OpenAiError::NoId)?,
+    let tokens = |number: Whole| number.0.filter(|tokens| *tokens >= 0);
+    let (counts, usage) = (read.request_counts.0, read.usage.0);
+    Some(Batch {
+        id: read.id.into_string()?,
         status: status(read.status.get()),
         metadata: owned(read.metadata.0),
         output_file_id: read.output_file_id.into_string(),
@@ -59,6 +69,10 @@ pub fn batch(json: &str) -> Result<Batch, OpenAiError> {
             completed: count(counts.completed),
             failed: count(counts.failed),
         },
+        endpoint: read.endpoint.into_string(),
+        input_file_id: read.input_file_id.into_string(),
+        created_at_s: read.created_at.0,
+        usage: BatchUsage { input_tokens: tokens(usage.input_tokens), output_tokens: tokens(usage.output_tokens) },
     })
 }
 
@@ -90,7 +104,7 @@ fn words(items: Vec<ItemJson<'_>>, completed: bool) -> (Vec<Text>, Vec<String>) 
     (texts, refusals)
 }
 
-fn owned<A, B>(pairs: Vec<(A, B)>) -> std::collections::BTreeMap<String, String>
+pub(super) fn owned<A, B>(pairs: Vec<(A, B)>) -> std::collections::BTreeMap<String, String>
 where
     A: Into<String>,
     B: Into<String>,
@@ -124,7 +138,7 @@ pub(super) fn code(word: &str) -> String {
     }
 }
 
-fn unreadable(error: &serde_json::Error) -> OpenAiError {
+pub(super) fn unreadable(error: &serde_json::Error) -> OpenAiError {
     if error.is_eof() {
         return OpenAiError::Truncated;
     }

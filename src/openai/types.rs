@@ -11,6 +11,8 @@ use super::lenient::{ErrorJson, List, Object, Whole, Word, Words};
 #[derive(serde::Deserialize)]
 pub(super) struct ResponseJson<'a> {
     #[serde(borrow, default)]
+    pub(super) object: Word<'a>,
+    #[serde(borrow, default)]
     pub(super) id: Word<'a>,
     #[serde(borrow, default)]
     pub(super) status: Word<'a>,
@@ -105,7 +107,7 @@ pub(super) struct ReasonJson<'a> {
 }
 
 /// A batch (`GET /batches/{id}`).
-#[derive(serde::Deserialize)]
+#[derive(Default, serde::Deserialize)]
 pub(super) struct BatchJson<'a> {
     #[serde(borrow, default)]
     pub(super) id: Word<'a>,
@@ -121,6 +123,14 @@ pub(super) struct BatchJson<'a> {
     pub(super) errors: Object<BatchErrorsJson<'a>>,
     #[serde(default)]
     pub(super) request_counts: Object<CountsJson>,
+    #[serde(borrow, default)]
+    pub(super) endpoint: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) input_file_id: Word<'a>,
+    #[serde(default)]
+    pub(super) created_at: Whole,
+    #[serde(default)]
+    pub(super) usage: Object<UsageJson>,
 }
 
 /// `errors` of a batch: a list object.
@@ -148,4 +158,90 @@ pub(super) struct CountsJson {
     pub(super) completed: Whole,
     #[serde(default)]
     pub(super) failed: Whole,
+}
+
+/// `usage` of a batch.
+#[derive(Default, serde::Deserialize)]
+pub(super) struct UsageJson {
+    #[serde(default)]
+    pub(super) input_tokens: Whole,
+    #[serde(default)]
+    pub(super) output_tokens: Whole,
+}
+
+/// A page of batches (`GET /batches`).
+#[derive(serde::Deserialize)]
+pub(super) struct BatchesJson<'a> {
+    /// The one field that must be there: without it this is no list, and nobody
+    /// may conclude that a batch is not in it.
+    #[serde(borrow)]
+    pub(super) data: Vec<Object<BatchJson<'a>>>,
+    /// Only a plain `false` says that this page is the last.
+    #[serde(borrow, default)]
+    pub(super) has_more: Option<&'a serde_json::value::RawValue>,
+}
+
+/// A file (`POST /files`).
+#[derive(serde::Deserialize)]
+pub(super) struct FileJson<'a> {
+    #[serde(borrow, default)]
+    pub(super) id: Word<'a>,
+}
+
+/// A line of a batch's output or error file.
+#[derive(Default, serde::Deserialize)]
+pub(super) struct LineJson<'a> {
+    #[serde(borrow, default)]
+    pub(super) custom_id: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) response: Object<LineAnswerJson<'a>>,
+    #[serde(borrow, default)]
+    pub(super) error: Option<&'a serde_json::value::RawValue>,
+}
+
+/// `response` of a line; the body is kept as it is written.
+#[derive(Default, serde::Deserialize)]
+pub(super) struct LineAnswerJson<'a> {
+    #[serde(default)]
+    pub(super) status_code: Whole,
+    #[serde(borrow, default)]
+    pub(super) body: Option<&'a serde_json::value::RawValue>,
+}
+
+/// A chat completion: the other kind of answer that batches hold.
+#[derive(serde::Deserialize)]
+pub(super) struct ChatJson<'a> {
+    #[serde(borrow, default)]
+    pub(super) id: Word<'a>,
+    #[serde(default)]
+    pub(super) created: Whole,
+    #[serde(borrow, default)]
+    pub(super) model: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) metadata: Words<'a>,
+    #[serde(borrow, default)]
+    pub(super) choices: List<ChoiceJson<'a>>,
+}
+
+/// One of a chat completion's `choices`.
+#[derive(Default, serde::Deserialize)]
+pub(super) struct ChoiceJson<'a> {
+    #[serde(borrow, default)]
+    pub(super) finish_reason: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) message: Object<ChatMessageJson<'a>>,
+}
+
+/// The message of a choice.
+#[derive(Default, serde::Deserialize)]
+pub(super) struct ChatMessageJson<'a> {
+    #[serde(borrow, default)]
+    pub(super) content: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) refusal: Word<'a>,
+    #[serde(borrow, default)]
+    pub(super) tool_calls: List<PartJson<'a>>,
+    /// The older way to call one function.
+    #[serde(borrow, default)]
+    pub(super) function_call: ErrorJson<'a>,
 }

@@ -8,6 +8,7 @@ use crate::domain::effect::{Effect, Slot};
 use crate::domain::failure::Failure;
 use crate::domain::id::effect_ref;
 use crate::domain::job::Kind;
+use crate::domain::resource::{Resource, Response};
 use crate::domain::submission::Placement;
 use crate::store::{ClaimedJob, Settlement};
 
@@ -20,6 +21,8 @@ pub enum Step {
     Retrieved,
     /// What was fetched is stored.
     Kept,
+    /// Another piece of what a batch's files say is in the ledger.
+    Entered,
     /// Ticket and workflow are known.
     Placed,
     /// It is known what shall happen.
@@ -34,10 +37,11 @@ pub enum Step {
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Step; 8] = [
+    pub const ALL: [Step; 9] = [
         Step::Claimed,
         Step::Retrieved,
         Step::Kept,
+        Step::Entered,
         Step::Placed,
         Step::Decided,
         Step::Planned,
@@ -88,19 +92,31 @@ impl Worker {
 
     async fn work_ending(&self, job: &ClaimedJob, placement: &mut Option<Placement>) -> Result<Settlement, Halt> {
         let (resource, kept) = self.retrieve(job).await?;
-        let placed = self.place(job, &resource, placement.clone()).await?;
-        // Known from here on, also to an attempt that fails: the job then says which ticket waits for it.
-        placement.clone_from(&placed.placement);
-        self.after(Step::Placed)?;
-        self.must_not_be_paused(placement.as_ref().map(|place| place.workflow.as_str()))?;
-        let settlement = match self.decide(job, &resource, &placed)? {
-            Decided::End(settlement) => settlement,
-            Decided::Do(decision) => self.act_on(job, placed, decision).await?,
+        let settlement = match &resource {
+            Resource::Batch(batch) => self.end_batch(job, batch).await?,
+            Resource::Response(response) => self.end_response(job, response, placement).await?,
         };
         if let Some(kept) = kept {
             kept.committed().await?;
         }
         Ok(settlement)
+    }
+
+    async fn end_response(
+        &self,
+        job: &ClaimedJob,
+        response: &Response,
+        placement: &mut Option<Placement>,
+    ) -> Result<Settlement, Halt> {
+        let placed = self.place(job, response, placement.clone()).await?;
+        // Known from here on, also to an attempt that fails: the job then says which ticket waits for it.
+        placement.clone_from(&placed.placement);
+        self.after(Step::Placed)?;
+        self.must_not_be_paused(placement.as_ref().map(|place| place.workflow.as_str()))?;
+        match self.decide(job, response, &placed)? {
+            Decided::End(settlement) => Ok(settlement),
+            Decided::Do(decision) => self.act_on(job, placed, decision).await,
+        }
     }
 
     async fn act_on(&self, job: &ClaimedJob, placed: Placed<'_>, decision: Decision) -> Result<Settlement, Halt> {

@@ -1,20 +1,20 @@
-//! Decides what happens to a fetched resource. Nothing is written here.
+//! Decides what happens to a fetched response. Nothing is written here.
 
 use super::Worker;
 use super::attempt::Halt;
 use super::place::Placed;
-use crate::domain::decision::{Decision, Hold};
+use crate::domain::decision::Decision;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::hold::HoldReason;
 use crate::domain::output::Reading;
-use crate::domain::resource::{Batch, Resource, Response, Status};
+use crate::domain::resource::{Response, Status};
 use crate::store::{ClaimedJob, Settlement};
 
 /// Codes of a failed response that may pass when the work is started anew; the
 /// response itself never recovers. Source: OpenAI's OpenAPI document 2.3.0.
 const PASSING: [&str; 3] = ["server_error", "rate_limit_exceeded", "vector_store_timeout"];
 
-/// What happens to a resource.
+/// What happens to a result.
 pub(super) enum Decided {
     /// It is to be carried out.
     Do(Decision),
@@ -25,21 +25,16 @@ pub(super) enum Decided {
 impl Worker {
     /// Endings that nobody can use are failures, or are started once more;
     /// everything else is applied or waits for a person.
-    pub(super) fn decide(&self, job: &ClaimedJob, resource: &Resource, placed: &Placed<'_>) -> Result<Decided, Halt> {
-        match resource {
-            Resource::Batch(batch) => Ok(Decided::Do(decide_batch(batch)?)),
-            Resource::Response(response) => {
-                if let Some(line) = &job.line {
-                    return Ok(self.decide_line(line, response, placed));
-                }
-                if let Some(again) = self.start_again_if_passing(job, response, placed) {
-                    return Ok(Decided::End(again));
-                }
-                must_be_usable(response)?;
-                let seen = placed.placement.as_ref().and_then(|placement| placement.ticket_revision);
-                Ok(Decided::Do(self.decide_response(response, placed, seen)))
-            }
+    pub(super) fn decide(&self, job: &ClaimedJob, response: &Response, placed: &Placed<'_>) -> Result<Decided, Halt> {
+        if let Some(line) = &job.line {
+            return Ok(self.decide_line(line, response, placed));
         }
+        if let Some(again) = self.start_again_if_passing(job, response, placed) {
+            return Ok(Decided::End(again));
+        }
+        must_be_usable(response)?;
+        let seen = placed.placement.as_ref().and_then(|placement| placement.ticket_revision);
+        Ok(Decided::Do(self.decide_response(response, placed, seen)))
     }
 
     /// Once only: what was started in place of failed work and fails as well is
@@ -84,41 +79,7 @@ fn must_be_usable(response: &Response) -> Result<(), Failure> {
     }
 }
 
-fn decide_batch(batch: &Batch) -> Result<Decision, Failure> {
-    let counts = batch.counts;
-    let said =
-        format!("{} lines, {} completed, {} failed by OpenAI's count", counts.total, counts.completed, counts.failed);
-    match &batch.status {
-        Status::Failed => {
-            let errors: Vec<String> = batch
-                .errors
-                .iter()
-                .take(10)
-                .map(|error| match error.line {
-                    Some(line) => format!("{} in line {line}", code_only(&error.code)),
-                    None => code_only(&error.code),
-                })
-                .collect();
-            Err(Failure::last(
-                Cause::ResourceFailed,
-                format!(
-                    "OpenAI refused the batch: {}",
-                    if errors.is_empty() { "no reason given".to_owned() } else { errors.join(", ") }
-                ),
-            ))
-        }
-        Status::Expired => Ok(hold_batch(format!("expired: {said}; what was done can be read"))),
-        Status::Cancelled => Ok(hold_batch(format!("cancelled: {said}; what was done can be read"))),
-        _ => Ok(hold_batch(format!("completed: {said}"))),
-    }
-}
-
-/// Batch results are never applied blindly, and not at all by this version.
-fn hold_batch(detail: String) -> Decision {
-    Decision::Hold(Hold::because(HoldReason::Batch, detail))
-}
-
 /// OpenAI's codes are an open list: shown only as the plain words they should be.
-fn code_only(code: &str) -> String {
+pub(super) fn code_only(code: &str) -> String {
     code.chars().take(64).map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '?' }).collect()
 }

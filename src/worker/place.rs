@@ -1,10 +1,10 @@
-//! Finds the ticket and the workflow that a resource belongs to.
+//! Finds the ticket and the workflow that a response belongs to.
 
 use std::collections::BTreeMap;
 
 use super::Worker;
 use super::attempt::Halt;
-use crate::domain::resource::Resource;
+use crate::domain::resource::Response;
 use crate::domain::submission::{Placement, SUBMISSION_KEY};
 use crate::domain::ticket::{Ticket, valid_ticket_id};
 use crate::helpdesk::HelpdeskError;
@@ -25,16 +25,13 @@ impl Worker {
     pub(super) async fn place(
         &self,
         job: &ClaimedJob,
-        resource: &Resource,
+        response: &Response,
         known: Option<Placement>,
     ) -> Result<Placed<'_>, Halt> {
-        let metadata = match resource {
-            Resource::Response(response) => &response.metadata,
-            Resource::Batch(batch) => &batch.metadata,
-        };
+        let metadata = &response.metadata;
         let placement = match known {
             Some(placement) => Some(placement),
-            None => self.place_by_metadata(job, resource, metadata).await?,
+            None => self.place_by_metadata(job, response).await?,
         };
         let Some(placement) = placement else {
             return Ok(Placed { placement: None, target: Err(self.why_unplaced(metadata)) });
@@ -51,12 +48,8 @@ impl Worker {
         Ok(Placed { placement: Some(placement), target })
     }
 
-    async fn place_by_metadata(
-        &self,
-        job: &ClaimedJob,
-        resource: &Resource,
-        metadata: &BTreeMap<String, String>,
-    ) -> Result<Option<Placement>, Halt> {
+    async fn place_by_metadata(&self, job: &ClaimedJob, response: &Response) -> Result<Option<Placement>, Halt> {
+        let metadata = &response.metadata;
         if let Some(submission_id) = metadata.get(SUBMISSION_KEY) {
             // The webhook overtook the answer to our own call.
             let (project, resource_id) = (job.project.clone(), job.resource_id.clone());
@@ -80,7 +73,8 @@ impl Worker {
             workflow: workflow.clone(),
             submission_id: None,
             ticket_revision: None,
-            made_at_ms: made_at_ms(resource),
+            // As far as OpenAI tells.
+            made_at_ms: response.created_at_s.and_then(|seconds| seconds.checked_mul(1000)),
             prompt_version: None,
             retry_of: None,
         }))
@@ -93,14 +87,6 @@ impl Worker {
             (None, _) => format!("its metadata has no {}", keys.ticket),
             _ => format!("its metadata has no {}", keys.workflow),
         }
-    }
-}
-
-/// When work that another program started was made, as far as OpenAI tells.
-fn made_at_ms(resource: &Resource) -> Option<i64> {
-    match resource {
-        Resource::Response(response) => response.created_at_s.and_then(|seconds| seconds.checked_mul(1000)),
-        Resource::Batch(_) => None,
     }
 }
 

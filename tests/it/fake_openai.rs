@@ -134,6 +134,7 @@ impl FakeOpenAi {
             .route("/v1/responses", post(create))
             .route("/v1/responses/{id}", get(answer))
             .route("/v1/batches/{id}", get(answer))
+            .route("/v1/files/{id}/content", get(answer))
             .with_state(openai.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         openai
@@ -152,6 +153,11 @@ impl FakeOpenAi {
     /// The plain case: this JSON, always.
     pub fn put(&self, body: &Value) {
         self.script(body["id"].as_str().unwrap(), [Answer::json(body)]);
+    }
+
+    /// A file with this text.
+    pub fn put_file(&self, id: &str, text: &str) {
+        self.script(id, [Answer::text(200, text)]);
     }
 
     /// From now on everything asked with this key gets this answer.

@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-const RULES: [(&str, &str); 13] = [
+const RULES: [(&str, &str); 18] = [
     (
         "an effect is still 'applying' though its job is processed",
         "SELECT e.ref FROM effects e JOIN jobs j ON j.id = e.job_id WHERE e.state = 'applying' AND j.state = 'processed'",
@@ -36,7 +36,7 @@ const RULES: [(&str, &str); 13] = [
     ),
     (
         "a held job has not exactly one review",
-        "SELECT key FROM jobs j WHERE outcome = 'held' AND 1 <> (
+        "SELECT key FROM jobs j WHERE outcome = 'held' AND NOT EXISTS (SELECT 1 FROM batch_parts p WHERE p.resource_id = j.resource_id) AND 1 <> (
            SELECT count(*) FROM reviews r WHERE r.project = j.project AND r.resource_id = j.resource_id)",
     ),
     (
@@ -46,7 +46,8 @@ const RULES: [(&str, &str); 13] = [
     ),
     (
         "an applied job has nothing applied on its resource",
-        "SELECT key FROM jobs j WHERE outcome = 'applied' AND kind = 'ending' AND NOT EXISTS (
+        "SELECT key FROM jobs j WHERE outcome = 'applied' AND kind IN ('ending','line')
+           AND NOT EXISTS (SELECT 1 FROM batch_parts p WHERE p.resource_id = j.resource_id) AND NOT EXISTS (
            SELECT 1 FROM effects e WHERE e.project = j.project AND e.resource_id = j.resource_id AND e.state = 'applied')",
     ),
     (
@@ -70,6 +71,41 @@ const RULES: [(&str, &str); 13] = [
            JOIN submissions sn ON sn.ticket_id = so.ticket_id AND sn.workflow = so.workflow AND sn.made_at > so.made_at
            JOIN effects newer ON newer.resource_id = sn.resource_id AND newer.slot = older.slot
           WHERE older.state = 'applied' AND newer.state = 'applied' AND older.id > newer.id AND older.slot <> 'reply'",
+    ),
+    (
+        "a batch counts other results or fates than its lines have",
+        "WITH has AS (
+           SELECT batch_id, 'result/' || result AS name, count(*) AS n FROM batch_lines GROUP BY 1, 2
+           UNION ALL SELECT batch_id, 'fate/' || fate, count(*) FROM batch_lines WHERE fate IS NOT NULL GROUP BY 1, 2
+           UNION ALL SELECT batch_id, 'lines', count(*) FROM batch_lines WHERE result NOT IN ('unknown','duplicate','unreadable') GROUP BY 1)
+         SELECT batch_id || ' ' || name || ' ' || count FROM batch_counts c
+          WHERE (name GLOB 'result/*' OR name GLOB 'fate/*' OR name = 'lines')
+            AND count <> coalesce((SELECT n FROM has WHERE has.batch_id = c.batch_id AND has.name = c.name), 0)
+         UNION ALL SELECT batch_id || ' ' || name || ' is not counted' FROM has h
+          WHERE NOT EXISTS (SELECT 1 FROM batch_counts c WHERE c.batch_id = h.batch_id AND c.name = h.name)",
+    ),
+    (
+        "a batch has another number of jobs in flight than lines with a job",
+        "SELECT id FROM batches b WHERE in_flight <> (SELECT count(*) FROM batch_lines l WHERE l.batch_id = b.id AND l.fate = 'queued')",
+    ),
+    (
+        "a line has a job that ended otherwise than the line says",
+        "SELECT j.key || ' ' || coalesce(l.fate, 'no fate') FROM batch_lines l JOIN batch_parts p ON p.batch_id = l.batch_id AND p.number = l.part
+           JOIN jobs j ON j.key = 'line/' || p.resource_id || '/' || l.custom_id AND j.project = p.project
+          WHERE l.result IN ('ok','held') AND l.fate IS NOT CASE
+            WHEN l.fate IN ('undone','kept') THEN l.fate
+            WHEN j.state IN ('queued','processing','failed_retryable') THEN CASE l.fate WHEN 'failed' THEN 'failed' ELSE 'queued' END
+            WHEN j.state = 'failed_final' THEN 'failed'
+            WHEN j.outcome IN ('ignored','superseded') THEN 'skipped' ELSE j.outcome END",
+    ),
+    (
+        "a batch has been applied and has lines without a fate",
+        "SELECT b.id || ' ' || l.number FROM batches b JOIN batch_lines l ON l.batch_id = b.id
+          WHERE b.state = 'applied' AND l.result IN ('ok','held') AND (l.fate IS NULL OR l.fate = 'queued')",
+    ),
+    (
+        "a batch is being applied and nothing moves it",
+        "SELECT id FROM batches WHERE state = 'applying' AND paused_at IS NULL AND in_flight = 0",
     ),
     (
         "a queued delivery has no job",

@@ -1,6 +1,7 @@
 //! What the back office makes of each ending, and of an OpenAI that fails.
 
 mod again;
+mod batches;
 mod deciding;
 mod endings;
 mod forgetting;

@@ -2,7 +2,7 @@
 //! that settles one of them feeds the next, so that a batch goes on wherever
 //! there is a worker, and stops where it was when there is none.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::finish::set_state;
 use super::{count, counted};
@@ -12,7 +12,7 @@ use crate::domain::hold::HoldReason;
 use crate::domain::job::Kind;
 use crate::domain::submission::Placement;
 use crate::store::ledger::{self, FoundBy};
-use crate::store::{ClaimedJob, Settlement, StoreError, alerts, audit_trail};
+use crate::store::{ClaimedJob, Part, Settlement, Store, StoreError, alerts, audit_trail};
 
 /// What a worker must know of a line beside its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,14 +141,18 @@ pub(in crate::store) fn line_of(
     resource_id: &str,
 ) -> Result<Option<LineFacts>, StoreError> {
     let Some((batch, custom_id)) = split_line_id(resource_id) else { return Ok(None) };
+    facts(connection, "p.resource_id = ?1 AND p.project = ?2 AND l.custom_id = ?3", (batch, project, custom_id))
+}
+
+fn facts(connection: &Connection, which: &str, given: impl Params) -> Result<Option<LineFacts>, StoreError> {
     Ok(connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT l.ticket_id, b.workflow, l.revision, l.made_at, b.prompt_version, l.reason
              FROM batch_parts p JOIN batches b ON b.id = p.batch_id
-             JOIN batch_lines l ON l.batch_id = b.id AND l.part = p.number AND l.custom_id = ?3
-             WHERE p.resource_id = ?1 AND p.project = ?2 AND l.result IN ('ok','held')",
-        )?
-        .query_row((batch, project, custom_id), |row| {
+             JOIN batch_lines l ON l.batch_id = b.id AND l.part = p.number
+             WHERE {which} AND l.result NOT IN ('unknown','duplicate','unreadable')"
+        ))?
+        .query_row(given, |row| {
             Ok(LineFacts {
                 placement: Placement {
                     ticket_id: row.get(0)?,
@@ -163,6 +167,20 @@ pub(in crate::store) fn line_of(
             })
         })
         .optional()?)
+}
+
+impl Store {
+    /// What is known of a line that a part of ours asked for; none when it did not.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn line_facts(&self, part: Part, custom_id: String) -> Result<Option<LineFacts>, StoreError> {
+        self.look_up(move |connection| {
+            let (batch, number) = (&part.batch_id, part.number);
+            facts(connection, "l.batch_id = ?1 AND l.part = ?2 AND l.custom_id = ?3", (batch, number, &custom_id))
+        })
+        .await
+    }
 }
 
 /// A job of a line has ended, in the transaction of its end.

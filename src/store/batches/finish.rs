@@ -23,8 +23,8 @@ pub struct PartEnd {
     pub errors: Vec<(String, Option<i64>)>,
     /// What tunes the rest.
     pub rules: Rules,
-    /// When results of today may be forgotten, in ms: a line's job is not urgent.
-    pub forget_at_ms: i64,
+    /// Why there are no results at all.
+    pub error: Option<String>,
 }
 
 /// How the batch stands then.
@@ -75,6 +75,9 @@ fn finish(connection: &Connection, end: &PartEnd, now_ms: i64) -> Result<Entered
         .execute(params![part.id, now_ms, end.status, to_json(&end.said)?, to_json(&end.errors)?])?;
     if read == 0 {
         return Ok(Entered::Before);
+    }
+    if let Some(error) = &end.error {
+        connection.prepare_cached("UPDATE batches SET error = ?2 WHERE id = ?1")?.execute((&part.batch_id, error))?;
     }
     if end.status == "failed" {
         fail_lines(connection, part, &end.errors)?;
@@ -182,7 +185,9 @@ fn enter_missing(connection: &Connection, batch_id: &str) -> Result<(), StoreErr
 
 fn all_failed(connection: &Connection, batch_id: &str) -> Result<bool, StoreError> {
     Ok(connection
-        .prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM batch_parts WHERE batch_id = ?1 AND status <> 'failed')")?
+        .prepare_cached(
+            "SELECT NOT EXISTS (SELECT 1 FROM batch_parts WHERE batch_id = ?1 AND status NOT IN ('failed','lost'))",
+        )?
         .query_row([batch_id], |row| row.get(0))?)
 }
 

@@ -3,5 +3,6 @@
 
 mod build;
 mod line;
+mod lines;
 mod read;
 mod undo;
