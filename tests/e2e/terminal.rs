@@ -50,6 +50,7 @@ impl Terminal {
         }
     }
 
+    #[allow(dead_code)]
     pub fn types(&mut self, text: &str) {
         self.keys.write_all(text.as_bytes()).unwrap();
     }

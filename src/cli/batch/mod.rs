@@ -81,3 +81,55 @@ async fn must_be_there(store: &Store, id: &str) -> Result<Batch> {
 fn counted(batch: &Batch, name: &str) -> i64 {
     batch.counts.get(name).copied().unwrap_or(0)
 }
+
+#[cfg(test)]
+mod testing {
+    use crate::domain::batch::{Origin, State};
+    use crate::store::{Batch, Part};
+
+    /// A batch of one part that stands there with these counts.
+    pub(super) fn batch(state: State, counts: &[(&str, i64)]) -> Batch {
+        Batch {
+            id: "bat_1".to_owned(),
+            seq: 1,
+            project: "default".to_owned(),
+            workflow: "classification".to_owned(),
+            prompt_version: None,
+            version: 1,
+            state,
+            since_ms: 0,
+            origin: Origin::Person,
+            actor: "ana".to_owned(),
+            again_of: None,
+            created_at_ms: 0,
+            waits_for: None,
+            decided_by: None,
+            decided_at_ms: None,
+            paused_by: None,
+            paused_at_ms: None,
+            pause_reason: None,
+            in_flight: 0,
+            undone_by: None,
+            error: None,
+            counts: counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
+            parts: vec![part()],
+        }
+    }
+
+    fn part() -> Part {
+        Part {
+            id: "sub_1".to_owned(),
+            batch_id: "bat_1".to_owned(),
+            project: "default".to_owned(),
+            number: 1,
+            lines: 0,
+            bytes: 0,
+            file_id: None,
+            resource_id: None,
+            status: None,
+            errors: serde_json::Value::Null,
+            said: serde_json::Value::Null,
+            read_at_ms: None,
+        }
+    }
+}

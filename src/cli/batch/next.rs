@@ -91,3 +91,41 @@ fn undone(batch: &Batch) -> (String, Option<&'static str>) {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::batch;
+    use super::*;
+
+    #[test]
+    fn every_state_says_what_happens_next_and_what_does_not_rest_has_an_owner() {
+        for state in State::ALL {
+            let batch = batch(state, &[]);
+            let next = next(&batch);
+            assert!(next.says.ends_with('.'), "{}", next.says);
+            assert!(next.owner.is_some() || rests(&batch), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_paused_batch_rests_once_what_had_begun_has_ended() {
+        let mut paused = batch(State::Applying, &[]);
+        paused.in_flight = 2;
+        assert!(!rests(&paused));
+        paused.paused_at_ms = Some(1);
+        assert!(!rests(&paused));
+        paused.in_flight = 0;
+        assert!(rests(&paused));
+        assert!(next(&paused).says.contains("batch resume bat_1"), "{}", next(&paused).says);
+    }
+
+    #[test]
+    fn what_is_left_to_do_is_said_of_a_batch_that_is_done() {
+        let says = |counts: &[(&str, i64)]| next(&batch(State::Applied, counts)).says;
+        assert!(says(&[]).starts_with("Nothing"));
+        assert!(says(&[("fate/held", 9)]).contains("9 lines went to review"));
+        assert!(says(&[("fate/held", 9), ("fate/failed", 2)]).contains("2 lines failed"));
+        let kept = next(&batch(State::Undone, &[("fate/kept", 3)]));
+        assert!(kept.says.contains("3 tickets") && kept.owner.is_some());
+    }
+}

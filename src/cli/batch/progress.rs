@@ -1,6 +1,7 @@
 //! How far a batch has come, and the bar that shows it.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::style::TemplateError;
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::counted;
 use super::next::is_being_undone;
@@ -47,37 +48,88 @@ fn as_count(count: usize) -> i64 {
 }
 
 /// A bar on the terminal.
-pub(super) struct Bar(ProgressBar);
+pub(super) struct Bar {
+    bar: ProgressBar,
+    /// What it was about when it was drawn last.
+    doing: &'static str,
+}
 
 impl Bar {
     /// A bar that has not been drawn yet.
     pub(super) fn new() -> Bar {
-        Bar(ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout()))
+        Bar { bar: ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout()), doing: "" }
     }
 
     /// Draws it as the batch stands.
-    pub(super) fn draw(&self, batch: &Batch) {
+    pub(super) fn draw(&mut self, batch: &Batch) {
         let Progress { doing, done, of } = Progress::of(batch);
-        let known = u64::try_from(of).ok().filter(|of| *of > 0);
-        let template = match known {
-            Some(_) => "{msg} {wide_bar} {human_pos} of {human_len} {prefix}, {eta} left",
-            None => "{msg} {spinner} {human_pos} {prefix}",
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            self.0.set_style(style);
+        let (done, of) = (u64::try_from(done).unwrap_or(0), u64::try_from(of).unwrap_or(0));
+        if let Ok(style) = style(batch.state, doing, of > 0) {
+            self.bar.set_style(style);
         }
-        match known {
-            Some(of) => self.0.set_length(of),
-            None => self.0.unset_length(),
+        self.bar.update(|state| {
+            state.set_pos(done);
+            if of > 0 {
+                state.set_len(of);
+            }
+        });
+        if self.doing != doing {
+            // What was done before somebody looked says nothing about the pace.
+            self.bar.reset_eta();
+            self.doing = doing;
         }
-        self.0.set_message(batch.state.word());
-        self.0.set_prefix(doing);
-        self.0.set_position(u64::try_from(done).unwrap_or(0));
-        self.0.tick();
     }
 
     /// Takes it off the terminal.
     pub(super) fn end(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
+    }
+}
+
+fn style(state: State, doing: &str, is_measured: bool) -> Result<ProgressStyle, TemplateError> {
+    let state = state.word();
+    let template = if is_measured {
+        format!("{state} {{wide_bar}} {{human_pos}} of {{human_len}} {doing}{{left}}")
+    } else {
+        format!("{state} {{spinner}} {{human_pos}} {doing}")
+    };
+    Ok(ProgressStyle::with_template(&template)?.with_key("left", left))
+}
+
+/// How long the rest will take; nothing as long as nobody knows.
+fn left(state: &ProgressState, to: &mut dyn std::fmt::Write) {
+    let left = state.eta();
+    if !left.is_zero() {
+        let _ = write!(to, ", {} left", HumanDuration(left));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::batch;
+    use super::*;
+
+    fn progress(state: State, counts: &[(&str, i64)]) -> (&'static str, i64, i64) {
+        let Progress { doing, done, of } = Progress::of(&batch(state, counts));
+        (doing, done, of)
+    }
+
+    #[test]
+    fn each_state_has_a_measure_of_its_own() {
+        let read = [("lines", 100), ("result/awaited", 40)];
+        let usable = [("lines", 100), ("result/ok", 80), ("result/held", 10), ("result/failed", 10)];
+        let fates =
+            [("fate/applied", 30), ("fate/held", 4), ("fate/skipped", 2), ("fate/failed", 1), ("fate/queued", 9)];
+        assert_eq!(progress(State::Building, &[("lines", 7)]), ("requests written", 7, 0));
+        assert_eq!(progress(State::Submitted, &[]), ("parts ended at OpenAI", 0, 1));
+        assert_eq!(progress(State::Ended, &read), ("results read", 60, 100));
+        assert_eq!(progress(State::Applying, &[&usable[..], &fates].concat()), ("lines done", 37, 90));
+    }
+
+    #[test]
+    fn an_undo_counts_what_it_put_back_and_what_it_left() {
+        let mut undone = batch(State::Applied, &[("fate/applied", 5), ("fate/undone", 3), ("fate/kept", 2)]);
+        undone.undone_by = Some("lena".to_owned());
+        assert_eq!(Progress::of(&undone), Progress { doing: "lines put back", done: 5, of: 10 });
     }
 }
