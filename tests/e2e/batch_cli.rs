@@ -63,7 +63,7 @@ impl Ledger {
             said: json!({"total": 7, "completed": 5, "failed": 2}),
             errors: errors.iter().map(|(code, line)| ((*code).to_owned(), *line)).collect(),
             rules: Rules { preview_over: 0, ..Rules::default() },
-            forget_at_ms: i64::MAX,
+            error: None,
         };
         self.store.finish_part(end, 3_000).await.unwrap();
     }

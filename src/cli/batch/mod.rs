@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `submit` | starting one, from a list of tickets or a filter |
 //! | `show` | one batch, for a person |
+//! | `change_set` | what it would change, as a table |
 //! | `next` | what happens next, and who sees to it |
 //! | `follow`, `progress` | watching one until it rests; the bar |
 //! | `lines` | the ledger, as a table |
 //! | `export` | the whole ledger, into a file |
 
+mod change_set;
 mod export;
 mod follow;
 mod lines;

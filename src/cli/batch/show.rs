@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use super::follow::{self, Telling};
 use super::next::{next, rests};
-use super::{counted, must_be_there};
+use super::{change_set, counted, must_be_there};
 use crate::cli::Setup;
 use crate::cli::output::{Output, shown};
 use crate::clock::rfc3339;
 use crate::domain::batch::Origin;
+use crate::domain::batch::change_set::ChangeSet;
 use crate::shapes;
-use crate::store::{Batch, Part};
+use crate::store::{Batch, Part, Store};
 
 pub(super) async fn run(id: &str, watch: bool, setup: &Setup) -> Result<ExitCode> {
     let store = setup.store()?;
@@ -25,19 +26,19 @@ pub(super) async fn run(id: &str, watch: bool, setup: &Setup) -> Result<ExitCode
         return followed.map_or_else(|| follow::left(setup, id), |_| Ok(ExitCode::SUCCESS));
     }
     if is_live || !watch || !moves {
-        print(setup, &batch)?;
+        print(setup, &store, &batch).await?;
     }
     if !moves || !(is_live || watch) {
         return Ok(ExitCode::SUCCESS);
     }
     match follow::until_rest(setup, &store, id, Telling::for_person(&setup.output)).await? {
-        Some(batch) => print(setup, &batch).map(|()| ExitCode::SUCCESS),
+        Some(batch) => print(setup, &store, &batch).await.map(|()| ExitCode::SUCCESS),
         None => follow::left(setup, id),
     }
 }
 
 /// Prints a batch once.
-pub(super) fn print(setup: &Setup, batch: &Batch) -> Result<()> {
+pub(super) async fn print(setup: &Setup, store: &Store, batch: &Batch) -> Result<()> {
     if setup.output.json {
         return setup.output.json(&shapes::batch(batch));
     }
@@ -45,6 +46,10 @@ pub(super) fn print(setup: &Setup, batch: &Batch) -> Result<()> {
     page.what(batch)?;
     page.parts(batch)?;
     page.lines(batch)?;
+    if counted(batch, "result/ok") + counted(batch, "result/held") > 0 {
+        let set = ChangeSet::of(&batch.counts, &store.runs_before(batch.id.clone()).await?);
+        change_set::print(&setup.output, &set, setup.config()?.batch.drift)?;
+    }
     page.people(batch)?;
     page.next(batch)
 }
@@ -110,7 +115,7 @@ impl Page<'_> {
             return Ok(());
         }
         self.row("lines", &format!("{lines}: {}", listed(batch, "result/")))?;
-        for (name, kind) in [("of them", "fate/"), ("reasons", "reason/")] {
+        for (name, kind) in [("became", "fate/"), ("reasons", "reason/")] {
             let list = listed(batch, kind);
             if !list.is_empty() {
                 self.row(name, &list)?;
