@@ -4,6 +4,7 @@
 mod alerts;
 mod audit;
 mod backup;
+mod batch;
 mod bulk;
 mod completions;
 mod config;
@@ -67,6 +68,9 @@ enum Command {
     Migrate,
     /// Start one background response for a ticket.
     Submit(submit::Args),
+    /// Many tickets at once: start a batch, read what it would change, apply it, undo it.
+    #[command(subcommand)]
+    Batch(batch::Command),
     /// Answer "where is my summary?" for a ticket or any id.
     Why(why::Args),
     /// Prove that no work ended silently; lists what did.
@@ -155,6 +159,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(args, &context).await,
         Command::Migrate => migrate::run(&context),
         Command::Submit(args) => submit::run(args, &context).await,
+        Command::Batch(command) => batch::run(command, &context).await,
         Command::Why(args) => why::run(args, &context).await,
         Command::Audit => audit::run(&context).await,
         Command::Deliveries(command) => deliveries::run(command, &context).await,

@@ -13,6 +13,11 @@ const COMMANDS: &[&[&str]] = &[
     &["serve"],
     &["migrate"],
     &["submit"],
+    &["batch"],
+    &["batch", "submit"],
+    &["batch", "list"],
+    &["batch", "show"],
+    &["batch", "lines"],
     &["why"],
     &["deliveries"],
     &["deliveries", "list"],
@@ -141,9 +146,14 @@ fn without_a_database_a_command_says_how_to_make_one() {
 fn empty_lists_have_the_shape_of_the_api() {
     let place = Place::new();
     place.run(&["migrate"]).succeeds();
-    for command in
-        [["deliveries", "list"], ["jobs", "list"], ["reviews", "list"], ["token", "list"], ["alerts", "list"]]
-    {
+    for command in [
+        ["deliveries", "list"],
+        ["jobs", "list"],
+        ["reviews", "list"],
+        ["token", "list"],
+        ["alerts", "list"],
+        ["batch", "list"],
+    ] {
         assert_eq!(place.json(&command), json!({"items": [], "next_cursor": null}), "{command:?}");
         let plain = place.run(&command).succeeds();
         is_plain(&plain);

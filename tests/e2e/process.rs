@@ -173,7 +173,12 @@ impl Drop for Server {
 
 /// SIGTERM.
 pub fn terminate(child: &Child) {
-    let sent = Command::new("sh").args(["-c", &format!("kill -TERM {}", child.id())]).status().unwrap();
+    signal(child, "TERM");
+}
+
+/// Any signal, by its name.
+pub fn signal(child: &Child, name: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status().unwrap();
     assert!(sent.success());
 }
 

@@ -45,7 +45,7 @@ fn fault(words: &[String]) -> Option<String> {
     };
     let mut path = vec![words[0].as_str()];
     if let Some(word) = words.get(1).filter(|word| nested && word.bytes().all(|b| b.is_ascii_lowercase())) {
-        if !commands(&format!("src/cli/{}.rs", words[0])).iter().any(|(name, _)| name == word) {
+        if !commands(&file_of(&words[0])).iter().any(|(name, _)| name == word) {
             return Some(format!("{} has no {word}", words[0]));
         }
         path.push(word);
@@ -55,6 +55,12 @@ fn fault(words: &[String]) -> Option<String> {
     let name = |word: &String| word.split('=').next().unwrap_or_default().trim_end_matches(']').to_owned();
     let unknown = words.iter().filter(option).map(name).find(|name| !help.contains(name.as_str()));
     unknown.map(|name| format!("{} has no option {name}", path.join(" ")))
+}
+
+/// Where a command's subcommands are: a file, or a folder of them.
+fn file_of(command: &str) -> String {
+    let file = format!("src/cli/{command}.rs");
+    if crate::tree::root().join(&file).exists() { file } else { format!("src/cli/{command}/mod.rs") }
 }
 
 fn help(path: &[&str]) -> String {
