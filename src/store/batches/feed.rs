@@ -261,11 +261,13 @@ fn line_at(
     resource_id: &str,
 ) -> Result<Option<(String, i64, Option<String>)>, StoreError> {
     let Some((batch, custom_id)) = split_line_id(resource_id) else { return Ok(None) };
+    // The words of the index as they stand there: without them every line of the batch would be looked at.
     Ok(connection
         .prepare_cached(
             "SELECT l.batch_id, l.number, l.fate FROM batch_parts p
              JOIN batch_lines l ON l.batch_id = p.batch_id AND l.part = p.number AND l.custom_id = ?3
-             WHERE p.resource_id = ?1 AND p.project = ?2 AND l.result IN ('ok','held')",
+             WHERE p.resource_id = ?1 AND p.project = ?2
+               AND l.result NOT IN ('unknown','duplicate','unreadable') AND l.result IN ('ok','held')",
         )?
         .query_row((batch, project, custom_id), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?)
