@@ -1,10 +1,12 @@
 //! The built-in desk: tickets, messages, drafts and fields in our database.
 
+mod select;
 mod write;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Map, Value};
 
+pub use select::Selected;
 pub(super) use write::write;
 use write::{Fields, fields_of, find};
 

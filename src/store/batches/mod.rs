@@ -3,12 +3,14 @@
 //! | file | what |
 //! |---|---|
 //! | `begin` | a batch that is wanted |
+//! | `build` | its lines and parts, from wanted to sent |
 //! | `place` | which batch a result of OpenAI's belongs to |
 //! | `enter` | what OpenAI's files say, line by line |
 //! | `finish` | the end of reading: what is missing, and whether a person decides |
 //! | `feed` | applying in stages: which lines have jobs, and what became of them |
 
 mod begin;
+mod build;
 mod enter;
 mod feed;
 mod finish;
@@ -17,6 +19,8 @@ mod place;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 pub use begin::NewBatch;
+pub(super) use build::discarded as build_discarded;
+pub use build::{BuildClaim, Building, Built, NewLine, NewPart, PartToStart, Start, Starting, part_id};
 pub use enter::{Entry as LineEntry, Read as LineRead};
 pub use feed::{CHANGED_SINCE, LineFacts};
 pub(super) use feed::{line_of, lost, settled};
