@@ -33,6 +33,14 @@ pub enum Step {
     Written,
     /// All effects have been handed over.
     Applied,
+    /// The file of a part of a batch is written, with its rows; OpenAI has nothing of it.
+    Built,
+    /// OpenAI has the file of a part, and we have not written that down.
+    Uploaded,
+    /// It is written down that a part is about to be started.
+    Announced,
+    /// OpenAI has started a part, and we have not written that down.
+    Created,
 }
 
 impl Step {
@@ -47,6 +55,9 @@ impl Step {
         Step::Written,
         Step::Applied,
     ];
+
+    /// Every step on the way of a batch to OpenAI, in order.
+    pub const BUILD: [Step; 5] = [Step::Claimed, Step::Built, Step::Uploaded, Step::Announced, Step::Created];
 }
 
 /// Why an attempt ended before its settlement.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::finish::set_state;
 use super::undo::BATCH_UNDONE;
-use super::{count, counted};
+use super::{build, count, counted};
 use crate::domain::batch::{Fate, line_id, split_line_id};
 use crate::domain::failure::Cause;
 use crate::domain::hold::HoldReason;
@@ -196,6 +196,10 @@ pub(in crate::store) fn settled(
 ) -> Result<(), StoreError> {
     match job.kind {
         Kind::Line => {}
+        Kind::Build => {
+            let Settlement::GaveUp { failure } = settlement else { return Ok(()) };
+            return build::gave_up(connection, &job.resource_id, &failure.to_string(), now_ms);
+        }
         Kind::Ending => {
             return ledger::end_part(connection, &job.project, &job.resource_id, FoundBy::of(&job.event_type), now_ms);
         }
@@ -221,6 +225,7 @@ pub(in crate::store) fn lost(
     resource_id: &str,
     now_ms: i64,
 ) -> Result<(), StoreError> {
+    build::gave_up(connection, resource_id, Cause::LeaseLost.code(), now_ms)?;
     line_ended(connection, project, resource_id, Fate::Failed, Some(Cause::LeaseLost.code()), now_ms)
 }
 
