@@ -1,7 +1,11 @@
 //! The JSON that the API and `--json` share, so that a script may use either.
 //! Times are RFC 3339 in UTC.
 
+mod batches;
+
 use serde_json::{Map, Value, json};
+
+pub use batches::{BATCH_LINE_HEADINGS, batch, batch_line, batch_line_cells, batch_sample};
 
 use crate::clock::rfc3339;
 use crate::domain::effect::Slot;
@@ -445,16 +449,4 @@ pub fn workflow(workflow: &Workflow) -> Value {
         "schema": workflow.schema,
         "strict": workflow.is_strict(),
     })
-}
-
-/// A batch. (stand-in)
-#[must_use]
-pub fn batch(batch: &crate::store::Batch) -> Value {
-    json!({"batch_id": batch.id, "version": batch.version, "state": batch.state.word(), "workflow": batch.workflow})
-}
-
-/// A line. (stand-in)
-#[must_use]
-pub fn batch_line(line: &crate::store::Line) -> Value {
-    json!({"custom_id": line.custom_id, "ticket_id": line.ticket_id, "outcome": line.outcome(), "reason": line.reason})
 }

@@ -86,7 +86,7 @@ fn counted(batch: &Batch, name: &str) -> i64 {
 
 #[cfg(test)]
 mod testing {
-    use crate::domain::batch::{Origin, State};
+    use crate::domain::batch::{Counts, Origin, State};
     use crate::store::{Batch, Part};
 
     /// A batch of one part that stands there with these counts.
@@ -113,6 +113,7 @@ mod testing {
             in_flight: 0,
             undone_by: None,
             error: None,
+            before: Counts::new(),
             counts: counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
             parts: vec![part()],
         }
