@@ -2,6 +2,7 @@
 
 mod again;
 mod batches;
+mod building;
 mod deciding;
 mod endings;
 mod forgetting;
