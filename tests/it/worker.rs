@@ -16,5 +16,6 @@ mod privacy;
 mod reconcile;
 mod refused;
 mod retrying;
+mod schedules;
 mod why;
 mod workflows;

@@ -1,6 +1,7 @@
 //! From "a batch is wanted" to "OpenAI has every part", with whatever happens
 //! on the way.
 
+mod again;
 mod ends;
 mod sends;
 
@@ -15,11 +16,7 @@ use crate::harness::{LEASE_MS, TestDesk};
 
 /// These tickets, all of them.
 pub(super) fn tickets(ids: &[&str]) -> Wanted {
-    Wanted {
-        select: Select::Tickets(ids.iter().map(|id| (*id).to_owned()).collect()),
-        cap: None,
-        budget_tokens: None,
-    }
+    Wanted { select: Select::Tickets(ids.iter().map(|id| (*id).to_owned()).collect()), cap: None, budget_tokens: None }
 }
 
 /// What a filter finds.
@@ -70,7 +67,8 @@ impl TestDesk {
 
     /// The `custom_id`s that OpenAI has, of each batch, in order.
     pub(super) fn lines_at_openai(&self) -> Vec<Vec<String>> {
-        let ids = |batch| self.openai.input_of(batch).into_iter().map(|line| line["custom_id"].as_str().unwrap().to_owned());
+        let ids =
+            |batch| self.openai.input_of(batch).into_iter().map(|line| line["custom_id"].as_str().unwrap().to_owned());
         (1..=self.openai.batches().len()).map(|batch| ids(batch).collect()).collect()
     }
 

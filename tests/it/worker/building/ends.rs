@@ -135,7 +135,8 @@ async fn whoever_lost_the_claim_writes_nothing_more() {
     let claim = desk.claimed_build(&id).await;
     desk.clock.advance(2 * LEASE_MS);
     desk.work_to_the_end(&desk.worker()).await;
-    let late = desk.store.part_uploaded(claim.clone(), desk.batch_of(&id).await.parts[0].id.clone(), "file-x".to_owned());
+    let late =
+        desk.store.part_uploaded(claim.clone(), desk.batch_of(&id).await.parts[0].id.clone(), "file-x".to_owned());
     assert!(late.await.is_err());
     assert!(desk.store.add_lines(claim, 1, Vec::new()).await.is_err());
     desk.assert_sent_once(&id, &ALL).await;

@@ -19,12 +19,18 @@ async fn a_list_of_tickets_becomes_one_part_that_openai_has() {
     assert_eq!((batch.state.word(), batch.parts.len()), ("submitted", 1));
     desk.assert_sent_once(&id, &["T-1", "T-2", "T-3"]).await;
     let part = &batch.parts[0];
-    assert_eq!((part.lines, part.file_id.as_deref(), part.resource_id.as_deref()), (3, Some("file-1"), Some("batch_1")));
+    assert_eq!(
+        (part.lines, part.file_id.as_deref(), part.resource_id.as_deref()),
+        (3, Some("file-1"), Some("batch_1"))
+    );
     let made = &desk.openai.batches()[0];
     assert_eq!(made["metadata"], json!({"fd_submission": part.id, "workflow": "classification"}));
     assert_eq!(made["endpoint"], "/v1/responses");
     let submission = desk.store.submission(part.id.clone()).await.unwrap().unwrap();
-    assert_eq!((submission.state.as_str(), submission.kind.as_str(), submission.ticket_id), ("started", "batch", id.clone()));
+    assert_eq!(
+        (submission.state.as_str(), submission.kind.as_str(), submission.ticket_id),
+        ("started", "batch", id.clone())
+    );
     let job = desk.build_job(&id).await;
     assert_eq!((job.status, job.reason.as_deref()), (State::Processed, Some("sent: 3 lines in 1 part")));
 }
@@ -36,7 +42,10 @@ async fn a_line_is_a_request_that_openai_answers_without_keeping_it() {
     desk.ask(tickets(&["T-1"])).await;
     desk.work().await;
     let line = &desk.openai.input_of(1)[0];
-    assert_eq!((&line["custom_id"], &line["method"], &line["url"]), (&json!("T-1"), &json!("POST"), &json!("/v1/responses")));
+    assert_eq!(
+        (&line["custom_id"], &line["method"], &line["url"]),
+        (&json!("T-1"), &json!("POST"), &json!("/v1/responses"))
+    );
     let body = &line["body"];
     assert_eq!((&body["store"], &body["model"]), (&json!(false), &json!("gpt-test")));
     assert!(body.get("background").is_none() && body.get("metadata").is_none());
