@@ -112,7 +112,10 @@ pub(super) async fn create(
     Answer::json(&made).build()
 }
 
-pub(super) async fn list(State(openai): State<FakeOpenAi>, Query(query): Query<Vec<(String, String)>>) -> Response<Body> {
+pub(super) async fn list(
+    State(openai): State<FakeOpenAi>,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Response<Body> {
     let shelf = openai.shelf();
     let after = query.iter().find(|(key, _)| key == "after").map(|(_, id)| id.as_str());
     let shown = shelf.batches.made.len().saturating_sub(shelf.batches.unlisted);
