@@ -64,7 +64,8 @@ pub use alerts::{Alert, AlertSend, Changed};
 pub use audit::{Audit, AuditAt, Finding};
 pub use audit_trail::Entry;
 pub use batches::{
-    Batch, CHANGED_SINCE, Entered, Line, LineEntry, LineFacts, LineRead, NewBatch, Part, PartEnd, PartPlace, PlacePart,
+    BATCH_UNDONE, Batch, BatchAct, CHANGED_SINCE, Entered, Line, LineEntry, LineFacts, LineRead, NewBatch, Part,
+    PartEnd, PartPlace, PlacePart, Undone,
 };
 pub use copies::{Backup, BackupError, Scrubbed};
 pub use deciding::{Act, Approved};

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, ledger};
 
 /// Work to be started at OpenAI by a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,33 @@ impl Store {
         })
         .await
     }
+}
+
+/// Planned work is not wanted any more. False when it has been started, or a
+/// worker is about to.
+pub(super) fn withdraw(
+    connection: &Connection,
+    submission_id: &str,
+    why: &str,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
+    let waits: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM submissions WHERE id = ?1 AND state IN ('planned','refused'))
+                AND NOT EXISTS (SELECT 1 FROM jobs WHERE resource_id = ?1 AND state = 'processing')",
+        )?
+        .query_row([submission_id], |row| row.get(0))?;
+    if !waits {
+        return Ok(false);
+    }
+    connection
+        .prepare_cached(
+            "UPDATE jobs SET state = 'processed', since = ?2, claimable_at = NULL, outcome = 'ignored', reason = ?3
+             WHERE resource_id = ?1 AND kind = 'start' AND state IN ('queued','failed_retryable')",
+        )?
+        .execute((submission_id, now_ms, why))?;
+    ledger::end(connection, submission_id, None, now_ms)?;
+    Ok(true)
 }
 
 /// Writes the submission down as planned, and the job that starts it.

@@ -10,7 +10,7 @@ use crate::domain::id::effect_ref;
 use crate::domain::job::Kind;
 use crate::domain::resource::{Resource, Response};
 use crate::domain::submission::Placement;
-use crate::store::{ClaimedJob, Settlement};
+use crate::store::{BATCH_UNDONE, ClaimedJob, Settlement};
 
 /// The steps after which a process may stop and another must be able to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,6 +84,9 @@ impl Worker {
             Kind::Ending => self.work_ending(job, placement).await,
             Kind::Approval => self.carry_out_approval(job).await,
             Kind::Start => self.start_planned(job).await,
+            Kind::Line if job.line.as_ref().is_some_and(|line| line.is_called_off) => {
+                Ok(Settlement::Ignored { reason: BATCH_UNDONE.to_owned() })
+            }
             Kind::Line => self.work_ending(job, placement).await,
             Kind::Build => self.build_batch(job).await,
             Kind::Undo => self.undo_batch(job).await,

@@ -8,8 +8,10 @@
 //! | `next` | what happens next, and who sees to it |
 //! | `follow`, `progress` | watching one until it rests; the bar |
 //! | `lines` | the ledger, as a table |
+//! | `acts` | apply, reject, pause, resume, undo |
 //! | `export` | the whole ledger, into a file |
 
+mod acts;
 mod change_set;
 mod export;
 mod follow;
@@ -26,6 +28,7 @@ use anyhow::{Context, Result};
 use super::Setup;
 use super::deliveries::{Part, print_list};
 use crate::domain::batch::State;
+use crate::domain::batch::acts::Act;
 use crate::shapes;
 use crate::store::{Batch, Store};
 
@@ -51,6 +54,28 @@ pub(super) enum Command {
     },
     /// What became of each line; the whole ledger with --export.
     Lines(lines::Args),
+    /// Say yes to a change-set that waits: its lines go onto the tickets, in stages.
+    Apply(acts::Which),
+    /// Say no to one: no ticket is changed.
+    Reject {
+        #[command(flatten)]
+        which: acts::Which,
+        /// Why; kept in the audit trail.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Stop applying for a while.
+    Pause {
+        #[command(flatten)]
+        which: acts::Which,
+        /// Why; shown with the batch.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let one that is paused, or that stopped by itself, go on.
+    Resume(acts::Which),
+    /// Put back what it changed, where nobody has changed it since.
+    Undo(acts::Which),
 }
 
 fn parse_state(word: &str) -> Result<State, String> {
@@ -68,6 +93,11 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
         }
         Command::Show { id, watch } => show::run(&id, watch, setup).await,
         Command::Lines(args) => lines::run(args, setup).await,
+        Command::Apply(which) => acts::run(which, Act::Apply, setup).await,
+        Command::Reject { which, reason } => acts::run(which, Act::Reject { reason }, setup).await,
+        Command::Pause { which, reason } => acts::run(which, Act::Pause { reason }, setup).await,
+        Command::Resume(which) => acts::run(which, Act::Resume, setup).await,
+        Command::Undo(which) => acts::run(which, Act::Undo, setup).await,
     }
 }
 

@@ -14,15 +14,10 @@ pub(super) struct Next {
 /// Whether nothing moves until a person does something, if ever.
 pub(super) fn rests(batch: &Batch) -> bool {
     match batch.state {
-        State::Applying => batch.paused_at_ms.is_some() && batch.in_flight == 0,
-        State::Applied => !is_being_undone(batch),
+        State::Applying => batch.paused_at_ms.is_some() && batch.in_flight == 0 && !batch.standing().is_being_undone,
+        State::Applied => !batch.standing().is_being_undone,
         state => state.is_at_rest(),
     }
-}
-
-/// Somebody has asked for an undo that has not come to its end.
-pub(super) fn is_being_undone(batch: &Batch) -> bool {
-    batch.undone_by.is_some() && batch.state != State::Undone
 }
 
 pub(super) fn next(batch: &Batch) -> Next {
@@ -37,7 +32,7 @@ pub(super) fn next(batch: &Batch) -> Next {
             ),
             Some("a lead"),
         ),
-        _ if is_being_undone(batch) => ("What it changed is being put back.".to_owned(), Some("Frontdesk")),
+        _ if batch.standing().is_being_undone => ("What it changed is being put back.".to_owned(), Some("Frontdesk")),
         State::Applying if batch.paused_at_ms.is_some() => {
             (format!("It is paused; a lead lets it go on: `frontdesk batch resume {id}`."), Some("a lead"))
         }

@@ -4,7 +4,6 @@ use indicatif::style::TemplateError;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::counted;
-use super::next::is_being_undone;
 use crate::domain::batch::State;
 use crate::store::Batch;
 
@@ -29,7 +28,7 @@ impl Progress {
                 ("parts ended at OpenAI", as_count(ended), as_count(batch.parts.len()))
             }
             State::Ended => ("results read", lines - counted(batch, "result/awaited"), lines),
-            _ if is_being_undone(batch) => {
+            _ if batch.standing().is_being_undone => {
                 let back = sum(&["fate/undone", "fate/kept"]);
                 ("lines put back", back, back + counted(batch, "fate/applied"))
             }

@@ -1,6 +1,7 @@
 //! A batch: many tickets' requests sent to OpenAI together, and the change-set
 //! that comes back. Here are its words and its rules; nothing is written here.
 
+pub mod acts;
 pub mod change_set;
 mod wanted;
 

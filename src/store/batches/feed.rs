@@ -5,6 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::finish::set_state;
+use super::undo::BATCH_UNDONE;
 use super::{count, counted};
 use crate::domain::batch::{Fate, line_id, split_line_id};
 use crate::domain::failure::Cause;
@@ -21,6 +22,8 @@ pub struct LineFacts {
     pub placement: Placement,
     /// The files hold two different results for it.
     pub is_ambiguous: bool,
+    /// Its batch is being undone, or has been.
+    pub is_called_off: bool,
 }
 
 /// A job of a line that nobody need hurry with has this long, in ms.
@@ -147,7 +150,7 @@ pub(in crate::store) fn line_of(
 fn facts(connection: &Connection, which: &str, given: impl Params) -> Result<Option<LineFacts>, StoreError> {
     Ok(connection
         .prepare_cached(&format!(
-            "SELECT l.ticket_id, b.workflow, l.revision, l.made_at, b.prompt_version, l.reason
+            "SELECT l.ticket_id, b.workflow, l.revision, l.made_at, b.prompt_version, l.reason, b.undone_by IS NOT NULL
              FROM batch_parts p JOIN batches b ON b.id = p.batch_id
              JOIN batch_lines l ON l.batch_id = b.id AND l.part = p.number
              WHERE {which} AND l.result NOT IN ('unknown','duplicate','unreadable')"
@@ -164,6 +167,7 @@ fn facts(connection: &Connection, which: &str, given: impl Params) -> Result<Opt
                     retry_of: None,
                 },
                 is_ambiguous: row.get::<_, Option<String>>(5)?.as_deref() == Some(HoldReason::AmbiguousOutput.code()),
+                is_called_off: row.get(6)?,
             })
         })
         .optional()?)
@@ -203,6 +207,7 @@ pub(in crate::store) fn settled(
         Settlement::GaveUp { failure } => (Fate::Failed, Some(failure.cause().code())),
         Settlement::Superseded { .. } => (Fate::Skipped, Some("superseded")),
         Settlement::Ignored { reason } if reason == CHANGED_SINCE => (Fate::Skipped, Some("changed_since")),
+        Settlement::Ignored { reason } if reason == BATCH_UNDONE => (Fate::Skipped, Some("batch_undone")),
         Settlement::Ignored { .. } | Settlement::Stale { .. } => (Fate::Skipped, Some("ignored")),
         Settlement::Retry { .. } | Settlement::Done { .. } | Settlement::Entered { .. } => return Ok(()),
     };

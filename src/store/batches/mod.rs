@@ -7,21 +7,27 @@
 //! | `enter` | what OpenAI's files say, line by line |
 //! | `finish` | the end of reading: what is missing, and whether a person decides |
 //! | `feed` | applying in stages: which lines have jobs, and what became of them |
+//! | `acts` | what people decide about one |
+//! | `undo` | putting back what one has changed |
 
+mod acts;
 mod begin;
 mod enter;
 mod feed;
 mod finish;
 mod place;
+mod undo;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
+pub use acts::BatchAct;
 pub use begin::NewBatch;
 pub use enter::{Entry as LineEntry, Read as LineRead};
 pub use feed::{CHANGED_SINCE, LineFacts};
 pub(super) use feed::{line_of, lost, settled};
 pub use finish::{Entered, PartEnd};
 pub use place::{Part, PartPlace, PlacePart};
+pub use undo::{BATCH_UNDONE, Undone};
 
 use super::{Page, PageRequest, Store, StoreError};
 use crate::domain::batch::{Counts, Fate, LineResult, Origin, State};

@@ -99,23 +99,20 @@ fn write_fields(
             "INSERT INTO desk_changes (ref, ticket_id, before, after, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute((reference, id, to_json(&before)?, to_json(&after)?, now_ms))?;
+    set_fields(connection, id, &after)
+}
+
+pub(super) fn set_fields(connection: &Connection, id: &str, to: &Fields) -> Result<(), StoreError> {
     let changed = connection
         .prepare_cached(
             "UPDATE tickets SET intent = ?2, priority = ?3, queue = ?4, tags = ?5, fields = ?6 WHERE id = ?1",
         )?
-        .execute(params![
-            id,
-            after.intent,
-            after.priority,
-            after.queue,
-            to_json(&after.tags)?,
-            to_json(&after.fields)?
-        ])?;
+        .execute(params![id, to.intent, to.priority, to.queue, to_json(&to.tags)?, to_json(&to.fields)?])?;
     hit_one(changed, "ticket")
 }
 
 /// The columns a route touches, as they were or will be.
-#[derive(Clone, serde::Serialize)]
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Fields {
     pub(super) intent: Option<String>,
     pub(super) priority: String,

@@ -81,7 +81,7 @@ impl Worker {
             prompt_version: None,
             retry_of: None,
         };
-        Ok(Some(LineFacts { placement, is_ambiguous: false }))
+        Ok(Some(LineFacts { placement, is_ambiguous: false, is_called_off: false }))
     }
 
     /// Whether a person would have to look, and what would change if not.
