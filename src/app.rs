@@ -378,6 +378,7 @@ impl Parts<'_> {
             patience: patience(self.config, &self.projects),
             review_overdue_ms: self.config.review.overdue.ms(),
             batch: self.config.batch.rules(),
+            limits: worker::Limits::default(),
             resubmit_after_ms: self.config.reconcile.resubmit_after.ms(),
             keeping: self.keeping(),
             metadata_keys: keys(self.config),

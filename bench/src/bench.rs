@@ -9,10 +9,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
+use crate::batch::Batch;
 use crate::results::{Results, System};
 use crate::simulator::Simulator;
 use crate::stack::{Article, Bare, Desk, Frontdesk, Kind, Receiver};
-use crate::{acks, drain, footprint, latency, limits, table, targets, ticket};
+use crate::{acks, batch, drain, footprint, latency, limits, table, targets, ticket};
 
 /// What every measuring command takes.
 #[derive(Debug, Clone, Args)]
@@ -26,6 +27,9 @@ pub struct Options {
     /// How many tickets there are, and how many jobs are drained.
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub tickets: u64,
+    /// How many lines the largest batch has; others have a half and a quarter of them.
+    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(4..=50_000))]
+    pub lines: u64,
     /// Writes every value, the medians and the verdicts to this file.
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -65,12 +69,21 @@ pub enum Measure {
     Ticket,
     /// Start-up, memory, CPU.
     Footprint,
+    /// A batch, read and applied.
+    Batch,
 }
 
 impl Measure {
     /// All, in the order they are run.
-    pub const ALL: [Measure; 6] =
-        [Measure::Limits, Measure::Acks, Measure::Latency, Measure::Drain, Measure::Ticket, Measure::Footprint];
+    pub const ALL: [Measure; 7] = [
+        Measure::Limits,
+        Measure::Acks,
+        Measure::Latency,
+        Measure::Drain,
+        Measure::Ticket,
+        Measure::Footprint,
+        Measure::Batch,
+    ];
 }
 
 struct Bench {
@@ -79,6 +92,7 @@ struct Bench {
     // Dropped in this order: the stacks, then what they call, then their data.
     desks: Vec<Box<dyn Desk>>,
     bare: Vec<Bare>,
+    batches: Vec<Batch>,
     simulator: Simulator,
     folder: Folder,
 }
@@ -106,6 +120,9 @@ impl Bench {
     fn prepare(options: Options, measures: &[Measure]) -> Result<Self> {
         let folder = Folder::make(options.data.as_deref())?;
         let simulator = Simulator::start(&folder.path)?;
+        let batches = measures.contains(&Measure::Batch);
+        // The same tickets whatever is measured, so that one file of a database serves all.
+        let tickets = if batches { options.tickets.max(options.lines + batch::OTHER_TICKETS) } else { options.tickets };
         let mut desks: Vec<Box<dyn Desk>> = Vec::new();
         if measures != [Measure::Limits] {
             if !options.skip_frontdesk {
@@ -113,18 +130,23 @@ impl Bench {
                     let path = options.frontdesk.display();
                     format!("no {path}; build it with: cargo build --release -p frontdesk")
                 })?;
-                let desk = Frontdesk::new(&binary, &folder.path, options.tickets, simulator.address)?;
+                let desk = Frontdesk::new(&binary, &folder.path, tickets, simulator.address)?;
                 desks.push(Box::new(desk));
             }
             if !options.skip_article {
-                let article = Article::new(&folder.path, options.tickets, simulator.address)?;
+                let article = Article::new(&folder.path, tickets, simulator.address)?;
                 desks.push(Box::new(article));
             }
         }
+        // After the tickets: a ticket that is newer than the batch might be spared.
+        let sizes = batch::sizes(options.lines).into_iter().filter(|_| batches);
+        let batches =
+            sizes.map(|lines| batch::install(&folder.path, simulator.address, lines)).collect::<Result<_>>()?;
         let bare = [Kind::Verify, Kind::Read].map(|kind| Bare::new(kind, folder.path.clone()));
         let mut results = Results::default();
         describe(&mut results, &options, &folder.path);
-        Ok(Bench { options, results, desks, bare: bare.into_iter().collect::<Result<_>>()?, simulator, folder })
+        let bare = bare.into_iter().collect::<Result<_>>()?;
+        Ok(Bench { options, results, desks, bare, batches, simulator, folder })
     }
 
     fn measure(&mut self, measure: Measure, alone: bool) {
@@ -144,6 +166,13 @@ impl Bench {
             Measure::Footprint => {
                 let simulator = self.simulator.component();
                 self.each_desk(|desk, options, results| footprint::measure(desk, simulator, options, results));
+            }
+            Measure::Batch => {
+                let batches = std::mem::take(&mut self.batches);
+                let measured = batch::measure_parsing(&batches, &mut self.results);
+                note(&mut self.results, System::Machine, measured);
+                self.each_desk(|desk, options, results| batch::measure(desk, &batches, options, results));
+                self.batches = batches;
             }
         }
     }
@@ -213,6 +242,7 @@ fn describe(results: &mut Results, options: &Options, folder: &Path) {
     results.settings.insert("rounds", options.rounds);
     results.settings.insert("seconds", options.seconds);
     results.settings.insert("tickets", options.tickets);
+    results.settings.insert("lines", options.lines);
 }
 
 fn filesystem(path: &Path) -> String {

@@ -18,10 +18,11 @@ pub fn secret() -> String {
     format!("whsec_{}", STANDARD.encode(KEY))
 }
 
-/// Makes deliveries: `response.completed` for made responses about tickets `T-1` to `T-tickets`.
+/// Makes deliveries: `response.completed` for made responses about a row of tickets, `T-1` first unless told.
 pub struct Deliveries {
     key: Hmac<Sha256>,
     salt: u64,
+    before: u64,
     tickets: u64,
     next: AtomicU64,
 }
@@ -47,7 +48,12 @@ impl Deliveries {
     pub fn new(salt: u64, tickets: u64) -> Self {
         #[allow(clippy::expect_used, reason = "HMAC takes a key of any length")]
         let key = Hmac::new_from_slice(KEY).expect("any length");
-        Deliveries { key, salt, tickets, next: AtomicU64::new(0) }
+        Deliveries { key, salt, before: 0, tickets, next: AtomicU64::new(0) }
+    }
+
+    /// The same for the tickets after the first `before`.
+    pub fn after(self, before: u64) -> Self {
+        Deliveries { before, ..self }
     }
 
     /// The number of the next delivery: 0, 1, 2, …
@@ -57,19 +63,23 @@ impl Deliveries {
 
     /// The ticket that delivery `number` is about.
     pub fn ticket(&self, number: u64) -> String {
-        format!("T-{}", number % self.tickets + 1)
+        format!("T-{}", self.before + number % self.tickets + 1)
     }
 
     /// Delivery `number`, signed now.
     pub fn make(&self, number: u64) -> Delivery {
+        self.tell(number, "response.completed", format!("resp_made_summary_{}", self.ticket(number)))
+    }
+
+    /// Delivery `number`, of an event of that type about that resource.
+    fn tell(&self, number: u64, event_type: &str, resource_id: String) -> Delivery {
         let timestamp = clock::unix_seconds();
         // Real ids begin with the time of minting and go on at random: so do these, which gives
         // an index the insertion pattern it will meet.
         let tail = format!("{timestamp:08x}{:016x}{number:08x}", mix(number ^ self.salt));
         let (id, event_id) = (format!("wh_{tail}"), format!("evt_{tail}"));
-        let resource_id = format!("resp_made_summary_{}", self.ticket(number));
         let body = format!(
-            r#"{{"id": "{event_id}", "object": "event", "created_at": {timestamp}, "type": "response.completed", "data": {{"id": "{resource_id}"}}}}"#
+            r#"{{"id": "{event_id}", "object": "event", "created_at": {timestamp}, "type": "{event_type}", "data": {{"id": "{resource_id}"}}}}"#
         );
         let signature = self.sign(&id, timestamp, &body);
         Delivery { id, timestamp, signature, event_id, resource_id, body }
@@ -77,18 +87,12 @@ impl Deliveries {
 
     /// Delivery `number` as a request to `address`.
     pub fn request(&self, number: u64, address: SocketAddr) -> Vec<u8> {
-        let delivery = self.make(number);
-        format!(
-            "POST /webhooks/openai HTTP/1.1\r\nhost: {address}\r\nuser-agent: OpenAI/1.0 (+https://platform.openai.com/docs/webhooks)\r\n\
-             accept: */*\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-             webhook-id: {}\r\nwebhook-timestamp: {}\r\nwebhook-signature: {}\r\n\r\n{}",
-            delivery.body.len(),
-            delivery.id,
-            delivery.timestamp,
-            delivery.signature,
-            delivery.body
-        )
-        .into_bytes()
+        self.make(number).request(address)
+    }
+
+    /// That a batch is complete, as a request to `address`.
+    pub fn batch(&self, resource_id: &str, address: SocketAddr) -> Vec<u8> {
+        self.tell(self.draw(), "batch.completed", resource_id.to_owned()).request(address)
     }
 
     fn sign(&self, id: &str, timestamp: u64, body: &str) -> String {
@@ -96,6 +100,22 @@ impl Deliveries {
         mac.update(format!("{id}.{timestamp}.").as_bytes());
         mac.update(body.as_bytes());
         format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    }
+}
+
+impl Delivery {
+    fn request(&self, address: SocketAddr) -> Vec<u8> {
+        format!(
+            "POST /webhooks/openai HTTP/1.1\r\nhost: {address}\r\nuser-agent: OpenAI/1.0 (+https://platform.openai.com/docs/webhooks)\r\n\
+             accept: */*\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+             webhook-id: {}\r\nwebhook-timestamp: {}\r\nwebhook-signature: {}\r\n\r\n{}",
+            self.body.len(),
+            self.id,
+            self.timestamp,
+            self.signature,
+            self.body
+        )
+        .into_bytes()
     }
 }
 
@@ -115,7 +135,7 @@ pub fn verify(key: &Hmac<Sha256>, id: &[u8], timestamp: &[u8], signature: &[u8],
 }
 
 /// A bijection of the 64-bit numbers that looks random (splitmix64).
-fn mix(number: u64) -> u64 {
+pub fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -143,5 +163,14 @@ mod tests {
     fn two_numbers_never_share_an_id() {
         let source = Deliveries::new(7, 10);
         assert_ne!(source.make(1).id, source.make(11).id);
+    }
+
+    #[test]
+    fn a_batch_is_told_of_by_its_id_and_responses_may_spare_its_tickets() {
+        let source = Deliveries::new(7, 10).after(50);
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let told = String::from_utf8(source.batch("batch_1", address)).unwrap();
+        assert!(told.contains(r#""type": "batch.completed", "data": {"id": "batch_1"}"#));
+        assert_eq!((source.ticket(0), source.ticket(19)), ("T-51".to_owned(), "T-60".to_owned()));
     }
 }

@@ -20,6 +20,9 @@ use crate::wire::Connection;
 /// Deliveries a second: what both stacks sustain with their workers running.
 const RATE: u64 = 100;
 
+/// MB by component.
+pub type Sizes = Vec<(&'static str, f64)>;
+
 /// How long a stack is watched doing nothing.
 const REST_FOR: Duration = Duration::from_secs(2);
 
@@ -47,7 +50,7 @@ pub fn measure(desk: &mut dyn Desk, simulator: Component, options: &Options, res
     wait_processed(desk, wanted - count)?;
     let cost = Cost::start(&desk.components())?;
     let outside = simulator.usage()?.cpu;
-    let peak = watch(desk, || offer(desk, &source, options.length()))?;
+    let ((), peak) = watch(desk, |desk| offer(desk, &source, options.length()))?;
     wait_processed(desk, wanted)?;
     let what = "a delivery to its ticket";
     cost.finish(&desk.components(), count, what, system, results)?;
@@ -84,33 +87,36 @@ fn offer(desk: &dyn Desk, source: &Deliveries, length: Duration) -> Result<()> {
 }
 
 /// Does the work and returns the largest size of each component meanwhile.
-fn watch(desk: &dyn Desk, work: impl FnOnce() -> Result<()>) -> Result<Vec<(&'static str, f64)>> {
+pub fn watch<T>(desk: &mut dyn Desk, work: impl FnOnce(&mut dyn Desk) -> Result<T>) -> Result<(T, Sizes)> {
     let components = desk.components();
     let over = AtomicBool::new(false);
+    components.iter().for_each(Component::forget_peak);
     thread::scope(|scope| {
         let watching = scope.spawn(|| -> Result<_> {
             let mut peak = sizes(&components)?;
             while !over.load(Ordering::Relaxed) {
                 thread::sleep(Duration::from_millis(250));
-                for (high, now) in peak.iter_mut().zip(sizes(&components)?) {
-                    high.1 = high.1.max(now.1);
+                for (high, component) in peak.iter_mut().zip(&components) {
+                    high.1 = high.1.max(component.peak()?);
                 }
             }
             Ok(peak)
         });
-        let worked = work();
+        let worked = work(desk);
         over.store(true, Ordering::Relaxed);
         let peak = watching.join().unwrap_or_else(|_| anyhow::bail!("the watch panicked"));
-        worked.and(peak)
+        Ok((worked?, peak?))
     })
 }
 
-fn sizes(components: &[Component]) -> Result<Vec<(&'static str, f64)>> {
+/// How large each component is now.
+pub fn sizes(components: &[Component]) -> Result<Sizes> {
     let size = |component: &Component| Ok((component.name, component.usage()?.memory));
     components.iter().map(size).collect()
 }
 
-fn report(metric: &str, sizes: &[(&'static str, f64)], system: System, results: &mut Results) {
+/// Adds the sum of the sizes, then each.
+pub fn report(metric: &str, sizes: &[(&'static str, f64)], system: System, results: &mut Results) {
     let sum = sizes.iter().map(|(_, size)| size).sum();
     results.add(metric, "MB", system, sum);
     if sizes.len() > 1 {

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -158,6 +158,20 @@ pub fn open<C>(rate: u64, length: Duration, callers: usize, caller: impl Fn() ->
 where
     C: FnMut(u64) -> Result<()>,
 {
+    open_until(&AtomicBool::new(false), rate, length, callers, caller)
+}
+
+/// As `open`, but ends early once it is over.
+pub fn open_until<C>(
+    over: &AtomicBool,
+    rate: u64,
+    length: Duration,
+    callers: usize,
+    caller: impl Fn() -> C + Sync,
+) -> Result<Open>
+where
+    C: FnMut(u64) -> Result<()>,
+{
     let offered = (rate as f64 * length.as_secs_f64()) as u64;
     let next = AtomicU64::new(0);
     let begin = Instant::now() + Duration::from_millis(50);
@@ -167,7 +181,7 @@ where
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let due = begin + Duration::from_secs_f64(number as f64 / rate as f64);
-            if number >= offered || begin.elapsed() > length * 11 / 10 {
+            if number >= offered || begin.elapsed() > length * 11 / 10 || over.load(Ordering::Relaxed) {
                 return part;
             }
             thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -184,6 +198,9 @@ where
         let threads: Vec<_> = (0..callers).map(|_| scope.spawn(arrive)).collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
     });
+    // Of those that were due when it was over, each caller may have left one.
+    let due = (rate as f64 * begin.elapsed().as_secs_f64()) as u64;
+    let least = if over.load(Ordering::Relaxed) { due.saturating_sub(callers as u64).min(offered) } else { offered };
     let (mut samples, mut failed) = (Samples::default(), 0);
     for (part, errors, last) in parts {
         samples.merge(part);
@@ -192,6 +209,6 @@ where
             eprintln!("a call failed: {error:#}");
         }
     }
-    let sustained = samples.len() as u64 == offered;
+    let sustained = samples.len() as u64 >= least && failed == 0;
     Ok(Open { samples, offered, failed, sustained })
 }

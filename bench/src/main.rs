@@ -3,6 +3,7 @@
 //! `README.md` says what is measured and why the comparison is fair.
 
 mod acks;
+mod batch;
 mod bench;
 mod clock;
 mod cost;
@@ -52,6 +53,8 @@ enum Command {
     Ticket(Options),
     /// Start-up time, memory, and CPU time for a delivery.
     Footprint(Options),
+    /// A batch of 50,000 lines, its memory, and acknowledgements beside it.
+    Batch(Options),
     /// Runs the stand-in for OpenAI that the stacks are measured against.
     Simulator {
         /// Where it listens.
@@ -78,6 +81,7 @@ fn main() -> Result<()> {
         Command::Drain(options) => bench::run(options, &[Measure::Drain]),
         Command::Ticket(options) => bench::run(options, &[Measure::Ticket]),
         Command::Footprint(options) => bench::run(options, &[Measure::Footprint]),
+        Command::Batch(options) => bench::run(options, &[Measure::Batch]),
         Command::Simulator { listen } => simulator::serve(listen),
         Command::Receiver { kind, listen } => stack::serve(kind, listen),
     }

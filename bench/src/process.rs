@@ -125,6 +125,18 @@ impl Component {
     }
 }
 
+impl Component {
+    /// Starts its peak anew, where the system keeps one for it.
+    pub fn forget_peak(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.pid), "5").ok();
+    }
+
+    /// The most memory in MB that it had at once since `forget_peak`; of one that forks only what it has now.
+    pub fn peak(&self) -> Result<f64> {
+        if self.forks { Ok(self.usage()?.memory) } else { kilobytes(self.pid, "status", "VmHWM:") }
+    }
+}
+
 struct Stat {
     parent: u32,
     cpu: f64,
@@ -155,12 +167,16 @@ fn children(parent: u32) -> Result<Vec<u32>> {
 }
 
 fn memory(pid: u32, field: &str) -> Result<f64> {
-    let text =
-        fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).with_context(|| format!("process {pid} is gone"))?;
+    kilobytes(pid, "smaps_rollup", field)
+}
+
+/// A field of a file of the process that is in kB, as MB.
+fn kilobytes(pid: u32, file: &str, field: &str) -> Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).with_context(|| format!("process {pid} is gone"))?;
     let kilobytes = text
         .lines()
         .find_map(|line| line.strip_prefix(field)?.trim().strip_suffix("kB"))
-        .context("unreadable /proc/PID/smaps_rollup")?;
+        .with_context(|| format!("unreadable /proc/PID/{file}"))?;
     Ok(kilobytes.trim().parse::<f64>()? * 1024.0 / 1e6)
 }
 
@@ -182,6 +198,7 @@ mod tests {
     #[test]
     fn this_process_has_a_size() {
         let own = Component { name: "test", pid: std::process::id(), forks: false };
-        assert!(own.usage().unwrap().memory > 1.0);
+        let now = own.usage().unwrap().memory;
+        assert!(now > 1.0 && own.peak().unwrap() > now / 2.0);
     }
 }

@@ -47,6 +47,29 @@ pub trait Desk: Receiver {
     fn reader(&self) -> Reader;
     /// How many deliveries are done, by the stack's own count.
     fn processed(&mut self) -> Result<u64>;
+    /// How far a batch has come.
+    fn batch(&mut self, id: &str) -> Result<Step>;
+    /// Lets a waiting batch be applied.
+    fn approve(&mut self, id: &str, version: u64) -> Result<()>;
+}
+
+/// How far a batch has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// It is being read or applied, or not known yet.
+    Working,
+    /// Every line is entered; a person must say that it may be applied.
+    Waiting {
+        /// The version that person has seen.
+        version: u64,
+    },
+    /// Every line is on its ticket.
+    Applied {
+        /// How many tickets were changed.
+        tickets: u64,
+    },
+    /// It came to another end.
+    Failed(String),
 }
 
 /// Reads tickets over the system's API.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::limits;
 use crate::results::{Results, System};
-use crate::{acks, drain, footprint, latency, ticket};
+use crate::{acks, batch, drain, footprint, latency, ticket};
 
 /// One target, judged.
 #[derive(Debug, Clone, Serialize)]
@@ -30,7 +30,7 @@ enum Bound {
 /// Judges every target whose figures were measured.
 pub fn judge(results: &Results) -> Vec<Verdict> {
     let relative = beside_others(results);
-    relative.into_iter().chain(alone(results)).flatten().collect()
+    relative.into_iter().chain(alone(results)).chain(batches(results)).flatten().collect()
 }
 
 /// Targets that compare with the peer or with a limit.
@@ -68,6 +68,28 @@ fn alone(results: &Results) -> Vec<Option<Verdict>> {
         under(footprint::REST.to_owned(), 40.0, "MB"),
         under(footprint::ready_metric("new database"), 100.0, "ms"),
         under(footprint::ready_metric("existing database"), 100.0, "ms"),
+    ]
+}
+
+/// Targets of a batch: its memory, its cost by the line, and what acknowledgements notice of it.
+fn batches(results: &Results) -> Vec<Option<Verdict>> {
+    let Some(lines) = results.settings.get("lines").copied() else {
+        return Vec::new();
+    };
+    let own = |metric: &str| results.median(metric, System::Frontdesk);
+    let [quarter, _, all] = batch::sizes(lines);
+    let linear = |what: &str| {
+        let name = format!("{what}, time a line: at {all} lines under 1.25 times that at {quarter}");
+        let slower = || Some(own(&batch::metric(quarter, what))? / own(&batch::metric(all, what))?);
+        verdict(name, slower(), Bound::Under(1.25), "times")
+    };
+    let memory = batch::metric(all, batch::MEMORY);
+    let ratio = batch::ratio_metric();
+    vec![
+        verdict(format!("{memory}: under 64 MB"), own(&memory), Bound::Under(64.0), "MB"),
+        linear(batch::ENTERED),
+        linear(batch::APPLIED),
+        verdict(format!("{ratio}: under 2"), own(&ratio), Bound::Under(2.0), "times"),
     ]
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct File {
     pub(crate) reads: Reads,
     name: String,
     created_at: i64,
+    /// So many seconds after its making it would go away; here it stays.
+    expires_after_s: Option<i64>,
 }
 
 impl File {
@@ -24,7 +26,7 @@ impl File {
             "object": "file",
             "bytes": self.content.len(),
             "created_at": self.created_at,
-            "expires_at": null,
+            "expires_at": self.expires_after_s.map(|after| self.created_at + after),
             "filename": self.name,
             "purpose": self.purpose,
             "status": "processed",
@@ -40,6 +42,7 @@ pub(crate) fn keep(
     purpose: &str,
     name: &str,
     content: Bytes,
+    expires_after_s: Option<i64>,
     reads: impl Fn() -> Reads,
 ) -> Arc<File> {
     state.files.put(content.len(), |turn| {
@@ -51,6 +54,7 @@ pub(crate) fn keep(
             reads: reads(),
             name: name.to_owned(),
             created_at: crate::clock::now_s(),
+            expires_after_s,
         };
         (id, file)
     })

@@ -1,9 +1,10 @@
 //! The built-in desk: the same verbs as any helpdesk, on our own database.
 
 use super::HelpdeskError;
+use crate::domain::batch::Filter;
 use crate::domain::effect::Effect;
 use crate::domain::ticket::Ticket;
-use crate::store::{Change, DeskTicket, Store};
+use crate::store::{Change, DeskTicket, Selected, Store};
 
 /// The desk that comes with Frontdesk.
 #[derive(Clone)]
@@ -24,6 +25,21 @@ impl Builtin {
     /// [`HelpdeskError::NoTicket`], or the database's error.
     pub async fn ticket(&self, id: &str) -> Result<Ticket, HelpdeskError> {
         self.store.ticket(id.to_owned()).await?.map(DeskTicket::for_deciding).ok_or(HelpdeskError::NoTicket)
+    }
+
+    /// A page of the tickets that a filter finds. `as_of_ms` is when ages are
+    /// told; `after` is what the page before said of the next one.
+    ///
+    /// # Errors
+    /// The database's error.
+    pub async fn select(
+        &self,
+        filter: &Filter,
+        as_of_ms: i64,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Selected, HelpdeskError> {
+        Ok(self.store.select_tickets(filter.clone(), as_of_ms, after, limit).await?)
     }
 
     /// Hands one effect over, to be carried out together with the end of the

@@ -41,11 +41,8 @@ impl Client {
     /// Sorted by whether the file may be there.
     pub async fn upload_batch_file(&self, name: &str, mut file: File, bytes: u64) -> Result<String, CreateError> {
         file.rewind().await.map_err(|_| OpenAiError::OurFile)?;
-        let mut all = Vec::new();
-        file.take(bytes).read_to_end(&mut all).await.map_err(|_| OpenAiError::OurFile)?;
-        let _ = UPLOAD_CHUNK;
-        type _X = ReaderStream<File>;
-        let part = Part::bytes(all)
+        let stream = ReaderStream::with_capacity(file.take(bytes), UPLOAD_CHUNK);
+        let part = Part::stream_with_length(reqwest::Body::wrap_stream(stream), bytes)
             .file_name(name.to_owned())
             .mime_str("application/jsonl")
             .map_err(|_| OpenAiError::Settings("the request cannot be built"))?;
@@ -154,16 +151,7 @@ impl Lines {
             return Ok(None);
         }
         let read = match tokio::time::timeout(self.wait, self.answer.chunk()).await {
-            Ok(read) => match read.map_err(|error| unread(&error)) {
-                Ok(Some(c)) => {
-                    let mut v = c.to_vec();
-                    while let Ok(Some(c)) = self.answer.chunk().await {
-                        v.extend_from_slice(&c);
-                    }
-                    Ok(Some(Bytes::from(v)))
-                }
-                o => o,
-            },
+            Ok(read) => read.map_err(|error| unread(&error)),
             Err(_) => Err(OpenAiError::TimedOut),
         };
         self.ended = matches!(read, Ok(None));

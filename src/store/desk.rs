@@ -1,11 +1,13 @@
 //! The built-in desk: tickets, messages, drafts and fields in our database.
 
+mod select;
 mod undo;
 mod write;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Map, Value};
 
+pub use select::Selected;
 pub(super) use undo::{Back, Left, put_back};
 pub(super) use write::write;
 use write::{Fields, fields_of, find};

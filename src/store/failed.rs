@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
 
-use super::{Store, StoreError, alerts, audit_trail, deciding, ledger};
+use super::{Store, StoreError, alerts, audit_trail, batches, deciding, ledger};
 use crate::domain::job::Kind;
 
 /// Ids that a trail entry or an answer names at most; the count tells of the rest.
@@ -249,6 +249,9 @@ fn discard(connection: &Connection, failed: &Failed, actor: &str, reason: &str, 
     alerts::close_if_last(connection, failed.id, now_ms)?;
     if let (Kind::Approval, Some((_, review))) = (failed.kind, failed.key.split_once('/')) {
         deciding::stale_when_carried_out(connection, review, "what it would have changed was discarded", now_ms)?;
+    }
+    if let (Kind::Build, Some((_, batch))) = (failed.kind, failed.key.split_once('/')) {
+        batches::build_discarded(connection, batch, actor, reason, now_ms)?;
     }
     match &failed.submission_id {
         Some(submission) => ledger::end(connection, submission, None, now_ms),

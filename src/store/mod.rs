@@ -64,12 +64,13 @@ pub use alerts::{Alert, AlertSend, Changed};
 pub use audit::{Audit, AuditAt, Finding};
 pub use audit_trail::Entry;
 pub use batches::{
-    BATCH_UNDONE, Batch, BatchAct, CHANGED_SINCE, Entered, Line, LineEntry, LineFacts, LineRead, NewBatch, Part,
-    PartEnd, PartPlace, PlacePart, Undone,
+    BATCH_UNDONE, Batch, BatchAct, BuildClaim, Building, Built, CHANGED_SINCE, Entered, Line, LineEntry, LineFacts,
+    LineRead, NewBatch, NewLine, NewPart, Part, PartEnd, PartPlace, PartToStart, PlacePart, Start, Starting, Undone,
+    part_id,
 };
 pub use copies::{Backup, BackupError, Scrubbed};
 pub use deciding::{Act, Approved};
-pub use desk::{Attachment, DeskTicket, Draft, NewTicket, StoredMessage, TicketPatch};
+pub use desk::{Attachment, DeskTicket, Draft, NewTicket, Selected, StoredMessage, TicketPatch};
 pub use effects::{Change, Intent, Kept, Plan, Planned, Standing};
 pub use erase::{Content, Erased, Erasure, NotErased, Step, Stepped};
 pub use facts::Facts;

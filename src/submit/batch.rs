@@ -4,8 +4,9 @@ use super::{SubmitError, Submitter};
 use crate::domain::batch::{Origin, Select, Wanted};
 use crate::domain::id::new_id;
 use crate::domain::submission::Kind;
-use crate::domain::ticket::valid_ticket_id;
+use crate::domain::ticket::{Ticket, valid_ticket_id};
 use crate::store::{NewBatch, StoreError};
+use crate::workflows::Workflow;
 
 /// A batch that somebody asks for.
 #[derive(Debug, Clone)]
@@ -50,6 +51,12 @@ impl Submitter {
         };
         desk.store.begin_batch(new, now_ms).await?;
         Ok(id)
+    }
+
+    /// The body of a line of a batch.
+    #[must_use]
+    pub fn batch_request(&self, workflow: &Workflow, ticket: &Ticket) -> serde_json::Value {
+        workflow.batch_request(&self.0.settings.model, ticket)
     }
 }
 

@@ -33,21 +33,31 @@ pub enum Step {
     Written,
     /// All effects have been handed over.
     Applied,
+    /// The file of a part of a batch is written, with its rows; OpenAI has nothing of it.
+    Built,
+    /// OpenAI has the file of a part, and we have not written that down.
+    Uploaded,
+    /// It is written down that a part is about to be started.
+    Announced,
+    /// OpenAI has started a part, and we have not written that down.
+    Created,
 }
 
 impl Step {
-    /// Every step, in order.
-    pub const ALL: [Step; 9] = [
+    /// Every step on the way of a response, in order.
+    pub const ALL: [Step; 8] = [
         Step::Claimed,
         Step::Retrieved,
         Step::Kept,
-        Step::Entered,
         Step::Placed,
         Step::Decided,
         Step::Planned,
         Step::Written,
         Step::Applied,
     ];
+
+    /// Every step on the way of a batch to OpenAI, in order.
+    pub const BUILD: [Step; 5] = [Step::Claimed, Step::Built, Step::Uploaded, Step::Announced, Step::Created];
 }
 
 /// Why an attempt ended before its settlement.

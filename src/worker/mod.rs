@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 pub use attempt::Step;
+pub use batch::Limits;
 pub use janitor::Keeping;
 pub use pool::Pool;
 
@@ -72,6 +73,8 @@ pub struct Settings {
     pub review_overdue_ms: i64,
     /// How batches are looked at and applied.
     pub batch: Rules,
+    /// What OpenAI takes in one file.
+    pub limits: Limits,
     /// Metadata keys that name the ticket and the workflow of work that
     /// another program started.
     pub metadata_keys: MetadataKeys,

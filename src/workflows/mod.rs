@@ -171,16 +171,30 @@ impl Workflow {
     /// `model` is the usual one; `metadata` is what finds the way back.
     #[must_use]
     pub fn request(&self, model: &str, ticket: &Ticket, metadata: &BTreeMap<&str, &str>) -> Value {
+        let mut body = self.body(model, ticket);
+        body["background"] = json!(true);
+        // Said aloud: in projects with short retention the default is gone after minutes.
+        body["store"] = json!(true);
+        body["metadata"] = json!(metadata);
+        body
+    }
+
+    /// The body of the line of a batch that runs this workflow for a ticket. The
+    /// batch's output file holds all of it, so OpenAI keeps nothing beside.
+    #[must_use]
+    pub fn batch_request(&self, model: &str, ticket: &Ticket) -> Value {
+        let mut body = self.body(model, ticket);
+        body["store"] = json!(false);
+        body
+    }
+
+    fn body(&self, model: &str, ticket: &Ticket) -> Value {
         let mut body = json!({
             "model": self.model.as_deref().unwrap_or(model),
-            "background": true,
-            // Said aloud: in projects with short retention the default is gone after minutes.
-            "store": true,
             "input": [
                 {"role": "developer", "content": self.instructions},
                 {"role": "user", "content": prompt::ticket_as_data(ticket)},
             ],
-            "metadata": metadata,
         });
         if let Some(schema) = &self.schema {
             let strict = self.is_strict();

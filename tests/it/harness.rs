@@ -22,7 +22,7 @@ use frontdesk::openai::client::Client;
 use frontdesk::store::{AuditAt, DeskTicket, Job, NewSubmission, NewTicket, PageRequest, Review, Store};
 use frontdesk::submit::{self, Submitter};
 use frontdesk::telemetry::Metrics;
-use frontdesk::worker::{Keeping, Settings, Step, Worker};
+use frontdesk::worker::{Keeping, Limits, Settings, Step, Worker};
 use frontdesk::workflows::{self, Catalogue};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rusqlite::Connection;
@@ -302,6 +302,7 @@ fn settings() -> Settings {
         patience: PATIENCE,
         review_overdue_ms: REVIEW_OVERDUE_MS,
         batch: frontdesk::domain::batch::Rules::default(),
+        limits: Limits::default(),
         resubmit_after_ms: 10_000,
         keeping: Keeping {
             bodies_ms: RETENTION_MS,

@@ -16,6 +16,8 @@ CREATE TABLE webhook_events (
 CREATE TABLE tickets (
   id         text PRIMARY KEY,
   subject    text NOT NULL,
+  intent     text,
+  priority   text NOT NULL DEFAULT 'normal',
   updated_at timestamptz NOT NULL DEFAULT now()
 );
 

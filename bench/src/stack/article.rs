@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use super::{Desk, Reader, Receiver};
+use super::{Desk, Reader, Receiver, Step};
 use crate::delivery;
 use crate::process::{Component, Process, free_address};
 use crate::results::System;
@@ -31,6 +31,12 @@ pub struct Article {
 #[derive(Deserialize)]
 struct Count {
     processed: u64,
+}
+
+#[derive(Deserialize)]
+struct Batch {
+    status: Option<String>,
+    tickets: u64,
 }
 
 impl Article {
@@ -166,6 +172,18 @@ impl Desk for Article {
         let mut connection = Connection::new(self.tickets_address);
         let count: Count = serde_json::from_slice(connection.expect_success(&request)?).context("unreadable count")?;
         Ok(count.processed)
+    }
+
+    fn batch(&mut self, id: &str) -> Result<Step> {
+        let request = wire::get(self.tickets_address, &format!("/batches/{id}"), None);
+        let mut connection = Connection::new(self.tickets_address);
+        let batch: Batch = serde_json::from_slice(connection.expect_success(&request)?).context("unreadable batch")?;
+        let applied = batch.status.as_deref() == Some("processed");
+        Ok(if applied { Step::Applied { tickets: batch.tickets } } else { Step::Working })
+    }
+
+    fn approve(&mut self, _id: &str, _version: u64) -> Result<()> {
+        Ok(())
     }
 }
 

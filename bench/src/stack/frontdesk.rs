@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use super::{Desk, Reader, Receiver};
+use super::{Desk, Reader, Receiver, Step};
 use crate::delivery;
 use crate::process::{Component, Process, free_address};
 use crate::results::System;
@@ -29,6 +29,18 @@ pub struct Frontdesk {
 #[derive(Deserialize)]
 struct Token {
     token: String,
+}
+
+#[derive(Deserialize)]
+struct Batch {
+    version: u64,
+    state: String,
+    counts: Counts,
+}
+
+#[derive(Deserialize)]
+struct Counts {
+    applied: u64,
 }
 
 impl Frontdesk {
@@ -205,6 +217,27 @@ impl Desk for Frontdesk {
         let mut connection = Connection::new(self.address);
         let text = String::from_utf8_lossy(connection.expect_success(&request)?).into_owned();
         Ok(gauge(&text, "frontdesk_jobs", "state=\"processed\"").unwrap_or(0.0) as u64)
+    }
+
+    fn batch(&mut self, id: &str) -> Result<Step> {
+        let request = wire::get(self.address, &format!("/api/v1/batches/{id}"), Some(&self.token));
+        let mut connection = Connection::new(self.address);
+        if connection.exchange(&request)?.status == 404 {
+            return Ok(Step::Working);
+        }
+        let batch: Batch = serde_json::from_slice(connection.expect_success(&request)?).context("unreadable batch")?;
+        Ok(match batch.state.as_str() {
+            "waiting" => Step::Waiting { version: batch.version },
+            "applied" => Step::Applied { tickets: batch.counts.applied },
+            "building" | "submitted" | "ended" | "applying" => Step::Working,
+            _ => Step::Failed(batch.state),
+        })
+    }
+
+    fn approve(&mut self, id: &str, version: u64) -> Result<()> {
+        let (path, body) = (format!("/api/v1/batches/{id}/apply"), format!(r#"{{"version":{version}}}"#));
+        let request = wire::post(self.address, &path, Some(&self.token), &body);
+        Connection::new(self.address).expect_success(&request).map(drop)
     }
 }
 

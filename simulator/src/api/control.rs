@@ -1,7 +1,8 @@
 //! The control plane: looking at a running simulator and changing it, without OpenAI's key.
 
 use super::error::ApiError;
-use super::{object, read};
+use super::{clip, object, read, validate};
+use crate::batch;
 use crate::fault::Fault;
 use crate::settings::{Access, Scripted, Tuning, check_rates};
 use crate::state::State;
@@ -21,6 +22,7 @@ pub(super) fn router() -> Router<Arc<State>> {
     Router::new()
         .route("/_simulator", get(overview))
         .route("/_simulator/settings", post(change))
+        .route("/_simulator/batches", post(end_batch))
         .route("/_simulator/requests", get(requests))
         .route("/_simulator/deliveries", get(deliveries))
 }
@@ -61,6 +63,32 @@ async fn deliveries(Shared(state): Shared<Arc<State>>) -> Response {
         })
         .collect();
     read::json(json!({ "items": items }).to_string())
+}
+
+/// Makes a batch that has ended: with `output_file_id`, `error_file_id`, `metadata` and `request_counts`, and
+/// with `status` unless it is completed.
+async fn end_batch(
+    Shared(state): Shared<Arc<State>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let (bytes, mut wanted) = object(body)?;
+    validate::metadata(&wanted["metadata"])?;
+    for key in ["output_file_id", "error_file_id"] {
+        let id = wanted[key].as_str().filter(|id| !id.is_empty() && state.files.get(id).is_none());
+        if let Some(id) = id {
+            return Err(ApiError::invalid(format!("Invalid file id: {}", clip(id))).param(key));
+        }
+    }
+    let status = wanted["status"].as_str().unwrap_or("completed").to_owned();
+    if !["completed", "expired", "cancelled", "failed"].contains(&status.as_str()) {
+        return Err(ApiError::invalid("status is completed, expired, cancelled or failed").param("status"));
+    }
+    for (key, usual) in [("endpoint", "/v1/responses"), ("completion_window", "24h")] {
+        if wanted[key].is_null() {
+            wanted[key] = usual.into();
+        }
+    }
+    Ok(read::json(batch::ended(&state, &wanted, &bytes, &status).to_string()))
 }
 
 /// Any of `webhook_url`, `access`, `faults` (`{"drop": 0.1}`) and `script`; the rest stays.

@@ -34,6 +34,16 @@ pub(crate) struct Written {
     pub(crate) total: usize,
     pub(crate) completed: usize,
     pub(crate) failed: usize,
+    input_tokens: u64,
+    output_tokens: u64,
+}
+
+impl Written {
+    /// The tokens of all lines that were answered.
+    pub(crate) fn usage(&self) -> Value {
+        json!({"input_tokens": self.input_tokens, "output_tokens": self.output_tokens,
+            "total_tokens": self.input_tokens + self.output_tokens})
+    }
 }
 
 /// Writes both files. The order of the lines is never that of the input.
@@ -49,10 +59,14 @@ pub(crate) fn write(tuning: &Tuning, seed: u64, batch: &str, mut lines: Vec<Line
     let rest = lines.split_off(done);
     let mut made = Vec::new();
     let mut rejected = Vec::new();
+    let mut written = Written { total, ..Written::default() };
     for line in lines {
         // As text at once: fifty thousand trees of values would take many times the room.
         let answer = answer(tuning, seed, batch, &line);
         let text = answer.to_string();
+        let usage = &answer["response"]["body"]["usage"];
+        written.input_tokens += usage["input_tokens"].as_u64().unwrap_or(0);
+        written.output_tokens += usage["output_tokens"].as_u64().unwrap_or(0);
         if answer["response"]["status_code"] == 200 {
             made.push((line.custom_id, text));
         } else {
@@ -64,7 +78,7 @@ pub(crate) fn write(tuning: &Tuning, seed: u64, batch: &str, mut lines: Vec<Line
         Extent::Rejected => rejected.extend(rest.iter().map(|line| refused(seed, batch, &line.custom_id))),
         _ => {}
     }
-    let mut written = Written { total, completed: made.len(), failed: rejected.len(), ..Written::default() };
+    (written.completed, written.failed) = (made.len(), rejected.len());
     let mut output = match extent {
         // The counts keep claiming that all went well, as they did in the wild.
         Extent::Irregular => irregular(seed, batch, made, &mut rejected),

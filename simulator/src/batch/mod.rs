@@ -33,20 +33,7 @@ pub(crate) struct Batch {
 /// Makes a batch of a checked request and starts its work. Its creator is shown it as it
 /// was before that.
 pub(crate) fn begin(state: &Arc<State>, request: &Value, bytes: &[u8], input: Arc<File>) -> Value {
-    let origin = state.origin(bytes);
-    let batch = state.batches.put(bytes.len() + 2_000, |turn| {
-        let id = state.id("batch_", &origin, turn);
-        let pair = |key: &str| request["metadata"][key].as_str().map(str::to_owned);
-        let plan = Plan::draw(&state.tuning(), state.seed, &id, pair);
-        let batch = Batch {
-            reads: plan.reads(),
-            object: Mutex::new(object(&id, request, &input)),
-            plan,
-            cancel: CancellationToken::new(),
-            id: id.clone(),
-        };
-        (id, batch)
-    });
+    let batch = keep_batch(state, request, bytes, &input.id);
     let shown = batch.view(false);
     let todo = state.pending.begin();
     let (owner, made) = (Arc::clone(state), batch);
@@ -61,7 +48,37 @@ pub(crate) fn begin(state: &Arc<State>, request: &Value, bytes: &[u8], input: Ar
     shown
 }
 
-fn object(id: &str, request: &Value, input: &File) -> Value {
+/// Puts a batch on the shelf that has ended already, with files that are there. No webhook tells of it.
+pub(crate) fn ended(state: &State, request: &Value, bytes: &[u8], status: &str) -> Value {
+    let input = request["input_file_id"].as_str().unwrap_or("file-forgotten");
+    let batch = keep_batch(state, request, bytes, input);
+    for key in ["output_file_id", "error_file_id", "request_counts"] {
+        if let Some(given) = request.get(key) {
+            lock(&batch.object)[key] = given.clone();
+        }
+    }
+    batch.enter(status);
+    batch.view(false)
+}
+
+fn keep_batch(state: &State, request: &Value, bytes: &[u8], input: &str) -> Arc<Batch> {
+    let origin = state.origin(bytes);
+    state.batches.put(bytes.len() + 2_000, |turn| {
+        let id = state.id("batch_", &origin, turn);
+        let pair = |key: &str| request["metadata"][key].as_str().map(str::to_owned);
+        let plan = Plan::draw(&state.tuning(), state.seed, &id, pair);
+        let batch = Batch {
+            reads: plan.reads(),
+            object: Mutex::new(object(&id, request, input)),
+            plan,
+            cancel: CancellationToken::new(),
+            id: id.clone(),
+        };
+        (id, batch)
+    })
+}
+
+fn object(id: &str, request: &Value, input: &str) -> Value {
     let now = clock::now_s();
     json!({
         "id": id,
@@ -69,7 +86,7 @@ fn object(id: &str, request: &Value, input: &File) -> Value {
         "endpoint": request["endpoint"],
         "model": null,
         "errors": null,
-        "input_file_id": input.id,
+        "input_file_id": input,
         "completion_window": request["completion_window"],
         "status": "validating",
         "output_file_id": null,
@@ -190,6 +207,7 @@ impl Batch {
 
     fn finish(&self, state: &State, status: &str, written: Written) {
         let absent = self.absent(state.seed);
+        let usage = written.usage();
         let output = self.keep(state, "output", written.output).unwrap_or_else(|| absent.clone());
         let errors = self.keep(state, "error", written.errors).unwrap_or(absent);
         {
@@ -198,6 +216,7 @@ impl Batch {
             object["error_file_id"] = errors;
             object["request_counts"] = json!({"total": written.total,
                 "completed": written.completed, "failed": written.failed});
+            object["usage"] = usage;
         }
         self.enter(status);
     }
@@ -217,7 +236,7 @@ impl Batch {
         let content = Bytes::from(content);
         // Seeming unfinished is for batches; a file is there or not.
         let reads = || self.plan.clone().without(&[Fault::LateModel]).reads();
-        let file = keep(state, &origin, "batch_output", &name, content, reads);
+        let file = keep(state, &origin, "batch_output", &name, content, None, reads);
         Some(json!(file.id))
     }
 }

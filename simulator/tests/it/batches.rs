@@ -26,6 +26,8 @@ async fn a_batch_answers_every_line_in_another_order() {
     let batch = desk.batch(&input(20), json!({"ticket_id": "B"})).await;
     assert_eq!(batch["status"], "completed");
     assert_eq!(batch["request_counts"], json!({"total": 20, "completed": 20, "failed": 0}));
+    let usage = &batch["usage"];
+    assert!(usage["input_tokens"].as_u64() > Some(20) && usage["output_tokens"].as_u64() > Some(20), "{usage}");
     let absent = &batch["error_file_id"];
     assert!(absent.is_null() || absent == "");
     let lines = desk.lines(&batch["output_file_id"]).await;
@@ -191,4 +193,23 @@ async fn a_batch_needs_a_file_an_endpoint_and_a_window() {
     }
     assert_eq!(desk.delete(&format!("/files/{file}")).await.0, 200);
     assert_eq!(desk.get(&format!("/files/{file}")).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_file_may_be_uploaded_with_a_day_to_go_away() {
+    let desk = Desk::new(quick(), &[]).await;
+    for (anchor, seconds, status) in
+        [("created_at", "3600", 200), ("created_at", "2592001", 400), ("created_at", "soon", 400), ("now", "3600", 400)]
+    {
+        let file = reqwest::multipart::Part::text(input(1)).file_name("in.jsonl");
+        let form = reqwest::multipart::Form::new()
+            .text("purpose", "batch")
+            .text("expires_after[anchor]", anchor)
+            .text("expires_after[seconds]", seconds)
+            .part("file", file);
+        let (told, file) = desk.post_form("/files", form).await;
+        assert_eq!(told, status, "{anchor} {seconds}");
+        let kept = file["expires_at"].as_i64().zip(file["created_at"].as_i64());
+        assert_eq!(kept.map(|(until, from)| until - from), (status == 200).then_some(3600));
+    }
 }

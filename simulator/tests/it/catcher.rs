@@ -149,10 +149,13 @@ impl Desk {
     pub async fn upload(&self, lines: &str) -> String {
         let part = reqwest::multipart::Part::text(lines.to_owned()).file_name("in.jsonl");
         let form = reqwest::multipart::Form::new().text("purpose", "batch").part("file", part);
-        let sent = self.client.post(self.url("/files")).multipart(form).send().await.unwrap();
-        let (status, file) = read(sent).await;
+        let (status, file) = self.post_form("/files", form).await;
         assert_eq!((status, &file["bytes"]), (200, &json!(lines.len())));
         file["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn post_form(&self, path: &str, form: reqwest::multipart::Form) -> (u16, Value) {
+        read(self.client.post(self.url(path)).multipart(form).send().await.unwrap()).await
     }
 
     /// Uploads the lines, runs them as a batch to its end and reads the batch.

@@ -44,3 +44,31 @@ async fn the_catalogue_names_what_there_is() {
     assert!(desk.get("/models").await.1["data"][0]["id"].is_string());
     assert!(desk.get("/webhook_endpoints").await.1["data"][0]["url"].is_string());
 }
+
+#[tokio::test]
+async fn a_batch_that_has_ended_is_made_of_uploaded_files_and_tells_nobody() {
+    let desk = Desk::new(quick(), &[]).await;
+    let output = desk.upload("{\"custom_id\":\"T-1\"}\n").await;
+    let wanted = json!({"output_file_id": output, "error_file_id": "", "metadata": {"workflow": "classification"},
+        "request_counts": {"total": 1, "completed": 1, "failed": 0}});
+    let (status, made) = desk.post("/_simulator/batches", wanted).await;
+    assert_eq!(status, 200, "{made}");
+    let (_, batch) = desk.get(&format!("/batches/{}", made["id"].as_str().unwrap())).await;
+    assert_eq!((&batch["status"], &batch["metadata"]["workflow"]), (&json!("completed"), &json!("classification")));
+    assert_eq!((&batch["request_counts"]["total"], &batch["error_file_id"]), (&json!(1), &json!("")));
+    assert!(batch["completed_at"].is_i64());
+    assert_eq!(desk.lines(&batch["output_file_id"]).await, ["{\"custom_id\":\"T-1\"}"]);
+    desk.simulator.idle().await;
+    assert!(desk.catcher.all().is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_of_unknown_files_or_with_an_unknown_end_is_not_made() {
+    let desk = Desk::new(quick(), &[]).await;
+    for wanted in
+        [json!({"output_file_id": "file-unknown"}), json!({"status": "in_progress"}), json!({"metadata": {"a": 1}})]
+    {
+        assert_eq!(desk.post("/_simulator/batches", wanted).await.0, 400);
+    }
+    assert_eq!(desk.get("/_simulator").await.1["batches"], 0);
+}

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::finish::set_state;
 use super::undo::BATCH_UNDONE;
-use super::{count, counted};
+use super::{build, count, counted};
 use crate::domain::batch::{Fate, line_id, split_line_id};
 use crate::domain::failure::Cause;
 use crate::domain::hold::HoldReason;
@@ -196,6 +196,10 @@ pub(in crate::store) fn settled(
 ) -> Result<(), StoreError> {
     match job.kind {
         Kind::Line => {}
+        Kind::Build => {
+            let Settlement::GaveUp { failure } = settlement else { return Ok(()) };
+            return build::gave_up(connection, &job.resource_id, &failure.to_string(), now_ms);
+        }
         Kind::Ending => {
             return ledger::end_part(connection, &job.project, &job.resource_id, FoundBy::of(&job.event_type), now_ms);
         }
@@ -221,6 +225,7 @@ pub(in crate::store) fn lost(
     resource_id: &str,
     now_ms: i64,
 ) -> Result<(), StoreError> {
+    build::gave_up(connection, resource_id, Cause::LeaseLost.code(), now_ms)?;
     line_ended(connection, project, resource_id, Fate::Failed, Some(Cause::LeaseLost.code()), now_ms)
 }
 
@@ -261,11 +266,13 @@ fn line_at(
     resource_id: &str,
 ) -> Result<Option<(String, i64, Option<String>)>, StoreError> {
     let Some((batch, custom_id)) = split_line_id(resource_id) else { return Ok(None) };
+    // The words of the index as they stand there: without them every line of the batch would be looked at.
     Ok(connection
         .prepare_cached(
             "SELECT l.batch_id, l.number, l.fate FROM batch_parts p
              JOIN batch_lines l ON l.batch_id = p.batch_id AND l.part = p.number AND l.custom_id = ?3
-             WHERE p.resource_id = ?1 AND p.project = ?2 AND l.result IN ('ok','held')",
+             WHERE p.resource_id = ?1 AND p.project = ?2
+               AND l.result NOT IN ('unknown','duplicate','unreadable') AND l.result IN ('ok','held')",
         )?
         .query_row((batch, project, custom_id), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?)

@@ -85,7 +85,8 @@ fn finish(connection: &Connection, end: &PartEnd, now_ms: i64) -> Result<Entered
     let open: bool = connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM batch_parts WHERE batch_id = ?1 AND read_at IS NULL)
-                 OR EXISTS (SELECT 1 FROM batches WHERE id = ?1 AND state = 'building')",
+                 -- Failed here is given up while it was built: a person goes on with it, or discards the job.
+                 OR EXISTS (SELECT 1 FROM batches WHERE id = ?1 AND state IN ('building','failed'))",
         )?
         .query_row([&part.batch_id], |row| row.get(0))?;
     if open {

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `begin` | a batch that is wanted |
+//! | `build` | its lines and parts, from wanted to sent |
 //! | `place` | which batch a result of OpenAI's belongs to |
 //! | `enter` | what OpenAI's files say, line by line |
 //! | `finish` | the end of reading: what is missing, and whether a person decides |
@@ -12,6 +13,7 @@
 
 mod acts;
 mod begin;
+mod build;
 mod enter;
 mod feed;
 mod finish;
@@ -22,6 +24,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 pub use acts::BatchAct;
 pub use begin::NewBatch;
+pub(super) use build::discarded as build_discarded;
+pub use build::{BuildClaim, Building, Built, NewLine, NewPart, PartToStart, Start, Starting, part_id};
 pub use enter::{Entry as LineEntry, Read as LineRead};
 pub use feed::{CHANGED_SINCE, LineFacts};
 pub(super) use feed::{line_of, lost, settled};

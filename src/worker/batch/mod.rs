@@ -4,5 +4,9 @@
 mod build;
 mod line;
 mod lines;
+mod pick;
 mod read;
+mod send;
 mod undo;
+
+pub use build::Limits;

@@ -2,6 +2,7 @@
 
 mod ends;
 mod lines;
+mod stages;
 
 use std::fmt::Write as _;
 
