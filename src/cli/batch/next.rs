@@ -40,13 +40,20 @@ pub(super) fn next(batch: &Batch) -> Next {
         State::Applied => applied(batch),
         State::Undone => undone(batch),
         State::Rejected => ("Nothing; no ticket was changed.".to_owned(), None),
-        State::Failed => (
-            "Nothing by itself; mend what the errors name, and start it again with `frontdesk batch submit`."
-                .to_owned(),
-            Some("who started it"),
-        ),
+        State::Failed => failed(batch),
     };
     Next { says, owner }
+}
+
+/// OpenAI refused it, or its building was given up; what it has of that one goes on.
+fn failed(batch: &Batch) -> (String, Option<&'static str>) {
+    let is_refused = !batch.parts.is_empty() && batch.parts.iter().all(|part| part.status.as_deref() == Some("failed"));
+    let says = if is_refused {
+        "Nothing by itself; mend what the errors name, and start it again with `frontdesk batch submit`."
+    } else {
+        "Nothing by itself; `frontdesk jobs list --status failed_final` has its job: `frontdesk jobs retry` goes on with it."
+    };
+    (says.to_owned(), Some("operations"))
 }
 
 fn parts_ended(batch: &Batch) -> String {

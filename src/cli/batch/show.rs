@@ -115,7 +115,7 @@ impl Page<'_> {
             return Ok(());
         }
         self.row("lines", &format!("{lines}: {}", listed(batch, "result/")))?;
-        for (name, kind) in [("became", "fate/"), ("reasons", "reason/")] {
+        for (name, kind) in [("became", "fate/"), ("reasons", "reason/"), ("left out", "left_out/")] {
             let list = listed(batch, kind);
             if !list.is_empty() {
                 self.row(name, &list)?;
