@@ -1,7 +1,11 @@
 //! The JSON that the API and `--json` share, so that a script may use either.
 //! Times are RFC 3339 in UTC.
 
+mod batches;
+
 use serde_json::{Map, Value, json};
+
+pub use batches::{BATCH_LINE_HEADINGS, batch, batch_line, batch_line_cells, batch_sample};
 
 use crate::clock::rfc3339;
 use crate::domain::effect::Slot;

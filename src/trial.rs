@@ -1,8 +1,11 @@
 //! Trying a policy without changing anything: on one ticket and output, or on
 //! decisions of the past.
 
+mod sample;
+
 use std::sync::Arc;
 
+pub use sample::Sampled;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::decision::{Decision, Proposal};

@@ -38,7 +38,7 @@ impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Input<T> {
 async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
         BytesRejection::FailedToBufferBody(error) if error.status() == 413 => {
-            Problem::new(413, "Too large", "the body is larger than 1 MiB")
+            Problem::new(413, "Too large", "the body is larger than what is taken here")
         }
         _ => Problem::invalid("the body could not be read"),
     })
@@ -73,6 +73,8 @@ pub(super) struct ListQuery {
     pub(super) subject: Option<String>,
     #[serde(deserialize_with = "given")]
     pub(super) actor: Option<String>,
+    #[serde(deserialize_with = "given")]
+    pub(super) outcome: Option<String>,
 }
 
 fn given<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(value: D) -> Result<Option<T>, D::Error> {
@@ -83,12 +85,18 @@ fn given<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(value: D) -> Resul
 }
 
 impl ListQuery {
+    /// How many are asked for.
+    pub(super) fn limit_or(&self, usual: usize, most: usize) -> Result<usize, Problem> {
+        let limit = self.limit.unwrap_or(usual);
+        if !(1..=most).contains(&limit) {
+            return Err(Problem::invalid(format!("limit must be between 1 and {most}")));
+        }
+        Ok(limit)
+    }
+
     /// Which part of the list is asked for.
     pub(super) fn page(&self) -> Result<PageRequest, Problem> {
-        let limit = self.limit.unwrap_or(PageRequest::DEFAULT_LIMIT);
-        if !(1..=PageRequest::MAX_LIMIT).contains(&limit) {
-            return Err(Problem::invalid(format!("limit must be between 1 and {}", PageRequest::MAX_LIMIT)));
-        }
+        let limit = self.limit_or(PageRequest::DEFAULT_LIMIT, PageRequest::MAX_LIMIT)?;
         let cursor = match &self.cursor {
             None => None,
             Some(text) => {

@@ -3,6 +3,7 @@
 
 mod access;
 mod alerts;
+mod batches;
 mod bulk;
 mod deliveries;
 mod erase;
@@ -77,6 +78,7 @@ pub fn api_routes(web: Arc<Web>) -> Router {
         .route("/deliveries/{id}", get(deliveries::show))
         .route("/deliveries/{id}/dismiss", post(deliveries::dismiss))
         .route("/alerts", get(alerts::list))
+        .merge(batch_routes())
         .route("/jobs", get(jobs::list))
         .route("/jobs/bulk", post(bulk::jobs))
         .route("/jobs/{id}", get(jobs::show))
@@ -112,6 +114,22 @@ pub fn api_routes(web: Arc<Web>) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(axum::middleware::map_response(unreadable_address));
     Router::new().nest("/api/v1", api).route("/", get(home)).with_state(web)
+}
+
+fn batch_routes() -> Router<Arc<Web>> {
+    let create = post(batches::create).layer(DefaultBodyLimit::max(batches::MAX_BODY_BYTES));
+    Router::new()
+        .route("/batches", get(batches::list).merge(create))
+        .route("/batches/{id}", get(batches::show))
+        .route("/batches/{id}/lines", get(batches::lines))
+        .route("/batches/{id}/lines.csv", get(batches::csv))
+        .route("/batches/{id}/lines.jsonl", get(batches::jsonl))
+        .route("/batches/{id}/sample", get(batches::sample))
+        .route("/batches/{id}/apply", post(batches::apply))
+        .route("/batches/{id}/reject", post(batches::reject))
+        .route("/batches/{id}/pause", post(batches::pause))
+        .route("/batches/{id}/resume", post(batches::resume))
+        .route("/batches/{id}/undo", post(batches::undo))
 }
 
 /// Headers that no answer goes without: nothing is cached, sniffed or framed.

@@ -210,6 +210,14 @@ impl Fate {
     }
 }
 
+/// What a line may come to: what became of it, or else what OpenAI's files say.
+#[must_use]
+pub fn outcomes() -> Vec<&'static str> {
+    let mut words: Vec<&str> = LineResult::ALL.map(LineResult::word).to_vec();
+    words.extend(Fate::ALL.map(Fate::word).into_iter().filter(|word| LineResult::parse(word).is_none()));
+    words
+}
+
 /// Why a change-set waits for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitsFor {

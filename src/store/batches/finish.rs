@@ -207,7 +207,7 @@ fn tell_of_losses(connection: &Connection, batch_id: &str, found: &Counts, now_m
     alerts::notice(connection, BATCH_LINES, batch_id, &format!("lines without a result: {}", lost.join(", ")), now_ms)
 }
 
-fn runs_before(connection: &Connection, batch_id: &str) -> Result<Counts, StoreError> {
+pub(super) fn runs_before(connection: &Connection, batch_id: &str) -> Result<Counts, StoreError> {
     let mut list = connection.prepare_cached(
         "SELECT c.name, sum(c.count) FROM batch_counts c
          WHERE c.batch_id IN (SELECT b.id FROM batches b JOIN batches now ON now.id = ?1

@@ -83,8 +83,35 @@ pub struct Batch {
     pub error: Option<String>,
     /// By name: `lines`, `result/ok`, `fate/applied`, `reason/refused`, `set/priority/urgent`.
     pub counts: Counts,
+    /// The same of the last runs of its workflow, added up.
+    pub before: Counts,
     /// Its parts at OpenAI, in order.
     pub parts: Vec<Part>,
+}
+
+impl Batch {
+    /// One of its counts; 0 for what never happened.
+    #[must_use]
+    pub fn count(&self, name: &str) -> i64 {
+        self.counts.get(name).copied().unwrap_or(0)
+    }
+
+    /// How much of what can be applied has been dealt with, or put back while it
+    /// is being undone, 0 to 100; none when there is nothing to apply.
+    #[must_use]
+    pub fn percent_done(&self) -> Option<i64> {
+        let fate = |fate: Fate| self.count(&format!("fate/{}", fate.word()));
+        let back = fate(Fate::Undone) + fate(Fate::Kept);
+        let (done, all) = match &self.undone_by {
+            Some(_) if self.state == State::Undone => (1, 1),
+            Some(_) => (back, back + fate(Fate::Applied)),
+            None => (
+                back + fate(Fate::Applied) + fate(Fate::Held) + fate(Fate::Skipped) + fate(Fate::Failed),
+                self.count("result/ok") + self.count("result/held"),
+            ),
+        };
+        (all > 0).then(|| (done * 100 / all).clamp(0, 100))
+    }
 }
 
 /// One line of the ledger.
@@ -177,6 +204,46 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Usable lines from all over a batch, at most `limit`, each with its result;
+    /// none where that has been erased.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn batch_sample(
+        &self,
+        batch_id: String,
+        limit: usize,
+    ) -> Result<Vec<(Line, Option<String>)>, StoreError> {
+        self.read(move |connection| sample(connection, &batch_id, limit)).await
+    }
+}
+
+fn sample(connection: &Connection, batch_id: &str, limit: usize) -> Result<Vec<(Line, Option<String>)>, StoreError> {
+    let last: i64 = connection
+        .prepare_cached("SELECT coalesce(max(number), 0) FROM batch_lines WHERE batch_id = ?1")?
+        .query_row([batch_id], |row| row.get(0))?;
+    let mut next = connection.prepare_cached(
+        "SELECT l.*, p.resource_id, r.raw FROM batch_lines l
+         JOIN batch_parts p ON p.batch_id = l.batch_id AND p.number = l.part
+         LEFT JOIN results r ON r.resource_id = p.resource_id || '/' || l.custom_id AND r.project = p.project
+         WHERE l.batch_id = ?1 AND l.number > ?2 AND l.result IN ('ok','held') ORDER BY l.number LIMIT 1",
+    )?;
+    let (mut found, limit) = (Vec::new(), i64::try_from(limit).unwrap_or(i64::MAX).max(1));
+    let mut seen = 0;
+    for step in 0..limit {
+        let after = seen.max(last * step / limit);
+        let Some(sampled) = next.query_row((batch_id, after), |row| Ok((line(row), row.get("raw")?))).optional()?
+        else {
+            break;
+        };
+        let (line, raw) = (sampled.0?, sampled.1);
+        seen = line.number;
+        found.push((line, raw));
+    }
+    Ok(found)
+}
+
 /// The batch that an id of ours or of OpenAI's names.
 pub(super) fn named(connection: &Connection, id: &str) -> Result<Option<String>, StoreError> {
     Ok(connection
@@ -195,7 +262,12 @@ pub(super) fn one(connection: &Connection, id: &str) -> Result<Option<Batch>, St
         .query_row([id], |row| Ok(batch(row)))
         .optional()?;
     let Some(found) = found.transpose()? else { return Ok(None) };
-    Ok(Some(Batch { counts: counts(connection, id)?, parts: place::parts(connection, id)?, ..found }))
+    Ok(Some(Batch {
+        counts: counts(connection, id)?,
+        before: finish::runs_before(connection, id)?,
+        parts: place::parts(connection, id)?,
+        ..found
+    }))
 }
 
 fn batch(row: &Row<'_>) -> Result<Batch, StoreError> {
@@ -223,6 +295,7 @@ fn batch(row: &Row<'_>) -> Result<Batch, StoreError> {
         undone_by: row.get("undone_by")?,
         error: row.get("error")?,
         counts: Counts::new(),
+        before: Counts::new(),
         parts: Vec::new(),
     })
 }
