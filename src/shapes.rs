@@ -450,15 +450,3 @@ pub fn workflow(workflow: &Workflow) -> Value {
         "strict": workflow.is_strict(),
     })
 }
-
-/// A batch. (stand-in)
-#[must_use]
-pub fn batch(batch: &crate::store::Batch) -> Value {
-    json!({"batch_id": batch.id, "version": batch.version, "state": batch.state.word(), "workflow": batch.workflow})
-}
-
-/// A line. (stand-in)
-#[must_use]
-pub fn batch_line(line: &crate::store::Line) -> Value {
-    json!({"custom_id": line.custom_id, "ticket_id": line.ticket_id, "outcome": line.outcome(), "reason": line.reason})
-}

@@ -13,7 +13,7 @@ const TICKETS: usize = 60;
 struct Night {
     place: Place,
     server: Server,
-    simulator: Simulator,
+    _simulator: Simulator,
     bearer: String,
 }
 
@@ -25,7 +25,7 @@ impl Night {
         let server = place.serve(&[]);
         simulator.set_webhook_url(Some(server.url()));
         let made = place.run(&["token", "create", "--name", "lead", "--role", "lead"]).succeeds();
-        let night = Night { place, server, simulator, bearer: format!("Bearer {}", made.out.trim()) };
+        let night = Night { place, server, _simulator: simulator, bearer: format!("Bearer {}", made.out.trim()) };
         for number in 1..=count {
             let ticket = json!({"id": format!("T-{number}"), "subject": "Lamp",
                 "messages": [{"author": "customer", "body": "The lamp that I bought is dark."}]});
@@ -50,6 +50,20 @@ impl Night {
         self.place.json(&["batch", "show", id])
     }
 
+    async fn is_read_before_it_is_decided(&self, id: &str) {
+        let shown = self.place.run(&["batch", "show", id]).succeeds();
+        assert!(shown.out.contains("\npriority\t") && shown.out.contains("no runs before it"), "{shown:?}");
+        let sample = self.place.json(&["batch", "sample", id, "--limit", "3"]);
+        assert_eq!(sample["items"].as_array().unwrap().len(), 3);
+        assert_eq!((200, sample), self.api("GET", &format!("/batches/{id}/sample?limit=3"), &Value::Null).await);
+        let read = self.place.run(&["batch", "sample", id]).succeeds();
+        assert!(read.out.starts_with("T-") && read.out.contains("\n  route "), "{read:?}");
+        let lines = self.place.json(&["batch", "lines", id, "--limit", "2"]);
+        assert_eq!((200, lines), self.api("GET", &format!("/batches/{id}/lines?limit=2"), &Value::Null).await);
+        let listed = self.place.run(&["batch", "list", "--state", "waiting"]).succeeds();
+        assert!(listed.out.contains(&format!("{id}\t1\twaiting\tclassification\t60\t")), "{listed:?}");
+    }
+
     async fn until(&self, id: &str, state: &str) -> Value {
         until(state, async || Some(self.show(id)).filter(|batch| batch["state"] == state)).await
     }
@@ -63,7 +77,8 @@ async fn a_large_change_set_is_looked_at_applied_and_undone() {
     let id = waiting["batch_id"].as_str().unwrap();
     assert_eq!(waiting["state"], "waiting", "{waiting}");
     assert_eq!(night.ticket("T-7").await, before, "nothing is changed yet");
-    eprintln!("{}", night.place.run(&["batch", "show", id]).out);
+    assert_eq!(night.api("GET", &format!("/batches/{id}"), &Value::Null).await, (200, waiting.clone()));
+    night.is_read_before_it_is_decided(id).await;
     night.place.run(&["batch", "pause", id]).fails(1, &[id, "waiting"]);
     night.place.run(&["batch", "apply", id, "--version", "99"]).fails(1, &[id, "version 1"]);
     let applied = night.place.run(&["batch", "apply", id]).succeeds();
@@ -78,7 +93,6 @@ async fn a_large_change_set_is_looked_at_applied_and_undone() {
         assert_eq!(night.ticket("T-7").await[key], before[key], "{key}");
     }
     night.place.run(&["audit"]).succeeds();
-    let _ = (&night.simulator, night.api("GET", &format!("/batches/{id}"), &Value::Null).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use super::follow::{self, Telling};
-use super::{counted, must_be_there, show};
+use super::{must_be_there, show};
 use crate::cli::Setup;
 use crate::clock::Clock;
 use crate::domain::batch::State;
@@ -46,12 +46,12 @@ pub(in crate::cli) async fn run(which: Which, act: Act, setup: &Setup) -> Result
         return Ok(ExitCode::SUCCESS);
     }
     if !follows {
-        show::print(setup, &store, &batch).await?;
+        show::print(setup, &batch)?;
         return Ok(ExitCode::SUCCESS);
     }
     match follow::until_rest(setup, &store, &batch.id, Telling::for_person(output)).await? {
         Some(batch) => {
-            show::print(setup, &store, &batch).await?;
+            show::print(setup, &batch)?;
             Ok(if is_stopped(&batch) { ExitCode::from(1) } else { ExitCode::SUCCESS })
         }
         None => follow::left(setup, &batch.id),
@@ -88,7 +88,7 @@ fn agreed() -> Result<bool> {
 
 /// What it is about to do, in one line.
 fn told(batch: &Batch, act: &Act) -> String {
-    let count = |name: &str| counted(batch, name);
+    let count = |name: &str| batch.count(name);
     let (ok, held) = (count("result/ok"), count("result/held"));
     let done = count("fate/applied") + count("fate/held") + count("fate/skipped") + count("fate/failed");
     let left = (ok + held - done).max(0);

@@ -1,6 +1,5 @@
 //! What happens next to a batch, in one sentence, and who sees to it.
 
-use super::counted;
 use crate::domain::batch::State;
 use crate::store::Batch;
 
@@ -65,7 +64,7 @@ fn parts_ended(batch: &Batch) -> String {
 }
 
 fn applied(batch: &Batch) -> (String, Option<&'static str>) {
-    let (held, failed) = (counted(batch, "fate/held"), counted(batch, "fate/failed"));
+    let (held, failed) = (batch.count("fate/held"), batch.count("fate/failed"));
     match (held, failed) {
         (0, 0) => ("Nothing; it is done.".to_owned(), None),
         (held, 0) => {
@@ -82,7 +81,7 @@ fn applied(batch: &Batch) -> (String, Option<&'static str>) {
 }
 
 fn undone(batch: &Batch) -> (String, Option<&'static str>) {
-    match counted(batch, "fate/kept") {
+    match batch.count("fate/kept") {
         0 => ("Nothing; what it changed is as it was before.".to_owned(), None),
         kept => (
             format!(
