@@ -94,7 +94,7 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
 }
 
 /// With this policy, or the one in force.
-fn trial(config: &Config, file: Option<&Path>) -> Result<Trial> {
+pub(super) fn trial(config: &Config, file: Option<&Path>) -> Result<Trial> {
     let workflows = app::workflows(config)?;
     let policy = match file {
         Some(file) => app::read_policy(file, &workflows)?,

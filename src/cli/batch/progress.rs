@@ -3,8 +3,6 @@
 use indicatif::style::TemplateError;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::counted;
-use super::next::is_being_undone;
 use crate::domain::batch::State;
 use crate::store::Batch;
 
@@ -20,18 +18,18 @@ struct Progress {
 
 impl Progress {
     fn of(batch: &Batch) -> Progress {
-        let sum = |names: &[&str]| names.iter().map(|name| counted(batch, name)).sum::<i64>();
-        let lines = counted(batch, "lines");
+        let sum = |names: &[&str]| names.iter().map(|name| batch.count(name)).sum::<i64>();
+        let lines = batch.count("lines");
         let (doing, done, of) = match batch.state {
             State::Building => ("requests written", lines, 0),
             State::Submitted => {
                 let ended = batch.parts.iter().filter(|part| part.read_at_ms.is_some()).count();
                 ("parts ended at OpenAI", as_count(ended), as_count(batch.parts.len()))
             }
-            State::Ended => ("results read", lines - counted(batch, "result/awaited"), lines),
-            _ if is_being_undone(batch) => {
+            State::Ended => ("results read", lines - batch.count("result/awaited"), lines),
+            _ if batch.standing().is_being_undone => {
                 let back = sum(&["fate/undone", "fate/kept"]);
-                ("lines put back", back, back + counted(batch, "fate/applied"))
+                ("lines put back", back, back + batch.count("fate/applied"))
             }
             _ => (
                 "lines done",

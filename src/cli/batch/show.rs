@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use super::follow::{self, Telling};
 use super::next::{next, rests};
-use super::{change_set, counted, must_be_there};
+use super::{change_set, must_be_there};
 use crate::cli::Setup;
 use crate::cli::output::{Output, shown};
 use crate::clock::rfc3339;
 use crate::domain::batch::Origin;
 use crate::domain::batch::change_set::ChangeSet;
 use crate::shapes;
-use crate::store::{Batch, Part, Store};
+use crate::store::{Batch, Part};
 
 pub(super) async fn run(id: &str, watch: bool, setup: &Setup) -> Result<ExitCode> {
     let store = setup.store()?;
@@ -26,19 +26,19 @@ pub(super) async fn run(id: &str, watch: bool, setup: &Setup) -> Result<ExitCode
         return followed.map_or_else(|| follow::left(setup, id), |_| Ok(ExitCode::SUCCESS));
     }
     if is_live || !watch || !moves {
-        print(setup, &store, &batch).await?;
+        print(setup, &batch)?;
     }
     if !moves || !(is_live || watch) {
         return Ok(ExitCode::SUCCESS);
     }
     match follow::until_rest(setup, &store, id, Telling::for_person(&setup.output)).await? {
-        Some(batch) => print(setup, &store, &batch).await.map(|()| ExitCode::SUCCESS),
+        Some(batch) => print(setup, &batch).map(|()| ExitCode::SUCCESS),
         None => follow::left(setup, id),
     }
 }
 
 /// Prints a batch once.
-pub(super) async fn print(setup: &Setup, store: &Store, batch: &Batch) -> Result<()> {
+pub(super) fn print(setup: &Setup, batch: &Batch) -> Result<()> {
     if setup.output.json {
         return setup.output.json(&shapes::batch(batch));
     }
@@ -46,8 +46,8 @@ pub(super) async fn print(setup: &Setup, store: &Store, batch: &Batch) -> Result
     page.what(batch)?;
     page.parts(batch)?;
     page.lines(batch)?;
-    if counted(batch, "result/ok") + counted(batch, "result/held") > 0 {
-        let set = ChangeSet::of(&batch.counts, &store.runs_before(batch.id.clone()).await?);
+    if batch.count("result/ok") + batch.count("result/held") > 0 {
+        let set = ChangeSet::of(&batch.counts, &batch.before);
         change_set::print(&setup.output, &set, setup.config()?.batch.drift)?;
     }
     page.people(batch)?;
@@ -110,12 +110,12 @@ impl Page<'_> {
     }
 
     fn lines(&self, batch: &Batch) -> Result<()> {
-        let lines = counted(batch, "lines");
+        let lines = batch.count("lines");
         if lines == 0 && batch.counts.is_empty() {
             return Ok(());
         }
         self.row("lines", &format!("{lines}: {}", listed(batch, "result/")))?;
-        for (name, kind) in [("became", "fate/"), ("reasons", "reason/")] {
+        for (name, kind) in [("became", "fate/"), ("reasons", "reason/"), ("left out", "left_out/")] {
             let list = listed(batch, kind);
             if !list.is_empty() {
                 self.row(name, &list)?;

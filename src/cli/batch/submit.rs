@@ -142,7 +142,7 @@ pub(in crate::cli) async fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
     }
     let followed = follow::until_rest(setup, &store, &id, follow::Telling::for_person(&setup.output)).await?;
     let Some(batch) = followed else { return follow::left(setup, &id) };
-    show::print(setup, &store, &batch).await?;
+    show::print(setup, &batch)?;
     Ok(if batch.state == State::Failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
