@@ -1,8 +1,10 @@
 //! Batches, from the webhook that tells of their end to the tickets.
 
+mod acts;
 mod ends;
 mod lines;
 mod stages;
+mod undo;
 
 use std::fmt::Write as _;
 
