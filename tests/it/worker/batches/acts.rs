@@ -5,13 +5,17 @@ use frontdesk::domain::person::{Person, Role};
 use frontdesk::store::{AuditAt, Batch, BatchAct};
 
 use super::{classified, count};
-use crate::harness::{ALL, OVERDUE_MS, TestDesk};
+use crate::harness::{ALL, OVERDUE_MS, REVIEW_OVERDUE_MS, TestDesk};
 
 impl TestDesk {
     /// Mia does it, having looked at this version.
     pub(super) async fn try_act(&self, act: Act, version: Option<i64>) -> Result<Batch, Refused> {
+        self.mia_says_of("batch_1", act, version).await
+    }
+
+    pub(super) async fn mia_says_of(&self, id: &str, act: Act, version: Option<i64>) -> Result<Batch, Refused> {
         let person = Person { name: "mia".to_owned(), role: Role::Lead };
-        let asked = BatchAct { batch: "batch_1".to_owned(), version, person, act, now_ms: self.now_ms() };
+        let asked = BatchAct { batch: id.to_owned(), version, person, act, now_ms: self.now_ms() };
         self.store.act_on_batch(asked).await.unwrap().expect("the batch exists")
     }
 
@@ -119,6 +123,25 @@ async fn a_batch_that_stopped_by_itself_goes_on_until_as_many_fail_once_more() {
     desk.work_to_the_end(&desk.worker()).await;
     let batch = desk.batch().await;
     assert_eq!((count(&batch, "fate/failed"), batch.paused_by.as_deref()), (4, Some("frontdesk")));
+}
+
+#[tokio::test]
+async fn a_change_set_that_nobody_decides_is_an_alert_by_its_age_until_somebody_does() {
+    let mut desk = TestDesk::open().await;
+    desk.waiting_batch(2).await;
+    let worker = desk.worker();
+    let told = async || desk.alerts_about("batch_1").await.contains(&"batch_waiting".to_owned());
+    desk.clock.advance(REVIEW_OVERDUE_MS);
+    worker.watch().await;
+    assert!(!told().await);
+    desk.clock.advance(1);
+    worker.watch().await;
+    assert!(told().await);
+    let alert = desk.store.open_alerts().await.unwrap().into_iter().find(|alert| alert.kind == "batch_waiting");
+    assert!(alert.unwrap().detail.starts_with("a change-set of 2 tickets waits for a decision since 20"));
+    desk.mia_says(Act::Reject { reason: None }).await;
+    worker.watch().await;
+    assert!(!told().await, "it is over by itself");
 }
 
 #[tokio::test]

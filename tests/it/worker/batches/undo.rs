@@ -15,9 +15,13 @@ use crate::harness::{ALL, LEASE_MS, TestDesk};
 impl TestDesk {
     /// Mia has it undone, and everything that follows is worked.
     async fn undo(&self) -> Batch {
-        self.mia_says(Act::Undo).await;
+        self.undo_of("batch_1").await
+    }
+
+    async fn undo_of(&self, id: &str) -> Batch {
+        self.mia_says_of(id, Act::Undo, None).await.expect("allowed");
         self.work_to_the_end(&self.worker()).await;
-        let batch = self.batch().await;
+        let batch = self.store.batch(id.to_owned()).await.unwrap().unwrap();
         assert_eq!((batch.state.word(), batch.undone_by.as_deref()), ("undone", Some("mia")));
         batch
     }
@@ -26,8 +30,19 @@ impl TestDesk {
         assert!(self.store.patch_ticket(id.to_owned(), patch, self.now_ms()).await.unwrap());
     }
 
+    /// Another batch, made a second later, with this output.
+    async fn second_batch(&self, output: &[String]) {
+        self.openai.put_file("file-two", &output.join("\n"));
+        let mut batch = super::batch("completed", json!("file-two"), json!(null));
+        batch["id"] = json!("batch_2");
+        batch["created_at"] = json!(1_780_000_001);
+        self.openai.put(&batch);
+        self.tell("batch_2").await;
+        self.work().await;
+    }
+
     /// A batch of a workflow whose lines are these texts, for `T-1` and so on.
-    async fn batch_of(&mut self, workflow: &str, outputs: &[serde_json::Value]) -> Batch {
+    async fn batch_with(&mut self, workflow: &str, outputs: &[serde_json::Value]) -> Batch {
         self.tickets(outputs.len()).await;
         let lines: Vec<String> = outputs
             .iter()
@@ -119,7 +134,7 @@ async fn a_note_an_attachment_and_a_follow_up_that_has_not_been_started_are_take
     // So that the follow-up is not started before the undo.
     let paused = store::Pausable::Workflow("quality_check".to_owned());
     desk.store.pause(paused, "mia".to_owned(), "wait".to_owned(), desk.now_ms()).await.unwrap();
-    let batch = desk.batch_of("call_report", &[output]).await;
+    let batch = desk.batch_with("call_report", &[output]).await;
     assert_eq!(count(&batch, "fate/applied"), 1);
     let ticket = desk.read_ticket("T-1").await;
     assert_eq!((ticket.messages.len(), ticket.attachments.len()), (2, 1));
@@ -135,7 +150,7 @@ async fn a_note_an_attachment_and_a_follow_up_that_has_not_been_started_are_take
 async fn a_follow_up_that_has_been_started_stays_and_is_said() {
     let mut desk = TestDesk::open().await;
     let output = json!({"outcome": "solved", "summary": "All well.", "follow_ups": []});
-    desk.batch_of("call_report", &[output]).await;
+    desk.batch_with("call_report", &[output]).await;
     desk.work_to_the_end(&desk.worker()).await;
     assert_eq!(desk.openai.started().len(), 1);
     desk.undo().await;
@@ -165,10 +180,44 @@ async fn newer_work_on_the_same_field_is_not_ours_to_put_back() {
 }
 
 #[tokio::test]
+async fn two_batches_that_are_both_undone_leave_what_was_before_both_in_either_order() {
+    for order in [["batch_1", "batch_2"], ["batch_2", "batch_1"]] {
+        let mut desk = TestDesk::open().await;
+        desk.applied_batch(1).await;
+        desk.settings.batch.preview_over = 50;
+        desk.second_batch(&[classified("T-1", "billing", "high")]).await;
+        let ticket = desk.read_ticket("T-1").await;
+        assert_eq!((ticket.intent.as_deref(), ticket.queue.as_str()), (Some("billing"), "logistics"));
+        for id in order {
+            desk.undo_of(id).await;
+        }
+        let ticket = desk.read_ticket("T-1").await;
+        assert_eq!((ticket.intent, ticket.priority.as_str(), ticket.queue.as_str()), (None, "normal", "support"));
+        assert!(ticket.fields.is_empty(), "{order:?}: {:?}", ticket.fields);
+        let kept = if order[0] == "batch_1" { text("kept", "partly_changed_since") } else { text("undone", "") };
+        assert_eq!(desk.outcome("T-1").await, kept, "{order:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_with_two_lines_goes_back_to_what_was_before_both() {
+    let mut desk = TestDesk::open().await;
+    desk.settings.concurrency = 1;
+    desk.tickets(1).await;
+    let before = desk.read_ticket("T-1").await;
+    let output = [classified("T-1:a", "shipping", "high"), classified("T-1:b", "billing", "low")];
+    desk.batch_ends("completed", &output, &[]).await;
+    assert_eq!(desk.route("T-1").await, (Some("billing".to_owned()), "low".to_owned()));
+    let batch = desk.undo().await;
+    assert_eq!(desk.read_ticket("T-1").await, before);
+    assert_eq!((count(&batch, "fate/undone"), count(&batch, "fate/kept")), (2, 0));
+}
+
+#[tokio::test]
 async fn reviews_that_nobody_has_decided_become_stale_and_a_decision_stays() {
     let mut desk = TestDesk::open().await;
     let reply = |text: &str| json!({"reply": text, "confidence": 0.9, "topics": []});
-    let batch = desk.batch_of("draft_reply", &[reply("Soon."), reply("Later."), reply("Now.")]).await;
+    let batch = desk.batch_with("draft_reply", &[reply("Soon."), reply("Later."), reply("Now.")]).await;
     assert_eq!(count(&batch, "fate/held"), 3);
     let person = || Person { name: "lena".to_owned(), role: Role::Agent };
     for (number, action) in [(1, Action::Approve { text: None }), (2, Action::Claim)] {
@@ -192,7 +241,7 @@ async fn reviews_that_nobody_has_decided_become_stale_and_a_decision_stays() {
 #[tokio::test]
 async fn fields_are_put_back_one_by_one() {
     let mut desk = TestDesk::open().await;
-    let batch = desk.batch_of("quality_check", &[json!({"score": 64, "findings": ["slow"]})]).await;
+    let batch = desk.batch_with("quality_check", &[json!({"score": 64, "findings": ["slow"]})]).await;
     assert_eq!(count(&batch, "fate/applied"), 1);
     assert_eq!(desk.read_ticket("T-1").await.fields["quality_score"], 64);
     desk.sql().execute("UPDATE tickets SET fields = json_set(fields, '$.own', 1) WHERE id = 'T-1'", []).unwrap();
