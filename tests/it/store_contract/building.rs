@@ -2,9 +2,7 @@
 
 use frontdesk::domain::batch::{Origin, Rules, Select, Wanted};
 use frontdesk::domain::failure::{Cause, Failure};
-use frontdesk::store::{
-    BuildClaim, Fire, NewBatch, NewLine, NewPart, Scheduled, Settlement, Start, Starting, part_id,
-};
+use frontdesk::store::{BuildClaim, Fire, NewBatch, NewLine, NewPart, Scheduled, Settlement, Start, Starting, part_id};
 
 use super::{Fresh, for_every_store};
 use crate::harness::{LEASE_MS, START_MS};

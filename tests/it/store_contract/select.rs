@@ -35,7 +35,7 @@ impl Fresh {
         assert!(self.store.patch_ticket(id.to_owned(), patch, START_MS).await.unwrap());
     }
 
-    async fn found(&self, filter: Filter) -> Vec<String> {
+    async fn selected(&self, filter: Filter) -> Vec<String> {
         self.store.select_tickets(filter, START_MS, None, 100).await.unwrap().tickets
     }
 }
@@ -60,7 +60,7 @@ async fn a_filter_finds_what_all_of_it_says(fresh: Fresh) {
         (Filter { unclassified: true, tag: text("late"), older_than_ms: Some(i64::MAX), ..any }, &[]),
     ];
     for (filter, expected) in cases {
-        assert_eq!(fresh.found(filter.clone()).await, expected, "{filter:?}");
+        assert_eq!(fresh.selected(filter.clone()).await, expected, "{filter:?}");
     }
 }
 
@@ -87,5 +87,5 @@ async fn an_erased_ticket_is_found_by_none(fresh: Fresh) {
     fresh.aged("T-1", "support", &[], 0).await;
     fresh.aged("T-2", "support", &[], 0).await;
     fresh.sql().execute("UPDATE tickets SET erased_at = 1 WHERE id = 'T-1'", []).unwrap();
-    assert_eq!(fresh.found(Filter::default()).await, ["T-2"]);
+    assert_eq!(fresh.selected(Filter::default()).await, ["T-2"]);
 }
