@@ -15,6 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_PROJECT, ProjectSettings, Reconcile, Wait};
+use crate::domain::batch::schedule::Schedule;
 use crate::domain::job::RetryPolicy;
 use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
@@ -93,13 +94,14 @@ impl App {
         }
         // Refused before anything is touched.
         let workflows = workflows(config)?;
+        let schedules = schedules(config, &workflows)?;
         let trial = Trial { policy: Arc::new(policy(config, &workflows)?), workflows };
         let store = Store::open(&config.database_path()?, migrate)?;
         if roles.worker {
             keep_policy(&store, &trial.policy, clock.now_ms()).await?;
         }
         let metrics = Arc::new(Metrics::default());
-        let parts = Parts { config, store: store.clone(), clock, projects, metrics, trial };
+        let parts = Parts { config, store: store.clone(), clock, projects, metrics, trial, schedules };
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}; FRONTDESK_LISTEN sets another address", config.listen))?;
@@ -204,6 +206,24 @@ pub fn workflows(config: &Config) -> Result<Catalogue> {
     Ok(Catalogue::new(&settings).map_err(|error| config.refused(&error.to_string()))?)
 }
 
+/// The batches that begin by the clock.
+///
+/// # Errors
+/// When a schedule names a workflow that there is not.
+pub fn schedules(config: &Config, workflows: &Catalogue) -> Result<Vec<Schedule>> {
+    let schedules = config.schedules()?;
+    if let Some(lost) = schedules.iter().find(|schedule| workflows.named(&schedule.workflow).is_none()) {
+        let known: Vec<&str> = workflows.all().iter().map(|workflow| workflow.name.as_str()).collect();
+        let text = format!(
+            "schedules.{}.workflow: there is no workflow of this name; there are: {}",
+            lost.name,
+            known.join(", ")
+        );
+        return Err(config.refused(&text).into());
+    }
+    Ok(schedules)
+}
+
 /// The project that keeps its results shortest sets the pace.
 fn patience(config: &Config, projects: &[ProjectSettings]) -> Patience {
     let Reconcile { after, every, deadline, .. } = &config.reconcile;
@@ -269,6 +289,7 @@ struct Parts<'a> {
     projects: Vec<ProjectSettings>,
     metrics: Arc<Metrics>,
     trial: Trial,
+    schedules: Vec<Schedule>,
 }
 
 impl Parts<'_> {
@@ -379,6 +400,7 @@ impl Parts<'_> {
             review_overdue_ms: self.config.review.overdue.ms(),
             batch: self.config.batch.rules(),
             limits: worker::Limits::default(),
+            schedules: self.schedules.clone(),
             resubmit_after_ms: self.config.reconcile.resubmit_after.ms(),
             keeping: self.keeping(),
             metadata_keys: keys(self.config),

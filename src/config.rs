@@ -6,6 +6,7 @@ mod batches;
 mod environment;
 mod places;
 mod retention;
+mod schedules;
 mod workflows;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use retention::OfProject;
 pub use batches::Batch;
 use places::{at, explain, first_wrong, line_near, place_in, place_near};
 pub use retention::{Mode, Privacy, Retention};
+pub use schedules::Schedule;
 pub use workflows::Workflows;
 
 /// Every setting with its default, and one line of explanation each.
@@ -78,6 +80,8 @@ pub struct Config {
     pub reconcile: Reconcile,
     pub review: Review,
     pub batch: Batch,
+    #[serde(default)]
+    pub schedules: BTreeMap<String, Schedule>,
     pub retention: Retention,
     pub privacy: Privacy,
     #[serde(default)]
@@ -295,7 +299,7 @@ impl Config {
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some((_, text)) => Err(wrong(*text)),
-            None => self.alerts.check().and_then(|()| self.batch.check()),
+            None => self.alerts.check().and_then(|()| self.batch.check()).and_then(|()| self.schedules().map(drop)),
         }
     }
 }

@@ -134,7 +134,7 @@ CREATE TABLE batch_counts (
 
 CREATE TABLE batch_schedules (
     name       TEXT    PRIMARY KEY,
-    stated     TEXT    NOT NULL,                 -- a hash of its settings: a changed one begins anew
+    stated     TEXT    NOT NULL,                 -- its times, as the settings state them: others begin anew
     next_at    INTEGER NOT NULL,
     last_at    INTEGER,
     last_batch TEXT

@@ -47,6 +47,7 @@ fn takes(config: &Config) -> Result<Vec<ProjectSettings>> {
     app::workflows(config)?;
     app::openai_clients(config, &projects)?;
     app::policy(config, &app::workflows(config)?)?;
+    app::schedules(config, &app::workflows(config)?)?;
     app::channels(config)?;
     Ok(projects)
 }

@@ -13,6 +13,7 @@ mod place;
 mod pool;
 mod reconcile;
 mod retrieve;
+mod schedules;
 mod settle;
 mod start;
 mod watch;
@@ -28,6 +29,7 @@ pub use pool::Pool;
 
 use crate::clock::Clock;
 use crate::domain::batch::Rules;
+use crate::domain::batch::schedule::Schedule;
 use crate::domain::job::RetryPolicy;
 use crate::domain::policy::Policy;
 use crate::domain::submission::{MetadataKeys, Patience};
@@ -75,6 +77,8 @@ pub struct Settings {
     pub batch: Rules,
     /// What OpenAI takes in one file.
     pub limits: Limits,
+    /// Batches that begin by the clock.
+    pub schedules: Vec<Schedule>,
     /// Metadata keys that name the ticket and the workflow of work that
     /// another program started.
     pub metadata_keys: MetadataKeys,

@@ -40,6 +40,7 @@ impl Pool {
         let heart = tokio::spawn(Arc::clone(&self).beat(side.clone()));
         let watch = tokio::spawn(Arc::clone(&self.worker).watch_age(side.clone()));
         let reconciler = tokio::spawn(Arc::clone(&self.worker).reconcile_until(stop.clone()));
+        let schedules = tokio::spawn(Arc::clone(&self.worker).schedule_until(stop.clone()));
         let janitor = tokio::spawn(Arc::clone(&self.worker).tidy_until(side.clone()));
         self.claim_until(&stop, &tasks).await;
         tasks.close();
@@ -47,7 +48,7 @@ impl Pool {
             tracing::warn!(jobs = self.running().len(), "stopping with jobs at work; their leases will end");
         }
         side.cancel();
-        let _ = tokio::join!(heart, watch, reconciler, janitor);
+        let _ = tokio::join!(heart, watch, reconciler, schedules, janitor);
     }
 
     async fn claim_until(self: &Arc<Pool>, stop: &CancellationToken, tasks: &TaskTracker) {

@@ -67,20 +67,16 @@ fn conditions() -> Names {
             "src/store/parked.rs",
             "src/store/sends.rs",
             "src/store/erase/reviews.rs",
-            "src/store/batches/feed.rs",
-            "src/store/batches/finish.rs",
-            "src/worker/batch/read.rs",
         ]
         .map(str::to_owned),
     );
     let code: String = files.iter().map(|file| read(file)).collect();
-    let consts = code.lines().filter_map(|line| {
-        let (before, rest) = line.split_once("const ")?;
-        rest.split("&str = \"").nth(1).filter(|_| before.is_empty() || before.starts_with("pub"))
-    });
+    let consts = code
+        .lines()
+        .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("const ")?.split("&str = \"").nth(1));
     let mut kinds: Names = consts.map(|rest| rest.trim_end_matches("\";").to_owned()).collect();
-    // Not kinds: a subject, the name of a mark, and a sentence.
-    kinds.retain(|name| name != "unreadable" && name != "parked" && !name.contains(' '));
+    // Not kinds: a subject, and the name of a mark.
+    kinds.retain(|name| name != "unreadable" && name != "parked");
     let told = texts(between(&read("src/domain/event.rs"), "pub const TOLD", "];"));
     kinds.extend(told.into_iter().filter(|name| !name.contains('.')));
     kinds

@@ -1,6 +1,8 @@
 //! A stand-in for OpenAI inside the test process: answers by id, in a sequence
 //! whose last one repeats, and remembers who asked for what.
 
+mod batches;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -114,6 +116,7 @@ struct Shelf {
     created: Vec<Value>,
     /// What starts are answered with, one each, before they are accepted again.
     start_answers: VecDeque<Answer>,
+    batches: batches::Batches,
 }
 
 /// The server, and the way to script it.
@@ -133,7 +136,9 @@ impl FakeOpenAi {
         let app = Router::new()
             .route("/v1/responses", post(create))
             .route("/v1/responses/{id}", get(answer))
+            .route("/v1/batches", post(batches::create).get(batches::list))
             .route("/v1/batches/{id}", get(answer))
+            .route("/v1/files", post(batches::upload))
             .route("/v1/files/{id}/content", get(answer))
             .with_state(openai.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });

@@ -303,6 +303,7 @@ fn settings() -> Settings {
         review_overdue_ms: REVIEW_OVERDUE_MS,
         batch: frontdesk::domain::batch::Rules::default(),
         limits: Limits::default(),
+        schedules: Vec::new(),
         resubmit_after_ms: 10_000,
         keeping: Keeping {
             bodies_ms: RETENTION_MS,

@@ -3,6 +3,7 @@
 
 mod article;
 mod audit;
+mod batch_histories;
 mod canary;
 mod crash;
 mod database_file;

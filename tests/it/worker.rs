@@ -2,6 +2,7 @@
 
 mod again;
 mod batches;
+mod building;
 mod deciding;
 mod endings;
 mod forgetting;
@@ -15,5 +16,6 @@ mod privacy;
 mod reconcile;
 mod refused;
 mod retrying;
+mod schedules;
 mod why;
 mod workflows;

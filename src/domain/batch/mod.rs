@@ -3,6 +3,7 @@
 
 pub mod acts;
 pub mod change_set;
+pub mod schedule;
 mod wanted;
 
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, params};
 use serde_json::Value;
 
-use super::{count, counted, counts, feed};
+use super::{again, count, counted, counts, feed};
 use crate::domain::batch::change_set::ChangeSet;
 use crate::domain::batch::{Counts, Rules, WaitsFor};
 use crate::store::row::to_json;
@@ -103,6 +103,7 @@ pub(in crate::store) fn conclude(
     now_ms: i64,
 ) -> Result<Entered, StoreError> {
     enter_missing(connection, batch_id)?;
+    again::begin_again(connection, batch_id, rules, now_ms)?;
     let found = counts(connection, batch_id)?;
     let of = |name: &str| found.get(name).copied().unwrap_or(0);
     let usable = of("result/ok") + of("result/held");

@@ -4,20 +4,24 @@
 //! |---|---|
 //! | `begin` | a batch that is wanted |
 //! | `build` | its lines and parts, from wanted to sent |
+//! | `schedules` | what begins by the clock |
 //! | `place` | which batch a result of OpenAI's belongs to |
 //! | `enter` | what OpenAI's files say, line by line |
 //! | `finish` | the end of reading: what is missing, and whether a person decides |
+//! | `again` | what was not executed is sent again, once |
 //! | `feed` | applying in stages: which lines have jobs, and what became of them |
 //! | `acts` | what people decide about one |
 //! | `undo` | putting back what one has changed |
 
 mod acts;
+mod again;
 mod begin;
 mod build;
 mod enter;
 mod feed;
 mod finish;
 mod place;
+mod schedules;
 mod undo;
 
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -31,6 +35,7 @@ pub use feed::{CHANGED_SINCE, LineFacts};
 pub(super) use feed::{line_of, lost, settled};
 pub use finish::{Entered, PartEnd};
 pub use place::{Part, PartPlace, PlacePart};
+pub use schedules::{Fire, Scheduled};
 pub use undo::{BATCH_UNDONE, Undone};
 
 use super::{Page, PageRequest, Store, StoreError};

@@ -150,3 +150,24 @@ async fn a_file_that_is_gone_is_lost_to_retention_and_somebody_is_told() {
     assert_eq!(desk.alerts_about("default").await, ["lost_to_retention"]);
     assert_eq!(desk.batch().await.state.word(), "failed");
 }
+
+#[tokio::test]
+async fn a_file_of_fifty_thousand_lines_costs_one_line_each_and_loses_none() {
+    let desk = TestDesk::open().await;
+    desk.tickets(10).await;
+    let line = |number: usize| match number % 50 {
+        0 => classified(&format!("T-{}:{number}", 1 + number / 50 % 10), "shipping", "high"),
+        1 => "{\"custom_id\": \"T-1".to_owned(),
+        2 => String::new(),
+        _ => not_executed(&format!("T-{number}")),
+    };
+    let output: Vec<String> = (0..50_000).map(line).collect();
+    let batch = desk.batch_ends("expired", &output, &[]).await;
+    assert_eq!((batch.state.word(), count(&batch, "lines")), ("waiting", 48_000));
+    let counts =
+        ["ok", "failed", "unreadable", "duplicate", "unknown"].map(|word| count(&batch, &format!("result/{word}")));
+    assert_eq!(counts, [1_000, 47_000, 1_000, 0, 0]);
+    let last = desk.store.batch_lines("batch_1".to_owned(), None, 48_999, 10).await.unwrap();
+    assert_eq!(last.len(), 1);
+    assert_eq!(last[0].found.as_deref(), Some("output:50000"), "blank lines are counted, and make no line");
+}
