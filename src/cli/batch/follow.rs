@@ -46,7 +46,7 @@ impl Telling {
 
     fn tell(&mut self, batch: &Batch, output: &Output) -> Result<()> {
         match self {
-            Telling::Bar(bar) => bar.draw(batch),
+            Telling::Bar(bar) if !rests(batch) => bar.draw(batch),
             Telling::Objects { last } => {
                 let object = shapes::batch(batch).to_string();
                 if *last != object {
@@ -54,7 +54,7 @@ impl Telling {
                     *last = object;
                 }
             }
-            Telling::Silent => {}
+            Telling::Bar(_) | Telling::Silent => {}
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ impl Progress {
                 ("parts ended at OpenAI", as_count(ended), as_count(batch.parts.len()))
             }
             State::Ended => ("results read", lines - batch.count("result/awaited"), lines),
-            _ if batch.standing().is_being_undone => {
+            _ if batch.undone_by.is_some() => {
                 let back = sum(&["fate/undone", "fate/kept"]);
                 ("lines put back", back, back + batch.count("fate/applied"))
             }
@@ -62,7 +62,8 @@ impl Bar {
     pub(super) fn draw(&mut self, batch: &Batch) {
         let Progress { doing, done, of } = Progress::of(batch);
         let (done, of) = (u64::try_from(done).unwrap_or(0), u64::try_from(of).unwrap_or(0));
-        if let Ok(style) = style(batch.state, doing, of > 0) {
+        let state = if batch.standing().is_being_undone { "undoing" } else { batch.state.word() };
+        if let Ok(style) = style(state, doing, of > 0) {
             self.bar.set_style(style);
         }
         self.bar.update(|state| {
@@ -84,8 +85,7 @@ impl Bar {
     }
 }
 
-fn style(state: State, doing: &str, is_measured: bool) -> Result<ProgressStyle, TemplateError> {
-    let state = state.word();
+fn style(state: &str, doing: &str, is_measured: bool) -> Result<ProgressStyle, TemplateError> {
     let template = if is_measured {
         format!("{state} {{wide_bar}} {{human_pos}} of {{human_len}} {doing}{{left}}")
     } else {

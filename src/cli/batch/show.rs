@@ -11,8 +11,8 @@ use super::{change_set, must_be_there};
 use crate::cli::Setup;
 use crate::cli::output::{Output, shown};
 use crate::clock::rfc3339;
-use crate::domain::batch::Origin;
 use crate::domain::batch::change_set::ChangeSet;
+use crate::domain::batch::{Origin, State};
 use crate::shapes;
 use crate::store::{Batch, Part};
 
@@ -125,11 +125,11 @@ impl Page<'_> {
     }
 
     fn people(&self, batch: &Batch) -> Result<()> {
-        if let Some(why) = &batch.waits_for {
-            self.row("looked at", &format!("by a person, because of its {why}"))?;
-        }
-        if let Some(by) = &batch.decided_by {
-            self.row("decided", &format!("by {by}{}", at(batch.decided_at_ms)))?;
+        let why = batch.waits_for.as_deref().map(|why| format!(", because of its {why}")).unwrap_or_default();
+        match &batch.decided_by {
+            Some(by) => self.row("decided", &format!("by {by}{}; a person was asked{why}", at(batch.decided_at_ms)))?,
+            None if batch.state == State::Waiting => self.row("waits", &format!("for a person{why}"))?,
+            None => {}
         }
         if let Some(by) = &batch.paused_by {
             let why = batch.pause_reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
