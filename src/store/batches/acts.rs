@@ -92,13 +92,13 @@ fn carry_out(connection: &Connection, batch: &Batch, asked: &BatchAct) -> Result
     match &asked.act {
         Act::Apply => {
             decide(connection, id, State::Applying, by, now_ms)?;
-            feed::feed(connection, id, now_ms)
+            feed::feed(connection, id, now_ms).map(drop)
         }
         Act::Reject { .. } => decide(connection, id, State::Rejected, by, now_ms),
         Act::Pause { reason } => pause(connection, id, by, reason.as_deref(), now_ms),
         Act::Resume => {
             resume(connection, id, now_ms)?;
-            feed::feed(connection, id, now_ms)
+            feed::feed(connection, id, now_ms).map(drop)
         }
         Act::Undo => {
             if batch.state == State::Applying && batch.paused_at_ms.is_none() {
