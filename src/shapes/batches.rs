@@ -46,19 +46,24 @@ pub fn batch(batch: &Batch) -> Value {
     })
 }
 
-/// What OpenAI's files say of its lines, and what has come of them on tickets.
+/// What OpenAI's files say of its lines, and what has come of them on tickets:
+/// `held` and `failed` are all that are so now, `ok` those whose output was clean.
 fn counts(batch: &Batch) -> Value {
     let mut shown = Map::from_iter([("lines".to_owned(), json!(batch.count("lines")))]);
     for result in LineResult::ALL {
         shown.insert(result.word().to_owned(), json!(batch.count(&format!("result/{}", result.word()))));
     }
+    // Lines may also be held, or fail, on the way to their tickets.
+    let held = batch.count("result/held") - batch.count("fed/held") + batch.count("fate/held");
+    shown.insert("held".to_owned(), json!(held));
+    shown.insert("failed".to_owned(), json!(batch.count("result/failed") + batch.count("fate/failed")));
     for fate in [Fate::Applied, Fate::Skipped, Fate::Undone, Fate::Kept] {
         shown.insert(fate.word().to_owned(), json!(batch.count(&format!("fate/{}", fate.word()))));
     }
     Value::Object(shown)
 }
 
-/// All that became of lines; `held` and `failed` are others here than in the counts.
+/// All that became of lines that could be applied.
 fn fates(batch: &Batch) -> Map<String, Value> {
     let count = |fate: Fate| (fate.word().to_owned(), json!(batch.count(&format!("fate/{}", fate.word()))));
     Fate::ALL.into_iter().map(count).collect()

@@ -65,3 +65,15 @@ pub(super) fn enter(connection: &Connection, work: &Work) -> Result<bool, StoreE
         .execute((&work.ticket_id, &work.workflow, &work.project, &work.resource_id, work.made_at_ms))?;
     Ok(entered == 1)
 }
+
+/// What the work changed has been put back: it stands before nothing any more.
+/// The row stays, and says what was there.
+pub(super) fn step_back(connection: &Connection, project: &str, resource_id: &str) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE newest SET made_at = 0 WHERE project = ?1 AND resource_id = ?2
+               AND ticket_id IN (SELECT ticket_id FROM effects WHERE resource_id = ?2 AND project = ?1)",
+        )?
+        .execute((project, resource_id))?;
+    Ok(())
+}

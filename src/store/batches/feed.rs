@@ -35,6 +35,10 @@ pub(in crate::store) const BATCH_STOPPED: &str = "batch_stopped";
 /// Why a line was left out.
 pub const CHANGED_SINCE: &str = "the ticket has changed since the batch was made";
 
+/// Lines whose output a person has to look at, of those that have had their jobs:
+/// what is held is the others, and those that are held by then.
+const FED_HELD: &str = "fed/held";
+
 struct Stage {
     project: String,
     workflow: String,
@@ -62,6 +66,7 @@ pub(in crate::store) fn feed(connection: &Connection, batch_id: &str, now_ms: i6
     }
     let (mut at_ms, between_ms) = (stage.next_at.max(now_ms), if stage.pace > 0 { 60_000 / stage.pace } else { 0 });
     let fed = i64::try_from(lines.len()).unwrap_or(0);
+    let held = i64::try_from(lines.iter().filter(|line| line.is_held).count()).unwrap_or(0);
     let fed_to = lines.last().map_or(stage.fed_to, |line| line.number);
     for line in lines {
         give_job(connection, &stage, &line, at_ms, now_ms)?;
@@ -71,6 +76,7 @@ pub(in crate::store) fn feed(connection: &Connection, batch_id: &str, now_ms: i6
         at_ms += between_ms;
     }
     count(connection, batch_id, "fate/queued", fed)?;
+    count(connection, batch_id, FED_HELD, held)?;
     connection
         .prepare_cached("UPDATE batches SET fed_to = ?2, in_flight = in_flight + ?3, next_at = ?4 WHERE id = ?1")?
         .execute((batch_id, fed_to, fed, at_ms))?;
@@ -101,18 +107,20 @@ struct Next {
     number: i64,
     resource_id: String,
     ticket_id: Option<String>,
+    is_held: bool,
 }
 
 fn next_lines(connection: &Connection, batch_id: &str, stage: &Stage) -> Result<Vec<Next>, StoreError> {
     let mut list = connection.prepare_cached(
-        "SELECT l.number, p.resource_id, l.custom_id, l.ticket_id FROM batch_lines l
+        "SELECT l.number, p.resource_id, l.custom_id, l.ticket_id, l.result = 'held' FROM batch_lines l
          JOIN batch_parts p ON p.batch_id = l.batch_id AND p.number = l.part
          WHERE l.batch_id = ?1 AND l.number > ?2 AND l.result IN ('ok','held') AND l.fate IS NULL
          ORDER BY l.number LIMIT ?3",
     )?;
     let read = |row: &rusqlite::Row<'_>| {
         let (resource, custom_id): (String, String) = (row.get(1)?, row.get(2)?);
-        Ok(Next { number: row.get(0)?, resource_id: line_id(&resource, &custom_id), ticket_id: row.get(3)? })
+        let resource_id = line_id(&resource, &custom_id);
+        Ok(Next { number: row.get(0)?, resource_id, ticket_id: row.get(3)?, is_held: row.get(4)? })
     };
     let room = (stage.window - stage.in_flight).max(1);
     Ok(list.query_map((batch_id, stage.fed_to, room), read)?.collect::<Result<_, _>>()?)
@@ -309,21 +317,23 @@ fn stop_if_too_many(connection: &Connection, batch_id: &str, now_ms: i64) -> Res
 /// Takes the jobs back that no worker has touched: a pause is one at once.
 pub(in crate::store) fn take_back(connection: &Connection, batch_id: &str) -> Result<(), StoreError> {
     let mut list = connection.prepare_cached(
-        "SELECT l.number, j.id FROM batch_lines l JOIN batch_parts p ON p.batch_id = l.batch_id AND p.number = l.part
+        "SELECT l.number, j.id, l.result = 'held' FROM batch_lines l JOIN batch_parts p ON p.batch_id = l.batch_id AND p.number = l.part
          JOIN jobs j ON j.key = 'line/' || p.resource_id || '/' || l.custom_id AND j.project = p.project
          WHERE l.batch_id = ?1 AND coalesce(l.fate, l.result) = 'queued' AND j.state = 'queued' AND j.claims = 0",
     )?;
-    let untouched: Vec<(i64, i64)> =
-        list.query_map([batch_id], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-    let Some(first) = untouched.iter().map(|(number, _)| *number).min() else { return Ok(()) };
-    for (number, job) in &untouched {
+    let untouched: Vec<(i64, i64, bool)> =
+        list.query_map([batch_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
+    let Some(first) = untouched.iter().map(|(number, ..)| *number).min() else { return Ok(()) };
+    for (number, job, _) in &untouched {
         connection.prepare_cached("DELETE FROM jobs WHERE id = ?1")?.execute([job])?;
         connection
             .prepare_cached("UPDATE batch_lines SET fate = NULL WHERE batch_id = ?1 AND number = ?2")?
             .execute((batch_id, number))?;
     }
     let taken = i64::try_from(untouched.len()).unwrap_or(0);
+    let held = i64::try_from(untouched.iter().filter(|(.., is_held)| *is_held).count()).unwrap_or(0);
     count(connection, batch_id, "fate/queued", -taken)?;
+    count(connection, batch_id, FED_HELD, -held)?;
     connection
         .prepare_cached(
             "UPDATE batches SET in_flight = in_flight - ?2, fed_to = min(fed_to, ?3 - 1), next_at = 0 WHERE id = ?1",

@@ -9,7 +9,7 @@ use super::{Batch, count, feed};
 use crate::domain::batch::{Fate, line_id};
 use crate::domain::job::Outcome;
 use crate::store::desk::{self, Back, Left};
-use crate::store::{Store, StoreError, alerts, deciding, effects, settle, starts};
+use crate::store::{Store, StoreError, alerts, deciding, effects, newest, settle, starts};
 
 /// Why a line of an undone batch comes to nothing.
 pub const BATCH_UNDONE: &str = "the batch was undone";
@@ -147,6 +147,7 @@ fn put_back(connection: &Connection, project: &str, id: &str, line: &Line, now_m
             "UPDATE batch_lines SET fate = ?3, reason = coalesce(?4, reason) WHERE batch_id = ?1 AND number = ?2",
         )?
         .execute((id, line.number, fate.word(), whole.reason()))?;
+    newest::step_back(connection, project, &line.resource_id)?;
     count(connection, id, "fate/applied", -1)?;
     count(connection, id, &format!("fate/{}", fate.word()), 1)
 }

@@ -27,6 +27,21 @@ impl TestDesk {
 }
 
 #[tokio::test]
+async fn what_is_held_is_counted_once_whether_its_output_or_its_ticket_is_the_reason() {
+    let desk = TestDesk::open().await;
+    desk.tickets(4).await;
+    let held = || async { frontdesk::shapes::batch(&desk.batch().await)["counts"]["held"].clone() };
+    let mut output = all(3);
+    output.push(classified("T-4", "refund", "high"));
+    let patch = frontdesk::store::TicketPatch { intent: Some("by_hand".to_owned()), ..Default::default() };
+    desk.store.patch_ticket("T-2".to_owned(), patch, 1_780_000_001_000).await.unwrap();
+    desk.batch_ends("completed", &output, &[]).await;
+    assert_eq!(held().await, 2);
+    let lines = desk.store.batch_lines("batch_1".to_owned(), Some("held".to_owned()), 0, 10).await.unwrap();
+    assert_eq!(lines.len(), 2);
+}
+
+#[tokio::test]
 async fn a_pace_spreads_the_lines_over_time() {
     let mut desk = TestDesk::open().await;
     desk.settings.batch.pace = 60;

@@ -338,3 +338,14 @@ async fn an_undo_of_erased_tickets_has_nothing_to_put_back() {
     desk.undo().await;
     assert_eq!(desk.outcome("T-1").await, text("undone", ""));
 }
+
+#[tokio::test]
+async fn what_was_undone_does_not_stand_before_an_older_batch_that_comes_later() {
+    let desk = TestDesk::open().await;
+    desk.tickets(1).await;
+    desk.second_batch(&[classified("T-1", "billing", "low")]).await;
+    desk.undo_of("batch_2").await;
+    desk.batch_ends("completed", &[classified("T-1", "shipping", "high")], &[]).await;
+    assert_eq!(desk.outcome("T-1").await, text("applied", ""));
+    assert_eq!(desk.route("T-1").await, (Some("shipping".to_owned()), "high".to_owned()));
+}
