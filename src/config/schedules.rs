@@ -11,8 +11,12 @@ use crate::domain::batch::{Filter, Select, Wanted};
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "each is explained in config.example.toml")]
 pub struct Schedule {
+    // Asked for below: told here, what is missing would be told at any other key's place.
+    #[serde(default)]
     pub workflow: String,
+    #[serde(default)]
     pub cron: String,
+    #[serde(default)]
     pub timezone: String,
     pub project: Option<String>,
     pub status: Option<String>,
@@ -39,6 +43,10 @@ impl Config {
         let refused = |key: &str, why: &str| Err(wrong(format!("schedules.{name}.{key} {why}")));
         if !is_name(name) {
             return Err(wrong("a schedule's name is 1 to 64 letters, digits, _ or -"));
+        }
+        let asked = [("workflow", &stated.workflow), ("cron", &stated.cron), ("timezone", &stated.timezone)];
+        if let Some((missing, _)) = asked.iter().find(|(_, text)| text.is_empty()) {
+            return Err(wrong(format!("schedules.{name}: {missing} is missing")));
         }
         let project = stated.project.as_deref().unwrap_or(DEFAULT_PROJECT);
         if project != DEFAULT_PROJECT && !self.projects.contains_key(project) {
@@ -121,7 +129,7 @@ mod tests {
             (format!("{NIGHTLY}budget_tokens = -1"), ":5: schedules.nightly.budget_tokens must be at least 1"),
             (format!("{NIGHTLY}project = \"emea\""), ":5: schedules.nightly.project is not one of the projects"),
             (format!("{NIGHTLY}every = \"1d\""), ":5: schedules.nightly.every: unknown field"),
-            (NIGHTLY.replace("timezone", "# timezone"), "missing field `timezone`"),
+            (NIGHTLY.replace("timezone", "# timezone"), "schedules.nightly: timezone is missing"),
             (NIGHTLY.replace("nightly", "\"a b\""), "a schedule's name is"),
         ];
         for (text, expected) in cases {

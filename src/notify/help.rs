@@ -34,6 +34,11 @@ pub(super) fn help(kind: &str) -> &'static str {
         "fine_tuning_ended" | "eval_ended" => "nothing; look at it at OpenAI.",
         "review_overdue" => "decide them: 'frontdesk reviews list --state open'.",
         "review_expired" => "decide sooner, or keep their content longer; start the work again if it is still wanted.",
+        "batch_waiting" => "look at it with 'frontdesk batch show', then 'frontdesk batch apply' or 'reject'.",
+        "batch_stopped" => {
+            "see why lines fail: 'frontdesk batch lines ID --outcome failed'; then resume it, or undo it."
+        }
+        "batch_lines" => "nothing must be done; 'frontdesk batch lines' names them, with the reason of each.",
         "alert_channel" => "mend the channel, then 'frontdesk alerts test'.",
         "test" => "nothing; the channel works.",
         _ => "see the table of alerts in docs/operations.md.",

@@ -70,7 +70,6 @@ fn below(batch: &Batch, prefix: &str) -> Map<String, Value> {
 }
 
 fn part(part: &Part) -> Value {
-    let named = |name: &str| part.said.get(name).cloned();
     json!({
         "part_id": part.id,
         "number": part.number,
@@ -79,8 +78,7 @@ fn part(part: &Part) -> Value {
         "lines": part.lines,
         "bytes": part.bytes,
         "file_id": part.file_id,
-        "openai_counts": named("counts").or_else(|| named("request_counts")).unwrap_or_else(|| part.said.clone()),
-        "usage": named("usage"),
+        "openai_counts": part.said,
         "errors": errors(&part.errors),
         "read_at": time(part.read_at_ms),
     })

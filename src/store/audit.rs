@@ -22,7 +22,7 @@ pub struct AuditAt {
 pub struct Finding {
     /// What is wrong, the same words each time.
     pub rule: &'static str,
-    /// `submission`, `delivery`, `job`, `review` or `effect`.
+    /// `submission`, `delivery`, `job`, `review`, `effect`, `batch` or `line`.
     pub thing: &'static str,
     /// Its id.
     pub id: String,
@@ -52,7 +52,7 @@ struct Rule {
     sql: &'static str,
 }
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 20] = [
     Rule {
         rule: "its lease ended and nobody claims it",
         thing: "job",
@@ -151,13 +151,46 @@ const RULES: [Rule; 15] = [
                 AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.project = s.project AND j.resource_id = s.resource_id)
                 AND NOT EXISTS (SELECT 1 FROM audit_trail t WHERE t.subject = s.id AND t.action = 'submission.close')",
     },
+    Rule {
+        rule: "it is to be built, and nothing builds it",
+        thing: "batch",
+        sql: "SELECT id, since FROM batches b WHERE state = 'building'
+                AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.key = 'build/' || b.id AND j.project = b.project AND j.state <> 'processed')",
+    },
+    Rule {
+        rule: "it is being applied, and no line of it moves",
+        thing: "batch",
+        sql: "SELECT id, since FROM batches WHERE state = 'applying' AND paused_at IS NULL AND in_flight = 0",
+    },
+    Rule {
+        rule: "it counts other lines as under way than there are",
+        thing: "batch",
+        sql: "SELECT id, since FROM batches b WHERE in_flight <> (
+                SELECT count(*) FROM batch_lines l WHERE l.batch_id = b.id AND coalesce(l.fate, l.result) = 'queued')",
+    },
+    Rule {
+        rule: "it is under way, and has no job",
+        thing: "line",
+        sql: "SELECT coalesce(p.resource_id, b.id) || '/' || l.custom_id, b.since FROM batches b
+                JOIN batch_lines l ON l.batch_id = b.id AND coalesce(l.fate, l.result) = 'queued'
+                JOIN batch_parts p ON p.batch_id = b.id AND p.number = l.part
+               WHERE NOT EXISTS (SELECT 1 FROM jobs j WHERE j.key = 'line/' || p.resource_id || '/' || l.custom_id
+                                   AND j.project = p.project AND j.state NOT IN ('processed','failed_final'))",
+    },
+    Rule {
+        rule: "it is to be undone, and nothing undoes it",
+        thing: "batch",
+        sql: "SELECT id, since FROM batches b WHERE undone_by IS NOT NULL AND state <> 'undone'
+                AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.key = 'undo/' || b.id AND j.project = b.project AND j.state <> 'processed')",
+    },
 ];
 
-const KINDS: [(&str, &str); 4] = [
+const KINDS: [(&str, &str); 5] = [
     ("submissions", "SELECT count(*) FROM submissions"),
     ("deliveries", "SELECT count(*) FROM deliveries"),
     ("jobs", "SELECT count(*) FROM jobs"),
     ("reviews", "SELECT count(*) FROM reviews"),
+    ("batches", "SELECT count(*) FROM batches"),
 ];
 
 impl Store {

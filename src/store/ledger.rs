@@ -291,11 +291,13 @@ pub(super) fn placement_of(
 }
 
 /// The submission's result has been dealt with; `found` says what told of it,
-/// when anything did. What has ended before stays as it is.
+/// when anything did. What has ended before stays as it is. Planned work that was
+/// never prompted has an empty version from then on: the schema asks for one.
 pub(super) fn end(connection: &Connection, id: &str, found: Option<FoundBy>, now_ms: i64) -> Result<(), StoreError> {
     let ended = connection
         .prepare_cached(
-            "UPDATE submissions SET state = 'ended', ended_at = ?2, check_at = NULL, found_by = ?3 WHERE id = ?1 AND state <> 'ended'",
+            "UPDATE submissions SET state = 'ended', ended_at = ?2, check_at = NULL, found_by = ?3,
+                    prompt_version = coalesce(prompt_version, '') WHERE id = ?1 AND state <> 'ended'",
         )?
         .execute((id, now_ms, found.map(FoundBy::word)))?;
     match found {
@@ -324,8 +326,8 @@ pub(super) fn end_part(
 pub(super) fn reopen_start(connection: &Connection, id: &str) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE submissions SET ended_at = NULL,
-                    state = CASE WHEN prompt_version IS NULL THEN 'planned' WHEN error_cause IS NULL THEN 'starting' ELSE 'refused' END
+            "UPDATE submissions SET ended_at = NULL, prompt_version = nullif(prompt_version, ''),
+                    state = CASE WHEN coalesce(prompt_version, '') = '' THEN 'planned' WHEN error_cause IS NULL THEN 'starting' ELSE 'refused' END
              WHERE id = ?1 AND state = 'ended' AND resource_id IS NULL",
         )?
         .execute([id])?;
@@ -344,7 +346,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Submission> {
         ticket_id: row.get("ticket_id")?,
         workflow: row.get("workflow")?,
         kind: row.get("kind")?,
-        prompt_version: row.get("prompt_version")?,
+        prompt_version: row.get::<_, Option<String>>("prompt_version")?.filter(|version| !version.is_empty()),
         state: row.get("state")?,
         resource_id: row.get("resource_id")?,
         created_at_ms: row.get("created_at")?,

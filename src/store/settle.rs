@@ -123,29 +123,35 @@ impl Store {
         settlement: Settlement,
         now_ms: i64,
     ) -> Result<Settled, StoreError> {
-        self.write(move |connection| settle(connection, &job, placement.as_ref(), &settlement, now_ms)).await
+        let (settled, fed) =
+            self.write(move |connection| settle(connection, &job, placement.as_ref(), &settlement, now_ms)).await?;
+        if fed {
+            self.ring();
+        }
+        Ok(settled)
     }
 }
 
+/// With whether it has made jobs that can be claimed at once.
 fn settle(
     connection: &Connection,
     job: &ClaimedJob,
     placement: Option<&Placement>,
     settlement: &Settlement,
     now_ms: i64,
-) -> Result<Settled, StoreError> {
+) -> Result<(Settled, bool), StoreError> {
     let instead = match erase::instead(connection, placement, settlement)? {
         None => newest::instead(connection, placement, settlement)?,
         erased => erased,
     };
     let settlement = instead.as_ref().map_or(settlement, |instead| &instead.settlement);
     if !leave_processing(connection, job, placement, settlement, now_ms)? {
-        return Ok(Settled::Fenced);
+        return Ok((Settled::Fenced, false));
     }
     if let Some(instead) = &instead {
         effects::receive(connection, &instead.changes, now_ms)?;
     }
-    let mut new_alert = false;
+    let (mut new_alert, mut fed) = (false, false);
     match settlement {
         Settlement::Applied { changes } => {
             effects::receive(connection, changes, now_ms)?;
@@ -174,13 +180,13 @@ fn settle(
             ledger::end(connection, submission_id, Some(FoundBy::of(&job.event_type)), now_ms)?;
         }
         if job.event_type.starts_with("batch.") {
-            batches::settled(connection, job, settlement, now_ms)?;
+            fed = batches::settled(connection, job, settlement, now_ms)?;
         }
         if job.forgets() || instead.is_some_and(|instead| instead.forgets) {
             erase::forget(connection, job, now_ms)?;
         }
     }
-    Ok(Settled::Done { new_alert })
+    Ok((Settled::Done { new_alert }, fed))
 }
 
 /// Moves the job, if the claim is still the newest one.

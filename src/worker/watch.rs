@@ -1,7 +1,9 @@
 //! Raises an alert when claimable work gets old: silence is the worst failure,
 //! so the age of the oldest is watched, not the number of errors. Beside it,
-//! what else waits for a person: parked deliveries, reviews and pauses.
+//! what else waits for a person: parked deliveries, reviews, change-sets and
+//! pauses.
 
+mod batches;
 mod parked;
 mod pauses;
 mod reviews;
@@ -45,6 +47,9 @@ impl Worker {
         }
         if let Err(error) = self.look_at_reviews(now_ms).await {
             tracing::error!(%error, "the age of reviews could not be watched");
+        }
+        if let Err(error) = self.look_at_batches(now_ms).await {
+            tracing::error!(%error, "the age of batches could not be watched");
         }
         if let Err(error) = self.look_at_pauses(now_ms).await {
             tracing::error!(%error, "the age of pauses could not be watched");

@@ -7,6 +7,7 @@ mod api;
 mod api_tickets;
 mod api_work;
 mod article;
+mod batch_api;
 mod batch_cli;
 mod batches;
 mod cli;

@@ -96,6 +96,11 @@ impl Wire {
         let head = String::from_utf8_lossy(&self.read[..end - 4]).into_owned();
         let status = head.split(' ').nth(1)?.parse().ok()?;
         let mut answer = Answer { status, head, body: Vec::new() };
+        if answer.header("transfer-encoding") == Some("chunked") {
+            let used = end + dechunk(&self.read[end..], &mut answer.body)?;
+            self.read.drain(..used);
+            return Some(answer);
+        }
         let length: usize = answer.header("content-length").map_or(0, |text| text.parse().unwrap());
         if self.read.len() < end + length {
             return None;
@@ -103,6 +108,22 @@ impl Wire {
         answer.body = self.read[end..end + length].to_vec();
         self.read.drain(..end + length);
         Some(answer)
+    }
+}
+
+/// Puts a body in pieces together, and says how many bytes it took; none while
+/// there is more to come.
+fn dechunk(mut rest: &[u8], body: &mut Vec<u8>) -> Option<usize> {
+    let whole = rest.len();
+    loop {
+        let line = rest.windows(2).position(|two| two == b"\r\n")?;
+        let size = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
+        let piece = rest.get(line + 2..line + 2 + size + 2)?;
+        body.extend_from_slice(&piece[..size]);
+        rest = &rest[line + 2 + size + 2..];
+        if size == 0 {
+            return Some(whole - rest.len());
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::fake_openai::{completed, ended, to};
 use crate::harness::{DEADLINE_MS, OVERDUE_MS, TestDesk};
+use crate::worker::batches::classified;
 
 /// One of each: applied, held, approved, superseded, failed, discarded, under way.
 async fn busy_desk() -> TestDesk {
@@ -46,8 +47,22 @@ async fn busy_desk() -> TestDesk {
         now_ms: desk.now_ms(),
     };
     desk.store.act_on_review(act).await.unwrap().unwrap().unwrap();
+    a_batch_under_way(&mut desk).await;
     desk.leaves_work("the approval waits for its undo window");
     desk
+}
+
+/// One line applied, and one to come in an hour.
+async fn a_batch_under_way(desk: &mut TestDesk) {
+    desk.settings.batch.pace = 1;
+    let lines = ["T-5", "T-6"].map(|ticket| classified(ticket, "shipping", "high"));
+    for ticket in ["T-5", "T-6"] {
+        desk.ticket(ticket, "Where is my parcel?").await;
+    }
+    desk.batch_ends("completed", &lines, &[]).await;
+    desk.sql()
+        .execute("UPDATE jobs SET claimable_at = claimable_at + 3600000 WHERE kind = 'line' AND state = 'queued'", [])
+        .unwrap();
 }
 
 async fn findings(desk: &TestDesk, later_ms: i64) -> Vec<Finding> {
@@ -64,7 +79,7 @@ async fn a_desk_where_all_went_well_has_no_findings() {
 }
 
 /// The rule that must find it, and the fault.
-const FAULTS: [(&str, &str); 18] = [
+const FAULTS: [(&str, &str); 25] = [
     (
         "its lease ended and nobody claims it",
         "UPDATE jobs SET state = 'processing', worker = 'w', outcome = NULL, claimable_at = 1 WHERE resource_id = 'resp_applied'",
@@ -125,6 +140,19 @@ const FAULTS: [(&str, &str); 18] = [
         "it has ended, and nothing says how",
         "UPDATE submissions SET state = 'ended', check_at = NULL WHERE id = 'sub_3'",
     ),
+    ("it is to be built, and nothing builds it", "UPDATE batches SET state = 'building'"),
+    ("it is being applied, and no line of it moves", "UPDATE batches SET in_flight = 0"),
+    ("it counts other lines as under way than there are", "UPDATE batches SET in_flight = 2"),
+    (
+        "it counts other lines as under way than there are",
+        "UPDATE batch_lines SET fate = 'skipped' WHERE fate = 'queued'",
+    ),
+    ("it is under way, and has no job", "DELETE FROM jobs WHERE resource_id = 'batch_1/T-6'"),
+    (
+        "it is under way, and has no job",
+        "UPDATE jobs SET state = 'processed', outcome = 'ignored', reason = 'x', claimable_at = NULL WHERE resource_id = 'batch_1/T-6'",
+    ),
+    ("it is to be undone, and nothing undoes it", "UPDATE batches SET undone_by = 'mia'"),
 ];
 
 #[tokio::test]

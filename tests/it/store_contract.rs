@@ -3,6 +3,7 @@
 //! for each kind of store.
 
 mod alerts;
+mod building;
 mod checks;
 mod desk;
 mod effects;
@@ -16,6 +17,7 @@ mod queue;
 mod reconcile;
 mod records;
 mod reviews;
+mod select;
 
 use frontdesk::domain::delivery::Receipt;
 use frontdesk::domain::failure::{Cause, Failure};

@@ -1,7 +1,7 @@
 //! What the back office makes of each ending, and of an OpenAI that fails.
 
 mod again;
-mod batches;
+pub mod batches;
 mod building;
 mod deciding;
 mod endings;

@@ -53,6 +53,26 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Change-sets that have waited for a decision since before this time, in ms:
+    /// the id, how many tickets it would change, and since when.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn batches_waiting_since(&self, before_ms: i64) -> Result<Vec<(String, i64, i64)>, StoreError> {
+        self.read(move |connection| {
+            let mut list = connection.prepare_cached(
+                "SELECT id, since, (SELECT coalesce(sum(count), 0) FROM batch_counts c
+                                    WHERE c.batch_id = b.id AND c.name IN ('result/ok','result/held'))
+                 FROM batches b WHERE state = 'waiting' AND since < ?1 ORDER BY seq",
+            )?;
+            let rows = list.query_map([before_ms], |row| Ok((row.get(0)?, row.get(2)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}
+
 impl Batch {
     /// As far as deciding about it needs.
     #[must_use]
@@ -72,13 +92,13 @@ fn carry_out(connection: &Connection, batch: &Batch, asked: &BatchAct) -> Result
     match &asked.act {
         Act::Apply => {
             decide(connection, id, State::Applying, by, now_ms)?;
-            feed::feed(connection, id, now_ms)
+            feed::feed(connection, id, now_ms).map(drop)
         }
         Act::Reject { .. } => decide(connection, id, State::Rejected, by, now_ms),
         Act::Pause { reason } => pause(connection, id, by, reason.as_deref(), now_ms),
         Act::Resume => {
             resume(connection, id, now_ms)?;
-            feed::feed(connection, id, now_ms)
+            feed::feed(connection, id, now_ms).map(drop)
         }
         Act::Undo => {
             if batch.state == State::Applying && batch.paused_at_ms.is_none() {

@@ -46,19 +46,19 @@ struct Stage {
 }
 
 /// Gives the next lines their jobs when there is room, or ends the batch when
-/// every line has been dealt with.
-pub(in crate::store) fn feed(connection: &Connection, batch_id: &str, now_ms: i64) -> Result<(), StoreError> {
-    let Some(stage) = stage(connection, batch_id)? else { return Ok(()) };
+/// every line has been dealt with. True when there are new jobs.
+pub(in crate::store) fn feed(connection: &Connection, batch_id: &str, now_ms: i64) -> Result<bool, StoreError> {
+    let Some(stage) = stage(connection, batch_id)? else { return Ok(false) };
     // Half a window at a time: one by one would cost a look for each line.
     if stage.in_flight > stage.window / 2 {
-        return Ok(());
+        return Ok(false);
     }
     let lines = next_lines(connection, batch_id, &stage)?;
     if lines.is_empty() {
         if stage.in_flight == 0 {
             set_state(connection, batch_id, "applied", None, now_ms)?;
         }
-        return Ok(());
+        return Ok(false);
     }
     let (mut at_ms, between_ms) = (stage.next_at.max(now_ms), if stage.pace > 0 { 60_000 / stage.pace } else { 0 });
     let fed = i64::try_from(lines.len()).unwrap_or(0);
@@ -74,7 +74,7 @@ pub(in crate::store) fn feed(connection: &Connection, batch_id: &str, now_ms: i6
     connection
         .prepare_cached("UPDATE batches SET fed_to = ?2, in_flight = in_flight + ?3, next_at = ?4 WHERE id = ?1")?
         .execute((batch_id, fed_to, fed, at_ms))?;
-    Ok(())
+    Ok(true)
 }
 
 fn stage(connection: &Connection, batch_id: &str) -> Result<Option<Stage>, StoreError> {
@@ -187,23 +187,25 @@ impl Store {
     }
 }
 
-/// A job of a line has ended, in the transaction of its end.
+/// A job of a line has ended, in the transaction of its end. True when others
+/// have got theirs.
 pub(in crate::store) fn settled(
     connection: &Connection,
     job: &ClaimedJob,
     settlement: &Settlement,
     now_ms: i64,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     match job.kind {
         Kind::Line => {}
         Kind::Build => {
-            let Settlement::GaveUp { failure } = settlement else { return Ok(()) };
-            return build::gave_up(connection, &job.resource_id, &failure.to_string(), now_ms);
+            let Settlement::GaveUp { failure } = settlement else { return Ok(false) };
+            return build::gave_up(connection, &job.resource_id, &failure.to_string(), now_ms).map(|()| false);
         }
         Kind::Ending => {
-            return ledger::end_part(connection, &job.project, &job.resource_id, FoundBy::of(&job.event_type), now_ms);
+            ledger::end_part(connection, &job.project, &job.resource_id, FoundBy::of(&job.event_type), now_ms)?;
+            return Ok(false);
         }
-        _ => return Ok(()),
+        _ => return Ok(false),
     }
     let (fate, reason) = match settlement {
         Settlement::Applied { .. } => (Fate::Applied, None),
@@ -213,7 +215,7 @@ pub(in crate::store) fn settled(
         Settlement::Ignored { reason } if reason == CHANGED_SINCE => (Fate::Skipped, Some("changed_since")),
         Settlement::Ignored { reason } if reason == BATCH_UNDONE => (Fate::Skipped, Some("batch_undone")),
         Settlement::Ignored { .. } | Settlement::Stale { .. } => (Fate::Skipped, Some("ignored")),
-        Settlement::Retry { .. } | Settlement::Done { .. } | Settlement::Entered { .. } => return Ok(()),
+        Settlement::Retry { .. } | Settlement::Done { .. } | Settlement::Entered { .. } => return Ok(false),
     };
     line_ended(connection, &job.project, &job.resource_id, fate, reason, now_ms)
 }
@@ -226,10 +228,11 @@ pub(in crate::store) fn lost(
     now_ms: i64,
 ) -> Result<(), StoreError> {
     build::gave_up(connection, resource_id, Cause::LeaseLost.code(), now_ms)?;
-    line_ended(connection, project, resource_id, Fate::Failed, Some(Cause::LeaseLost.code()), now_ms)
+    line_ended(connection, project, resource_id, Fate::Failed, Some(Cause::LeaseLost.code()), now_ms).map(drop)
 }
 
-/// Enters what became of a line, and lets the next ones go.
+/// Enters what became of a line, and lets the next ones go. True when there are
+/// new jobs.
 pub(in crate::store) fn line_ended(
     connection: &Connection,
     project: &str,
@@ -237,8 +240,8 @@ pub(in crate::store) fn line_ended(
     fate: Fate,
     reason: Option<&str>,
     now_ms: i64,
-) -> Result<(), StoreError> {
-    let Some((batch_id, number, before)) = line_at(connection, project, resource_id)? else { return Ok(()) };
+) -> Result<bool, StoreError> {
+    let Some((batch_id, number, before)) = line_at(connection, project, resource_id)? else { return Ok(false) };
     connection
         .prepare_cached(
             "UPDATE batch_lines SET fate = ?3, reason = coalesce(?4, reason) WHERE batch_id = ?1 AND number = ?2",

@@ -144,28 +144,26 @@ pub(in crate::store) fn set_state(
 
 /// OpenAI took none of the part's lines; some it names.
 fn fail_lines(connection: &Connection, part: &Part, errors: &[(String, Option<i64>)]) -> Result<(), StoreError> {
-    let first: i64 = connection
-        .prepare_cached("SELECT coalesce(min(number), 1) FROM batch_lines WHERE batch_id = ?1 AND part = ?2")?
-        .query_row((&part.batch_id, part.number), |row| row.get(0))?;
+    // The ledger has them in the order of the file, but other parts' lines may lie between.
     let mut name = connection.prepare_cached(
-        "UPDATE batch_lines SET result = 'failed', reason = ?4, found = 'input:' || ?5
-         WHERE batch_id = ?1 AND part = ?2 AND number = ?3 AND result = 'awaited'",
+        "UPDATE batch_lines SET result = 'failed', reason = ?4, found = 'input:' || ?3
+         WHERE batch_id = ?1 AND result = 'awaited' AND number = (
+           SELECT number FROM batch_lines WHERE batch_id = ?1 AND part = ?2 AND ticket_id IS NOT NULL ORDER BY number LIMIT 1 OFFSET ?3 - 1)",
     )?;
     let mut failed = 0;
     for (code, line) in errors {
-        let Some(line) = line else { continue };
-        let named = name.execute(params![part.batch_id, part.number, first + line - 1, code, line])?;
-        if named == 1 {
+        let Some(line) = line.filter(|line| *line > 0) else { continue };
+        if name.execute(params![part.batch_id, part.number, line, code])? == 1 {
             failed += 1;
             count(connection, &part.batch_id, &format!("reason/{code}"), 1)?;
         }
     }
     let others = connection
         .prepare_cached(
-            "UPDATE batch_lines SET result = 'failed', reason = 'batch_failed', found = 'input:' || (number - ?3 + 1)
+            "UPDATE batch_lines SET result = 'failed', reason = 'batch_failed', found = 'input/' || number
              WHERE batch_id = ?1 AND part = ?2 AND result = 'awaited'",
         )?
-        .execute((&part.batch_id, part.number, first))?;
+        .execute((&part.batch_id, part.number))?;
     let others = i64::try_from(others).unwrap_or(0);
     count(connection, &part.batch_id, "reason/batch_failed", others)?;
     count(connection, &part.batch_id, "result/failed", failed + others)?;

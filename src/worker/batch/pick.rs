@@ -32,6 +32,7 @@ pub(super) struct Selection {
     batch_id: String,
     as_of_ms: i64,
     source: Source,
+    is_filter: bool,
     page: VecDeque<String>,
     put_back: Option<Prepared>,
     /// How many lines there may still be.
@@ -40,6 +41,7 @@ pub(super) struct Selection {
     bytes_left: i64,
     no_ticket: i64,
     too_large: i64,
+    elsewhere: i64,
     over_cap: i64,
     over_budget: i64,
 }
@@ -68,12 +70,14 @@ impl Selection {
             batch_id: batch_id.to_owned(),
             as_of_ms: building.created_at_ms,
             source,
+            is_filter: matches!(wanted.select, Select::Filter(_)),
             page: VecDeque::new(),
             put_back: None,
             lines_left: wanted.cap.unwrap_or(i64::MAX) - of_uploaded(|part| part.lines),
             bytes_left: budget - of_uploaded(|part| part.bytes),
             no_ticket: 0,
             too_large: 0,
+            elsewhere: 0,
             over_cap: 0,
             over_budget: 0,
         }
@@ -96,6 +100,7 @@ impl Selection {
         vec![
             ("left_out/no_ticket", self.no_ticket),
             ("left_out/too_large", self.too_large),
+            ("left_out/other_batch", self.elsewhere),
             ("left_out/cap", self.over_cap),
             ("left_out/budget", self.over_budget),
         ]
@@ -152,7 +157,14 @@ impl Worker {
             if ids.is_empty() || matches!(from.source, Source::Desk { after: None, .. }) {
                 from.source = Source::End;
             }
-            from.page = self.store.without_line(from.batch_id.clone(), ids).await?.into();
+            let mut ids = self.store.without_line(from.batch_id.clone(), ids).await?;
+            if from.is_filter {
+                // What is on its way already is not paid for twice; a list means what it says.
+                let found = ids.len();
+                ids = self.store.in_no_other_batch(from.batch_id.clone(), ids).await?;
+                from.elsewhere += i64::try_from(found - ids.len()).unwrap_or(0);
+            }
+            from.page = ids.into();
         }
         Ok(from.page.pop_front())
     }

@@ -11,6 +11,8 @@ const LINES_WAIT_MS: i64 = 1_000;
 
 impl Worker {
     pub(in crate::worker) async fn undo_batch(&self, job: &ClaimedJob) -> Result<Settlement, Halt> {
+        // A paused workflow is no reason to leave on tickets what it has done.
+        self.must_not_be_paused(None)?;
         loop {
             match self.store.undo_some(job.resource_id.clone(), self.clock.now_ms()).await? {
                 Undone::More => self.after(Step::Written)?,

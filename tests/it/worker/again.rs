@@ -153,6 +153,29 @@ async fn refused_start() -> TestDesk {
 }
 
 #[tokio::test]
+async fn a_start_that_never_had_a_prompt_can_be_discarded_and_made_after_all() {
+    let desk = TestDesk::open().await;
+    desk.ticket("T-1", "Where is my parcel?").await;
+    let mut failed = ended("resp_1", "failed", json!([]), &json!({}));
+    failed["error"] = json!({"code": "server_error", "message": "words of the other side"});
+    desk.openai.put(&failed);
+    desk.started("sub_1", "T-1", "summary", "resp_1").await;
+    desk.tell("resp_1").await;
+    desk.work().await;
+    desk.sql().execute("UPDATE submissions SET workflow = 'gone' WHERE state = 'planned'", []).unwrap();
+    desk.clock.advance(60_000);
+    desk.work().await;
+    let start = desk.store.jobs(Some(State::FailedFinal), crate::harness::ALL).await.unwrap().items.remove(0);
+    desk.store.discard_job(start.id, "lena".to_owned(), "no use".to_owned(), desk.now_ms()).await.unwrap();
+    let submission = desk.store.submission(start.resource_id.clone()).await.unwrap().unwrap();
+    assert_eq!((submission.state.as_str(), submission.prompt_version), ("ended", None));
+    desk.sql().execute("UPDATE submissions SET workflow = 'summary' WHERE id = ?1", [&start.resource_id]).unwrap();
+    desk.store.retry_job(start.id, "lena".to_owned(), None, desk.now_ms()).await.unwrap();
+    desk.work().await;
+    assert_eq!(desk.openai.started().len(), 1);
+}
+
+#[tokio::test]
 async fn a_start_that_was_discarded_can_be_made_after_all() {
     let desk = refused_start().await;
     let start = desk.store.jobs(Some(State::FailedFinal), crate::harness::ALL).await.unwrap().items.remove(0);

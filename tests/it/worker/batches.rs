@@ -1,8 +1,10 @@
 //! Batches, from the webhook that tells of their end to the tickets.
 
+mod acts;
 mod ends;
 mod lines;
 mod stages;
+mod undo;
 
 use std::fmt::Write as _;
 
@@ -13,32 +15,32 @@ use crate::fake_openai::{ended, message};
 use crate::harness::TestDesk;
 
 /// One line of an output file, with this HTTP status and body.
-pub(super) fn answer(custom_id: &str, status: i64, body: &Value) -> String {
+pub fn answer(custom_id: &str, status: i64, body: &Value) -> String {
     json!({"id": "batch_req_1", "custom_id": custom_id, "error": null,
            "response": {"status_code": status, "request_id": "req_1", "body": body}})
     .to_string()
 }
 
 /// A line that was answered with this output item.
-pub(super) fn answered(custom_id: &str, output: Value) -> String {
+pub fn answered(custom_id: &str, output: Value) -> String {
     answer(custom_id, 200, &ended(&format!("resp_{custom_id}"), "completed", output, &json!({})))
 }
 
 /// A clean classification.
-pub(super) fn classified(custom_id: &str, intent: &str, priority: &str) -> String {
+pub fn classified(custom_id: &str, intent: &str, priority: &str) -> String {
     let output = json!({"intent": intent, "priority": priority, "confidence": 0.95, "topics": []});
     answered(custom_id, json!([message(&output.to_string())]))
 }
 
 /// A line that OpenAI did not come to.
-pub(super) fn not_executed(custom_id: &str) -> String {
+pub fn not_executed(custom_id: &str) -> String {
     json!({"id": "batch_req_1", "custom_id": custom_id, "response": null,
            "error": {"code": "batch_expired", "message": "words of the other side"}})
     .to_string()
 }
 
 /// A batch of another program as OpenAI shows it.
-pub(super) fn batch(status: &str, output: Value, error: Value) -> Value {
+pub fn batch(status: &str, output: Value, error: Value) -> Value {
     json!({"id": "batch_1", "object": "batch", "endpoint": "/v1/responses", "status": status, "created_at": 1_780_000_000,
            "metadata": {"workflow": "classification"}, "output_file_id": output, "error_file_id": error,
            "request_counts": {"total": 1000, "completed": 1000, "failed": 0}})
@@ -54,7 +56,7 @@ impl TestDesk {
 
     /// The batch of another program has ended with these files, and everything
     /// that follows is worked.
-    pub(super) async fn batch_ends(&self, status: &str, output: &[String], error: &[String]) -> Batch {
+    pub async fn batch_ends(&self, status: &str, output: &[String], error: &[String]) -> Batch {
         self.files_are(status, output, error);
         self.tell("batch_1").await;
         self.work().await;
@@ -96,11 +98,11 @@ impl TestDesk {
 }
 
 /// A count of the batch.
-pub(super) fn count(batch: &Batch, name: &str) -> i64 {
+pub fn count(batch: &Batch, name: &str) -> i64 {
     batch.counts.get(name).copied().unwrap_or(0)
 }
 
 /// A job's outcome and reason, in short.
-pub(super) fn text(outcome: &str, reason: &str) -> (String, Option<String>) {
+pub fn text(outcome: &str, reason: &str) -> (String, Option<String>) {
     (outcome.to_owned(), Some(reason.to_owned()).filter(|reason| !reason.is_empty()))
 }

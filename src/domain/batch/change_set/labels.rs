@@ -14,7 +14,7 @@ const MAX_VALUE_CHARS: usize = 32;
 /// More changes than this on one line are not told apart.
 const MAX_OF_A_LINE: usize = 100;
 
-/// The field of a ticket that is counted in steps of ten.
+/// How the name of a field ends that is counted in steps of ten.
 const SCORE: &str = "score";
 
 /// The names under which the changes of one line are counted, as
@@ -53,7 +53,7 @@ fn of_word(kind: &str, word: &str) -> Option<String> {
 fn of_fields(fields: &Map<String, Value>) -> Vec<String> {
     let mut found = Vec::new();
     for (name, value) in fields {
-        if let Some(step) = value.as_f64().filter(|_| name == SCORE).map(step_of) {
+        if let Some(step) = value.as_f64().filter(|_| is_score(name)).map(step_of) {
             found.push(format!("set/score/{step}"));
             continue;
         }
@@ -62,6 +62,10 @@ fn of_fields(fields: &Map<String, Value>) -> Vec<String> {
         found.push(format!("set/field/{name}"));
     }
     found
+}
+
+fn is_score(name: &str) -> bool {
+    name.strip_suffix(SCORE).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))
 }
 
 /// `true`, `false`, or a short word in small letters.

@@ -86,6 +86,8 @@ fn a_score_is_counted_in_steps_of_ten() {
     for (score, step) in steps.into_iter().chain([(101.0, "(other)"), (-1.0, "(other)"), (1e300, "(other)")]) {
         assert_eq!(labels(&[fields(json!({"score": score}))]), [format!("set/score/{step}")], "{score}");
     }
+    assert_eq!(labels(&[fields(json!({"quality_score": 64}))]), ["set/score/60-69"]);
+    assert_eq!(labels(&[fields(json!({"underscore": 64}))]), ["set/field/underscore"]);
     assert_eq!(labels(&[fields(json!({"score": "high"}))]), ["set/field/score", "set/field/score/high"]);
 }
 

@@ -1,7 +1,9 @@
 //! Applying in stages: the pace, the window, stopping, and going on after a crash.
 
 use frontdesk::domain::job::State;
-use frontdesk::worker::Step;
+use frontdesk::store::Batch;
+use frontdesk::worker::{Pool, Step};
+use tokio_util::sync::CancellationToken;
 
 use super::{classified, count, text};
 use crate::harness::{LEASE_MS, TestDesk};
@@ -53,6 +55,25 @@ async fn no_more_lines_than_the_window_have_jobs_at_a_time() {
         desk.clock.advance(1);
     }
     assert_eq!((desk.batch().await.state.word(), applied(&desk).await), ("applied", 20));
+}
+
+#[tokio::test]
+async fn the_next_lines_wake_the_pool_that_would_look_again_in_an_hour() {
+    let mut desk = TestDesk::open().await;
+    desk.settings.batch.window = 2;
+    desk.settings.poll_ms = 3_600_000;
+    desk.tickets(20).await;
+    desk.files_are("completed", &all(20), &[]);
+    let stop = CancellationToken::new();
+    let pool = tokio::spawn(Pool::new(desk.worker()).run(stop.clone()));
+    desk.tell("batch_1").await;
+    let is_applied = |batch: &Batch| batch.state.word() == "applied";
+    while !desk.store.batch("batch_1".to_owned()).await.unwrap().is_some_and(|batch| is_applied(&batch)) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(applied(&desk).await, 20);
+    stop.cancel();
+    pool.await.unwrap();
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Wherever it stops, whatever OpenAI answers: nothing is lost, nothing is doubled.
 
 use frontdesk::domain::job::State;
-use frontdesk::store::{Discarded, Retried};
+use frontdesk::store::{Discarded, Pausable, Retried};
 use frontdesk::worker::{Limits, Step};
 use serde_json::json;
 
@@ -124,6 +124,18 @@ async fn a_revoked_key_makes_the_batch_wait_however_long_it_lasts() {
     assert_eq!((job.status, desk.batch_of(&id).await.state.word()), (State::FailedRetryable, "building"));
     assert!(job.last_error.unwrap().starts_with("openai_auth"));
     desk.openai.accept("sk-default");
+    desk.work_to_the_end(&desk.worker()).await;
+    desk.assert_sent_once(&id, &ALL).await;
+}
+
+#[tokio::test]
+async fn a_paused_workflow_sends_nothing_and_goes_on_when_the_pause_ends() {
+    let (desk, id) = desk().await;
+    let paused = || Pausable::Workflow("classification".to_owned());
+    desk.store.pause(paused(), "ada".to_owned(), "a new prompt".to_owned(), desk.now_ms()).await.unwrap();
+    desk.work().await;
+    assert_eq!((desk.batch_of(&id).await.state.word(), desk.openai.uploads()), ("building", 0));
+    desk.store.resume(paused(), "ada".to_owned(), desk.now_ms()).await.unwrap();
     desk.work_to_the_end(&desk.worker()).await;
     desk.assert_sent_once(&id, &ALL).await;
 }

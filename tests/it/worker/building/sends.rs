@@ -90,7 +90,22 @@ async fn a_cap_and_a_budget_end_the_selection_and_the_rest_is_counted() {
     let id = desk.ask(wanted).await;
     desk.work().await;
     let batch = desk.batch_of(&id).await;
-    assert_eq!((batch.parts[0].lines, batch.counts["left_out/budget"]), (2, 3));
+    assert_eq!((batch.parts[0].lines, batch.counts["left_out/budget"]), (2, 1));
+}
+
+#[tokio::test]
+async fn what_another_batch_has_in_hand_is_not_asked_for_again_by_a_filter() {
+    let desk = TestDesk::open().await;
+    desk.tickets(3).await;
+    desk.ask(tickets(&["T-1", "T-3"])).await;
+    desk.work().await;
+    let id = desk.ask(filter(Filter::default())).await;
+    desk.work().await;
+    let batch = desk.batch_of(&id).await;
+    assert_eq!((batch.parts[0].lines, batch.counts["left_out/other_batch"]), (1, 2));
+    let id = desk.ask(tickets(&["T-1"])).await;
+    desk.work().await;
+    assert_eq!(desk.batch_of(&id).await.parts[0].lines, 1, "a list means what it says");
 }
 
 #[tokio::test]
