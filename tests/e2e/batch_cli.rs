@@ -278,3 +278,26 @@ async fn whoever_stops_watching_leaves_at_once_and_the_batch_goes_on() {
     assert_eq!(code, 130);
     assert!(seen.contains("goes on") && seen.contains("frontdesk batch show batch_e2e"), "{seen:?}");
 }
+
+#[test]
+fn schedules_are_listed_with_their_next_time_there_and_in_utc() {
+    let place = Place::new();
+    place.run(&["migrate"]).succeeds();
+    assert_eq!(place.json(&["batch", "schedules"]), json!({"items": [], "next_cursor": null}));
+    place.write(
+        "frontdesk.toml",
+        "[schedules.nightly]\nworkflow = \"classification\"\ncron = \"0 2 1 1 *\"\ntimezone = \"Asia/Tokyo\"\nstatus = \"open\"\n",
+    );
+    let listed = place.json(&["batch", "schedules"]);
+    let nightly = &items(&listed)[0];
+    assert_eq!((&nightly["name"], &nightly["timezone"]), (&json!("nightly"), &json!("Asia/Tokyo")));
+    assert!(nightly["next_local"].as_str().unwrap().ends_with("-01-01T02:00:00+09:00"), "{nightly}");
+    assert!(nightly["next_at"].as_str().unwrap().ends_with("-12-31T17:00:00.000Z"), "{nightly}");
+    let plain = place.run(&["batch", "schedules"]).succeeds();
+    assert!(plain.out.contains("nightly\tclassification\tdefault\t0 2 1 1 *"), "{plain:?}");
+    place.write(
+        "frontdesk.toml",
+        "[schedules.nightly]\nworkflow = \"poetry\"\ncron = \"0 2 * * *\"\ntimezone = \"UTC\"\nstatus = \"open\"\n",
+    );
+    place.run(&["batch", "schedules"]).fails(1, &["schedules.nightly.workflow", "classification"]);
+}

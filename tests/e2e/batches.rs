@@ -19,9 +19,15 @@ struct Night {
 
 impl Night {
     async fn with_tickets(count: usize) -> Night {
+        Night::with("", count).await
+    }
+
+    /// With these lines of a settings file.
+    async fn with(settings: &str, count: usize) -> Night {
         let quick = Settings { work_ms: (1, 20), first_retry_ms: 20, ..Settings::default() };
         let simulator = Simulator::start(quick).await.unwrap();
         let place = Place::new().with("OPENAI_BASE_URL", &simulator.base_url()).with("USER", "lena");
+        place.write("frontdesk.toml", settings);
         let server = place.serve(&[]);
         simulator.set_webhook_url(Some(server.url()));
         let made = place.run(&["token", "create", "--name", "lead", "--role", "lead"]).succeeds();
@@ -128,4 +134,26 @@ async fn a_rejected_change_set_changes_no_ticket() {
     let trail = night.place.json(&["trail", "list", "--subject", id]);
     assert!(trail.to_string().contains("the prompt is wrong"), "{trail}");
     night.place.run(&["batch", "apply", id]).fails(1, &[id, "rejected"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_is_paused_resumed_and_undone_while_it_is_applied() {
+    let night = Night::with("[batch]\npreview_over = 0\npace = 1\n", 3).await;
+    let waiting = night.place.json(&["batch", "submit", "classification", "--status", "open", "--wait"]);
+    let id = waiting["batch_id"].as_str().unwrap();
+    night.place.run(&["batch", "apply", id, "-y"]).succeeds();
+    until("the first line to be applied", async || (night.show(id)["counts"]["applied"] == 1).then_some(())).await;
+    let paused = night.place.run(&["batch", "pause", id, "--reason", "lunch"]).succeeds();
+    assert!(paused.out.contains("pauses; 2 lines go") && paused.out.contains("by lena at "), "{paused:?}");
+    assert!(paused.out.contains(": lunch\n") && paused.out.contains("frontdesk batch resume"), "{paused:?}");
+    night.place.run(&["batch", "pause", id]).fails(1, &[id, "paused already"]);
+    let watched = night.place.run(&["batch", "show", id, "--watch"]).succeeds();
+    assert!(watched.out.contains("applying"), "a paused batch rests: {watched:?}");
+    let resumed = night.place.json(&["batch", "resume", id]);
+    assert!(resumed["paused_by"].is_null() && resumed["fates"]["queued"] == 2, "{resumed}");
+    night.place.run(&["batch", "undo", id]).succeeds();
+    let undone = night.until(id, "undone").await;
+    assert_eq!((&undone["counts"]["undone"], &undone["counts"]["applied"]), (&json!(1), &json!(0)));
+    assert!(night.ticket("T-1").await["intent"].is_null());
+    night.place.run(&["audit"]).succeeds();
 }

@@ -24,6 +24,7 @@ const COMMANDS: &[&[&str]] = &[
     &["batch", "pause"],
     &["batch", "resume"],
     &["batch", "undo"],
+    &["batch", "schedules"],
     &["why"],
     &["deliveries"],
     &["deliveries", "list"],

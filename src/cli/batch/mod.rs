@@ -10,6 +10,7 @@
 //! | `lines` | the ledger, as a table |
 //! | `sample` | a few lines to read before deciding |
 //! | `acts` | apply, reject, pause, resume, undo |
+//! | `schedules` | batches that begin by the clock |
 //! | `export` | the whole ledger, into a file |
 
 mod acts;
@@ -20,6 +21,7 @@ mod lines;
 mod next;
 mod progress;
 mod sample;
+mod schedules;
 mod show;
 mod submit;
 
@@ -81,6 +83,8 @@ pub(super) enum Command {
     Resume(acts::Which),
     /// Put back what it changed, where nobody has changed it since.
     Undo(acts::Which),
+    /// The batches that begin by the clock: when next, and what they began last.
+    Schedules,
 }
 
 fn parse_state(word: &str) -> Result<State, String> {
@@ -102,6 +106,7 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
         Command::Pause { which, reason } => acts::run(which, Act::Pause { reason }, setup).await,
         Command::Resume(which) => acts::run(which, Act::Resume, setup).await,
         Command::Undo(which) => acts::run(which, Act::Undo, setup).await,
+        Command::Schedules => schedules::run(setup).await,
     }
 }
 
