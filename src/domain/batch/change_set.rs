@@ -283,10 +283,13 @@ fn field_and_value(label: &str) -> (String, Option<String>) {
     }
 }
 
+/// Codes, and how often each was met.
+type Reasons = Vec<(String, i64)>;
+
 /// Reasons of held lines, and of those that came to nothing: the counts keep
 /// them together, and only a hold has one of our own closed list.
-fn reasons(counts: &Counts) -> (Vec<(String, i64)>, Vec<(String, i64)>) {
-    let mut found: Vec<(String, i64)> = counts
+fn reasons(counts: &Counts) -> (Reasons, Reasons) {
+    let mut found: Reasons = counts
         .iter()
         .filter_map(|(name, count)| Some((name.strip_prefix("reason/")?.to_owned(), *count)))
         .filter(|(_, count)| *count > 0)
