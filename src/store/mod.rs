@@ -64,9 +64,9 @@ pub use alerts::{Alert, AlertSend, Changed};
 pub use audit::{Audit, AuditAt, Finding};
 pub use audit_trail::Entry;
 pub use batches::{
-    BATCH_UNDONE, Batch, BatchAct, BuildClaim, Building, Built, CHANGED_SINCE, Entered, Fire, Line, LineEntry,
-    LineFacts, LineRead, NewBatch, NewLine, NewPart, Part, PartEnd, PartPlace, PartToStart, PlacePart, Scheduled,
-    Start, Starting, Undone, part_id,
+    BATCH_TWIN, BATCH_UNDONE, Batch, BatchAct, BuildClaim, Building, Built, CHANGED_SINCE, Entered, Fire, Line,
+    LineEntry, LineFacts, LineRead, NewBatch, NewLine, NewPart, Part, PartEnd, PartPlace, PartToStart, PlacePart,
+    Scheduled, Start, Starting, Undone, part_id,
 };
 pub use copies::{Backup, BackupError, Scrubbed};
 pub use deciding::{Act, Approved};

@@ -35,10 +35,6 @@ pub(in crate::store) const BATCH_STOPPED: &str = "batch_stopped";
 /// Why a line was left out.
 pub const CHANGED_SINCE: &str = "the ticket has changed since the batch was made";
 
-/// Lines whose output a person has to look at, of those that have had their jobs:
-/// what is held is the others, and those that are held by then.
-const FED_HELD: &str = "fed/held";
-
 struct Stage {
     project: String,
     workflow: String,
@@ -76,7 +72,8 @@ pub(in crate::store) fn feed(connection: &Connection, batch_id: &str, now_ms: i6
         at_ms += between_ms;
     }
     count(connection, batch_id, "fate/queued", fed)?;
-    count(connection, batch_id, FED_HELD, held)?;
+    // What is held is what has not been fed, and what is held by then.
+    count(connection, batch_id, "fed/held", held)?;
     connection
         .prepare_cached("UPDATE batches SET fed_to = ?2, in_flight = in_flight + ?3, next_at = ?4 WHERE id = ?1")?
         .execute((batch_id, fed_to, fed, at_ms))?;
@@ -333,7 +330,7 @@ pub(in crate::store) fn take_back(connection: &Connection, batch_id: &str) -> Re
     let taken = i64::try_from(untouched.len()).unwrap_or(0);
     let held = i64::try_from(untouched.iter().filter(|(.., is_held)| *is_held).count()).unwrap_or(0);
     count(connection, batch_id, "fate/queued", -taken)?;
-    count(connection, batch_id, FED_HELD, -held)?;
+    count(connection, batch_id, "fed/held", -held)?;
     connection
         .prepare_cached(
             "UPDATE batches SET in_flight = in_flight - ?2, fed_to = min(fed_to, ?3 - 1), next_at = 0 WHERE id = ?1",

@@ -43,6 +43,9 @@ pub enum Entered {
 /// How many runs a change-set is compared with.
 const RUNS_BEFORE: i64 = 5;
 
+/// Told once when OpenAI has two batches of one part: only the first one's results are used.
+pub const BATCH_TWIN: &str = "batch_twin";
+
 /// Told once of lines that need nobody's leave and are not on any ticket either.
 pub(in crate::store) const BATCH_LINES: &str = "batch_lines";
 

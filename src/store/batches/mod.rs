@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `begin` | a batch that is wanted |
 //! | `build` | its lines and parts, from wanted to sent |
+//! | `pick` | which tickets may become its lines |
 //! | `schedules` | what begins by the clock |
 //! | `place` | which batch a result of OpenAI's belongs to |
 //! | `enter` | what OpenAI's files say, line by line |
@@ -20,6 +21,7 @@ mod build;
 mod enter;
 mod feed;
 mod finish;
+mod pick;
 mod place;
 mod schedules;
 mod undo;
@@ -33,7 +35,7 @@ pub use build::{BuildClaim, Building, Built, NewLine, NewPart, PartToStart, Star
 pub use enter::{Entry as LineEntry, Read as LineRead};
 pub use feed::{CHANGED_SINCE, LineFacts};
 pub(super) use feed::{line_of, lost, settled};
-pub use finish::{Entered, PartEnd};
+pub use finish::{BATCH_TWIN, Entered, PartEnd};
 pub use place::{Part, PartPlace, PlacePart};
 pub use schedules::{Fire, Scheduled};
 pub use undo::{BATCH_UNDONE, Undone};

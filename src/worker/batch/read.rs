@@ -10,7 +10,7 @@ use crate::domain::hold::HoldReason;
 use crate::domain::resource::{Batch, Status};
 use crate::domain::submission::SUBMISSION_KEY;
 use crate::openai::Client;
-use crate::store::{ClaimedJob, Entered, LineEntry, Part, PartEnd, PartPlace, PlacePart, Settlement};
+use crate::store::{BATCH_TWIN, ClaimedJob, Entered, LineEntry, Part, PartEnd, PartPlace, PlacePart, Settlement};
 use crate::worker::Worker;
 use crate::worker::attempt::{Halt, Step};
 use crate::worker::decide::code_only;
@@ -20,9 +20,6 @@ use crate::worker::place::Placed;
 /// waits for no more than that.
 const CHUNK_LINES: usize = 64;
 const CHUNK_BYTES: usize = 256 * 1024;
-
-/// OpenAI has two batches of one part; only the first one's results are used.
-const BATCH_TWIN: &str = "batch_twin";
 
 impl Worker {
     /// A batch has ended at OpenAI: its lines go into the ledger.

@@ -26,6 +26,20 @@ fn ids(desk: &[frontdesk::store::Line], outcome: &str) -> Vec<Option<String>> {
     desk.iter().filter(|line| line.outcome() == outcome).map(|line| line.custom_id.clone()).collect()
 }
 
+/// What the lines of the next test are counted as.
+const COUNTS: [(&str, i64); 10] = [
+    ("lines", 11),
+    ("result/ok", 2),
+    ("result/held", 4),
+    ("result/failed", 5),
+    ("result/unknown", 2),
+    ("result/duplicate", 1),
+    ("result/unreadable", 3),
+    ("fate/applied", 2),
+    ("fate/held", 4),
+    ("fate/queued", 0),
+];
+
 #[tokio::test]
 async fn each_irregular_line_has_its_own_end_and_the_clean_ones_are_applied() {
     let desk = TestDesk::open().await;
@@ -71,18 +85,7 @@ async fn each_irregular_line_has_its_own_end_and_the_clean_ones_are_applied() {
     assert_eq!(ids(&lines, "unreadable"), [None, None, None], "cut off, nonsense, no id");
     assert_eq!(ids(&lines, "duplicate"), [Some("T-9".to_owned())]);
     assert_eq!(batch.state.word(), "applied");
-    for (name, number) in [
-        ("lines", 11),
-        ("result/ok", 2),
-        ("result/held", 4),
-        ("result/failed", 5),
-        ("result/unknown", 2),
-        ("result/duplicate", 1),
-        ("result/unreadable", 3),
-        ("fate/applied", 2),
-        ("fate/held", 4),
-        ("fate/queued", 0),
-    ] {
+    for (name, number) in COUNTS {
         assert_eq!(count(&batch, name), number, "{name}: {:?}", batch.counts);
     }
     assert_eq!(desk.route("T-1").await, (Some("shipping".to_owned()), "high".to_owned()));
