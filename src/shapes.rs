@@ -3,6 +3,8 @@
 
 mod batches;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 pub use batches::{BATCH_LINE_HEADINGS, batch, batch_line, batch_line_cells, batch_sample};
@@ -74,6 +76,7 @@ pub fn job(job: &Job) -> Value {
         "id": job_id(job.id),
         "project": job.project,
         "key": job.key,
+        "kind": job.kind,
         "event_type": job.event_type,
         "resource_id": job.resource_id,
         "delivery_id": job.delivery_id,
@@ -250,6 +253,9 @@ pub fn why(id: &str, trail: &Trail, policy: Option<&Policy>, now_ms: i64) -> Val
         "delivery_ids": trail.deliveries.iter().map(|delivery| &delivery.id).collect::<Vec<_>>(),
         "job_id": job.map(|job| job_id(job.id)),
         "review_id": trail.review.as_ref().map(|review| &review.id),
+        "batch_id": trail.batch.as_ref().map(|batch| &batch.id),
+        "batch_state": trail.batch.as_ref().map(|batch| batch.state.word()),
+        "line": trail.line.as_ref().map(|line| line.number),
         "topics": topics,
         "answers": answers,
         "status": trail.status().map(State::word),
@@ -282,6 +288,12 @@ pub fn stats(counts: &Counts, alerts: &[Alert], now_ms: i64) -> Value {
         "found_first": named(&counts.found_first),
         "deliveries": counts.deliveries,
         "open_reviews": {"count": counts.open_reviews.0, "oldest_age_s": age(counts.open_reviews.1)},
+        "batches": {
+            "states": counts.batches.states.iter().copied().collect::<BTreeMap<_, _>>(),
+            "lines_entered": named(&counts.batches.entered),
+            "lines_ended": named(&counts.batches.ended),
+            "oldest_waiting_age_s": age(counts.batches.oldest_waiting_ms),
+        },
         "refused": named(&counts.refused),
         "least_time_to_forget_s": counts.least_forget_at_ms.map(|at| (at - now_ms) / 1000),
         "alerts": alerts.iter().map(alert).collect::<Vec<_>>(),

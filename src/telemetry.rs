@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tracing_subscriber::EnvFilter;
 
-use crate::store::Counts;
+use crate::store::{Batches, Counts};
 
 /// One label, whatever it is called on the family.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -53,6 +53,11 @@ struct OutcomeLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByLabel {
     by: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: String,
 }
 
 type FloatGauge = Gauge<f64, AtomicU64>;
@@ -174,6 +179,7 @@ fn register_counts(registry: &mut Registry, counts: &Counts, now_ms: i64) {
     for (by, count) in &counts.found_first {
         found.get_or_create(&ByLabel { by: by.clone() }).set(*count);
     }
+    register_batches(registry, &counts.batches, now_ms);
     let reviews = Gauge::<i64>::default();
     reviews.set(counts.open_reviews.0);
     let review_age = FloatGauge::default();
@@ -194,6 +200,27 @@ fn register_counts(registry: &mut Registry, counts: &Counts, now_ms: i64) {
         "Least time left before OpenAI may forget a result not yet fetched",
         forget,
     );
+}
+
+fn register_batches(registry: &mut Registry, counts: &Batches, now_ms: i64) {
+    let states = Family::<StateLabel, Gauge>::default();
+    for (state, count) in &counts.states {
+        states.get_or_create(&StateLabel { state }).set(*count);
+    }
+    let entered = Family::<ResultLabel, Gauge>::default();
+    for (result, count) in &counts.entered {
+        entered.get_or_create(&ResultLabel { result: result.clone() }).set(*count);
+    }
+    let ended = Family::<OutcomeLabel, Gauge>::default();
+    for (outcome, count) in &counts.ended {
+        ended.get_or_create(&OutcomeLabel { outcome: outcome.clone() }).set(*count);
+    }
+    let waiting = FloatGauge::default();
+    waiting.set(age_s(counts.oldest_waiting_ms, now_ms));
+    registry.register("batches", "Batches by state", states);
+    registry.register("batch_lines_entered", "Lines of batches by what OpenAI's files say of them", entered);
+    registry.register("batch_lines_ended", "Lines of batches by what they came to", ended);
+    registry.register("oldest_waiting_batch_age_seconds", "Age of the oldest batch that waits for a decision", waiting);
 }
 
 fn age_s(since_ms: Option<i64>, now_ms: i64) -> f64 {

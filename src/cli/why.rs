@@ -13,7 +13,8 @@ use crate::shapes;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// A ticket, response, batch, event, delivery, job, submission or review id.
+    /// A ticket, response, batch, event, delivery, job, submission or review id;
+    /// or a line of a batch, as `batch_…/T-1001`.
     id: String,
 }
 
@@ -42,6 +43,8 @@ fn print(output: &Output, why: &Value) -> Result<()> {
         ("ticket", "ticket_id"),
         ("workflow", "workflow"),
         ("resource", "resource_id"),
+        ("batch", "batch_id"),
+        ("line", "line"),
         ("job", "job_id"),
         ("review", "review_id"),
     ];
@@ -51,15 +54,7 @@ fn print(output: &Output, why: &Value) -> Result<()> {
         .map(|(name, key)| format!("{name} {}", shown(&cell(why, key))))
         .collect();
     output.line(&ids.join(" · "))?;
-    let status = [cell(why, "status"), cell(why, "outcome")]
-        .iter()
-        .filter(|word| !word.is_empty())
-        .map(|word| output.paint(word))
-        .collect::<Vec<_>>();
-    output.line(&format!(
-        "status: {}\n",
-        if status.is_empty() { "nothing has arrived".to_owned() } else { status.join(", ") }
-    ))?;
+    output.line(&format!("status: {}\n", standing(output, why)))?;
     for answer in why["answers"].as_array().into_iter().flatten() {
         let at = cell(answer, "at");
         let at = if at.is_empty() { at } else { format!("   {at}") };
@@ -77,4 +72,15 @@ fn print(output: &Output, why: &Value) -> Result<()> {
         output.line(&format!("other work on this ticket: {}", shown(&others.join(", "))))?;
     }
     Ok(())
+}
+
+/// Where the work stands, and the batch that it is or belongs to.
+fn standing(output: &Output, why: &Value) -> String {
+    let words = [cell(why, "status"), cell(why, "outcome")];
+    let mut said: Vec<String> = words.iter().filter(|word| !word.is_empty()).map(|word| output.paint(word)).collect();
+    match cell(why, "batch_state") {
+        state if state.is_empty() => {}
+        state => said.push(format!("the batch is {}", output.paint(&state))),
+    }
+    if said.is_empty() { "nothing has arrived".to_owned() } else { said.join(", ") }
 }

@@ -1,6 +1,10 @@
 //! "Where is my summary?": everything we know of one piece of work, and the
 //! answers a person wants from it. The six questions are the article's.
 
+mod batch;
+
+pub use batch::{BatchFacts, LineFacts, PartFacts};
+
 use super::failure::Cause;
 use super::job::State;
 
@@ -35,6 +39,10 @@ pub struct Trail {
     pub again: Option<String>,
     /// Other work on the same ticket, by resource or submission id, newest first.
     pub others: Vec<String>,
+    /// The batch that it is, or is a part or a line of.
+    pub batch: Option<BatchFacts>,
+    /// The line of the batch that it is.
+    pub line: Option<LineFacts>,
 }
 
 /// Of a submission.
@@ -186,6 +194,7 @@ impl Trail {
     pub fn status(&self) -> Option<State> {
         match &self.job {
             Some(job) => Some(job.state),
+            None if self.batch.is_some() => None,
             None if !self.deliveries.is_empty() => Some(State::Received),
             None => None,
         }
@@ -213,6 +222,9 @@ impl Trail {
 
     fn was_started(&self) -> Answer {
         const QUESTION: &str = "Was work started at OpenAI?";
+        if let Some(batch) = &self.batch {
+            return self.batch_was_started(batch);
+        }
         match &self.submission {
             Some(submission) => {
                 let text = match (submission.state.as_str(), &submission.error) {
@@ -235,8 +247,11 @@ impl Trail {
 
     fn has_arrived(&self) -> Answer {
         const QUESTION: &str = "Did the webhook arrive?";
+        if let Some(answer) = self.batch.as_ref().and_then(|batch| self.parts_have_arrived(batch)) {
+            return answer;
+        }
         match self.deliveries.first() {
-            None if self.job.as_ref().is_some_and(|job| job.by_poll) => {
+            None if self.was_found_by_asking() => {
                 answer(QUESTION, "no: OpenAI was asked instead, and had ended it", None)
             }
             None => answer(QUESTION, "no", None),
@@ -250,6 +265,11 @@ impl Trail {
                 answer(QUESTION, text, Some(first.received_at_ms))
             }
         }
+    }
+
+    fn was_found_by_asking(&self) -> bool {
+        let part = |batch: &BatchFacts| batch.parts.iter().any(|part| part.by_poll == Some(true));
+        self.job.as_ref().is_some_and(|job| job.by_poll) || self.batch.as_ref().is_some_and(part)
     }
 
     fn was_verified(&self) -> Answer {
@@ -266,6 +286,9 @@ impl Trail {
 
     fn was_queued(&self) -> Answer {
         const QUESTION: &str = "Was it queued?";
+        if let Some(answer) = self.batch.as_ref().and_then(|batch| self.line_was_queued(batch)) {
+            return answer;
+        }
         match (&self.job, self.deliveries.first().and_then(|delivery| delivery.note.as_deref())) {
             (Some(job), _) => answer(QUESTION, format!("yes, as job_{}", job.id), Some(job.queued_at_ms)),
             (None, Some(note)) => answer(QUESTION, format!("no: {note}"), None),
@@ -303,6 +326,9 @@ impl Trail {
 
     fn was_ticket_updated(&self) -> Answer {
         const QUESTION: &str = "Was the ticket updated?";
+        if let Some(answer) = self.batch.as_ref().and_then(|batch| self.batch_was_applied(batch)) {
+            return answer;
+        }
         let applied: Vec<&str> = self
             .effects
             .iter()
@@ -322,6 +348,10 @@ impl Trail {
     }
 
     fn next(&self, now_ms: i64) -> Next {
+        let is_decided = self.approval.as_ref().is_some_and(|approval| approval.outcome.is_none());
+        if let Some(batch) = self.batch.as_ref().filter(|_| !is_decided) {
+            return self.next_of_batch(batch, now_ms);
+        }
         match (&self.approval, &self.job) {
             (Some(approval), _) if approval.outcome.is_none() => next_of_job(approval, now_ms),
             (_, None) => self.next_without_job(now_ms),

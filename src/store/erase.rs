@@ -9,13 +9,14 @@ use rusqlite::Connection;
 
 use super::effects::Change;
 use super::{ClaimedJob, Settlement, StoreError};
+use crate::domain::failure::Cause;
 use crate::domain::submission::Placement;
 
 pub use by_age::{Content, Step, Stepped};
 pub use ticket::{Erased, Erasure, NotErased};
 
 /// Why a result changes nothing.
-const TICKET_ERASED: &str = "the content of its ticket was erased after the work was started";
+pub(super) const TICKET_ERASED: &str = "the content of its ticket was erased after the work was started";
 
 /// Whether the ticket's content was erased after work on it was started: its
 /// result would bring that content back.
@@ -35,8 +36,10 @@ pub(super) fn instead(
 ) -> Result<Option<Instead>, StoreError> {
     let changes = match settlement {
         Settlement::Applied { changes } | Settlement::Held { changes, .. } | Settlement::Superseded { changes, .. } => {
-            changes
+            changes.as_slice()
         }
+        // What nobody can have any more is not missed either.
+        Settlement::GaveUp { failure } if failure.cause() == Cause::LostToRetention => &[],
         _ => return Ok(None),
     };
     match placement {
@@ -63,7 +66,7 @@ pub(super) fn forget(connection: &Connection, job: &ClaimedJob, now_ms: i64) -> 
     connection
         .prepare_cached(
             "UPDATE results SET raw = NULL, erased_at = ?3 WHERE resource_id = ?1 AND project = ?2 AND erased_at IS NULL
-               AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.resource_id = ?1 AND j.project = ?2 AND j.kind = 'ending'
+               AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.resource_id = ?1 AND j.project = ?2 AND j.kind IN ('ending','line')
                                  AND j.state NOT IN ('processed','failed_final'))",
         )?
         .execute((resource_id, project, now_ms))?;

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
 
+use super::batches::Said;
 use super::{Store, StoreError, alerts, audit_trail, batches, deciding, ledger};
 use crate::domain::job::Kind;
 
@@ -105,7 +106,7 @@ impl Store {
         let retried = self
             .write(move |connection| {
                 let Some(failed) = Failed::find(connection, id)? else { return Ok(Retried::NotFailed) };
-                retry(connection, &failed, now_ms)?;
+                retry(connection, &failed, &actor, now_ms)?;
                 note(connection, &Remedy::Retry, &actor, reason.as_deref(), &failed, now_ms)?;
                 Ok(Retried::Queued)
             })
@@ -166,7 +167,7 @@ impl Store {
                 let found = next_of(connection, &filter, after, limit)?;
                 for failed in &found {
                     match &remedy {
-                        Remedy::Retry => retry(connection, failed, now_ms)?,
+                        Remedy::Retry => retry(connection, failed, &actor, now_ms)?,
                         Remedy::Discard { reason } => discard(connection, failed, &actor, reason, now_ms)?,
                     }
                 }
@@ -189,12 +190,14 @@ struct Failed {
     is_discarded: bool,
     submission_id: Option<String>,
     cause: Option<String>,
+    project: String,
+    resource_id: String,
 }
 
 const COLUMNS: &str = "id, since, kind, key, outcome IS NOT NULL,
     -- A job that never got as far as its ticket does not name its submission.
     coalesce(submission_id, (SELECT s.id FROM submissions s WHERE s.resource_id = jobs.resource_id AND s.project = jobs.project)),
-    error_cause";
+    error_cause, project, resource_id";
 
 impl Failed {
     /// None when the job has not failed.
@@ -202,7 +205,7 @@ impl Failed {
         let sql = format!("SELECT {COLUMNS}, state IN ('failed_final','failed_retryable') FROM jobs WHERE id = ?1");
         connection
             .prepare_cached(&sql)?
-            .query_row([id], |row| Ok(row.get::<_, bool>(7)?.then(|| Failed::read(row)).transpose()))
+            .query_row([id], |row| Ok(row.get::<_, bool>(9)?.then(|| Failed::read(row)).transpose()))
             .optional()?
             .ok_or(StoreError::Missing("job"))?
             .map_err(StoreError::from)
@@ -217,18 +220,20 @@ impl Failed {
             is_discarded: row.get(4)?,
             submission_id: row.get(5)?,
             cause: row.get(6)?,
+            project: row.get(7)?,
+            resource_id: row.get(8)?,
         })
     }
 }
 
 pub(super) fn retry_by_id(connection: &Connection, id: i64, now_ms: i64) -> Result<(), StoreError> {
     match Failed::find(connection, id)? {
-        Some(failed) => retry(connection, &failed, now_ms),
+        Some(failed) => retry(connection, &failed, "frontdesk", now_ms),
         None => Ok(()),
     }
 }
 
-fn retry(connection: &Connection, failed: &Failed, now_ms: i64) -> Result<(), StoreError> {
+fn retry(connection: &Connection, failed: &Failed, actor: &str, now_ms: i64) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "UPDATE jobs SET state = 'queued', since = ?2, claimable_at = ?2, attempts = 0, outcome = NULL, reason = NULL WHERE id = ?1",
@@ -236,6 +241,9 @@ fn retry(connection: &Connection, failed: &Failed, now_ms: i64) -> Result<(), St
         .execute((failed.id, now_ms))?;
     if let (Kind::Start, true, Some(submission)) = (failed.kind, failed.is_discarded, &failed.submission_id) {
         ledger::reopen_start(connection, submission)?;
+    }
+    if (failed.kind, failed.is_discarded) == (Kind::Undo, true) {
+        batches::undo_retried(connection, &failed.resource_id, actor)?;
     }
     alerts::close_if_last(connection, failed.id, now_ms)
 }
@@ -250,12 +258,22 @@ fn discard(connection: &Connection, failed: &Failed, actor: &str, reason: &str, 
     if let (Kind::Approval, Some((_, review))) = (failed.kind, failed.key.split_once('/')) {
         deciding::stale_when_carried_out(connection, review, "what it would have changed was discarded", now_ms)?;
     }
-    if let (Kind::Build, Some((_, batch))) = (failed.kind, failed.key.split_once('/')) {
-        batches::build_discarded(connection, batch, actor, reason, now_ms)?;
-    }
+    discard_of_batch(connection, failed, &Said { actor, reason }, now_ms)?;
     match &failed.submission_id {
         Some(submission) => ledger::end(connection, submission, None, now_ms),
         None => Ok(()),
+    }
+}
+
+/// What a batch comes to without this job.
+fn discard_of_batch(connection: &Connection, failed: &Failed, said: &Said<'_>, now_ms: i64) -> Result<(), StoreError> {
+    let (project, resource) = (&failed.project, &failed.resource_id);
+    match failed.kind {
+        Kind::Build => batches::build_discarded(connection, resource, said.actor, said.reason, now_ms),
+        Kind::Undo => batches::undo_discarded(connection, resource, said),
+        Kind::Line => batches::line_discarded(connection, project, resource, now_ms),
+        Kind::Ending => batches::ending_discarded(connection, project, resource, said, now_ms),
+        Kind::Approval | Kind::Start => Ok(()),
     }
 }
 

@@ -85,7 +85,7 @@ pub use pauses::{Pausable, Pause};
 pub use policies::{PastDecision, UsedPolicy};
 pub use queue::{Claim, ClaimedJob, Which};
 pub use reconcile::{Check, Found, Hanging, TakeChecks, Unanswered};
-pub use records::{Counts, Delivery, DeliveryFilter, Job, Page, PageRequest, StateCount};
+pub use records::{Batches, Counts, Delivery, DeliveryFilter, Job, Page, PageRequest, StateCount};
 pub use replay::{Replayed, Window};
 pub use reviews::{NewReview, Proposed, Review};
 pub use sends::{ALERT_CHANNEL, DueSend};

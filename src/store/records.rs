@@ -5,6 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{Store, StoreError};
+use crate::domain::batch;
 use crate::domain::job::State;
 
 /// Which part of a list.
@@ -114,6 +115,8 @@ pub struct Job {
     pub project: String,
     /// The work itself, as `event/evt_…`.
     pub key: String,
+    /// What it does, as `ending`, `line` or `build`.
+    pub kind: String,
     /// As `response.completed`.
     pub event_type: String,
     /// The resource it is about.
@@ -174,10 +177,25 @@ pub struct Counts {
     pub open_reviews: (i64, Option<i64>),
     /// What people have paused.
     pub pauses: i64,
+    /// Batches, by their state and all others.
+    pub batches: Batches,
     /// Refused requests since the beginning, by cause.
     pub refused: Vec<(String, i64)>,
     /// The least time at which OpenAI may forget a result not yet fetched, in ms.
     pub least_forget_at_ms: Option<i64>,
+}
+
+/// What is counted of batches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batches {
+    /// In the order of the states; those of which there is none as well.
+    pub states: Vec<(&'static str, i64)>,
+    /// Lines that were read, by what OpenAI's files say of them.
+    pub entered: Vec<(String, i64)>,
+    /// Lines that were dealt with, by what they came to.
+    pub ended: Vec<(String, i64)>,
+    /// Since when the oldest change-set waits for a decision, in ms.
+    pub oldest_waiting_ms: Option<i64>,
 }
 
 const DELIVERY_COLUMNS: &str =
@@ -308,9 +326,29 @@ fn counts(connection: &Connection) -> Result<Counts, StoreError> {
             .prepare_cached("SELECT count(*), min(created_at) FROM reviews WHERE state IN ('open','claimed')")?
             .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?,
         pauses: connection.prepare_cached("SELECT count(*) FROM pauses")?.query_row([], |row| row.get(0))?,
+        batches: batches(connection)?,
         refused: pairs(connection, "SELECT code, sum(count) FROM refusals GROUP BY code ORDER BY code")?,
         least_forget_at_ms: connection
             .prepare_cached("SELECT min(forget_at) FROM jobs WHERE state = 'queued' AND kind = 'ending'")?
+            .query_row([], |row| row.get(0))?,
+    })
+}
+
+fn batches(connection: &Connection) -> Result<Batches, StoreError> {
+    let found = pairs(connection, "SELECT state, count(*) FROM batches GROUP BY state")?;
+    let of = |state: batch::State| found.iter().find(|(word, _)| word == state.word()).map_or(0, |(_, count)| *count);
+    Ok(Batches {
+        states: batch::State::ALL.into_iter().map(|state| (state.word(), of(state))).collect(),
+        entered: pairs(
+            connection,
+            "SELECT substr(name, 14), count FROM tallies WHERE name > 'batch/result/' AND name < 'batch/result0'",
+        )?,
+        ended: pairs(
+            connection,
+            "SELECT substr(name, 12), count FROM tallies WHERE name > 'batch/fate/' AND name < 'batch/fate0'",
+        )?,
+        oldest_waiting_ms: connection
+            .prepare_cached("SELECT min(since) FROM batches WHERE state = 'waiting'")?
             .query_row([], |row| row.get(0))?,
     })
 }
@@ -388,6 +426,7 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         id: row.get("id")?,
         project: row.get("project")?,
         key: row.get("key")?,
+        kind: row.get("kind")?,
         event_type: row.get("event_type")?,
         resource_id: row.get("resource_id")?,
         delivery_id: row.get("delivery_id")?,

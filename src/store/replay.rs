@@ -147,13 +147,16 @@ struct Candidate {
     job: Option<(i64, State)>,
     outcome: Option<String>,
     is_busy: bool,
-    is_erased: bool,
+    is_over: bool,
 }
 
 const COLUMNS: &str = "d.seq, d.event_type, d.resource_id, d.dismissed_at IS NOT NULL OR (d.duplicate_of IS NOT NULL AND d.job_key IS NOT NULL),
     j.id, j.state, j.outcome,
     EXISTS (SELECT 1 FROM jobs o WHERE o.resource_id = d.resource_id AND o.project = d.project AND o.claimable_at IS NOT NULL),
-    EXISTS (SELECT 1 FROM results r WHERE r.resource_id = d.resource_id AND r.project = d.project AND r.erased_at IS NOT NULL)";
+    EXISTS (SELECT 1 FROM results r WHERE r.resource_id = d.resource_id AND r.project = d.project AND r.erased_at IS NOT NULL)
+      -- The results of a batch are read once: reading them again would bring nothing.
+      OR EXISTS (SELECT 1 FROM batch_parts p WHERE p.resource_id = d.resource_id AND p.project = d.project AND p.read_at IS NOT NULL
+                   AND p.status IS NOT 'given_up')";
 const FROM: &str = "FROM deliveries d LEFT JOIN jobs j ON j.key = d.job_key AND j.project = d.project";
 
 fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
@@ -167,13 +170,13 @@ fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
         job: row.get::<_, Option<i64>>(4)?.zip(state),
         outcome: row.get(6)?,
         is_busy: row.get(7)?,
-        is_erased: row.get(8)?,
+        is_over: row.get(8)?,
     })
 }
 
 impl Candidate {
     fn verdict(&self, all: bool) -> Verdict {
-        if self.is_put_away || self.is_erased {
+        if self.is_put_away || self.is_over {
             return Verdict::Leave;
         }
         match (self.job, self.outcome.as_deref()) {

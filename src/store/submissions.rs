@@ -3,7 +3,8 @@
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
-use super::{Page, PageRequest, Store, StoreError, Submission, audit_trail, ledger};
+use super::batches::Said;
+use super::{Page, PageRequest, Store, StoreError, Submission, audit_trail, batches, ledger};
 use crate::domain::submission::State;
 
 /// What a person's `close` did.
@@ -44,7 +45,8 @@ impl Store {
         .await
     }
 
-    /// A person closes a submission that hangs. A late webhook is still worked.
+    /// A person closes a submission that hangs. A late webhook is still worked. A
+    /// batch goes on without a part that was closed.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is no such submission.
@@ -65,6 +67,7 @@ impl Store {
                 (&id, format!("closed by {actor}: {reason}")),
             )?;
             ledger::end(connection, &id, None, now_ms)?;
+            batches::part_given_up(connection, &id, &Said { actor: &actor, reason: &reason }, now_ms)?;
             audit_trail::add(connection, &actor, "submission.close", &id, &json!({"state": state.word()}), now_ms)?;
             Ok(Closed::Done)
         })

@@ -1,14 +1,17 @@
 //! Gathers what is known of one piece of work, from whichever id it is asked by.
 
+mod batch;
+
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use super::records::{error_text, state};
-use super::{Store, StoreError, ledger, reviews};
+use super::{Store, StoreError, Submission, ledger, reviews};
 use crate::domain::trail::{DeliveryFacts, EffectFacts, JobFacts, ReviewFacts, SubmissionFacts, Trail};
 
 /// The rows that a piece of work is gathered from.
 #[derive(Default)]
 struct Found {
+    batch: Option<batch::Named>,
     job: Option<i64>,
     delivery: Option<i64>,
     resource: Option<String>,
@@ -17,8 +20,8 @@ struct Found {
 }
 
 impl Store {
-    /// What is known of a ticket, submission, resource, event, delivery, job or
-    /// review; none when nothing has this id.
+    /// What is known of a ticket, submission, resource, event, delivery, job,
+    /// review, batch or line of a batch; none when nothing has this id.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -40,6 +43,9 @@ fn one<T: rusqlite::types::FromSql>(
 }
 
 fn find(connection: &Connection, id: &str) -> Result<Option<Found>, StoreError> {
+    if let Some(batch) = batch::named(connection, id)? {
+        return Ok(Some(Found { batch: Some(batch), ..Found::default() }));
+    }
     if let Some(job) = find_job(connection, id)? {
         return Ok(Some(Found { job: Some(job), ..Found::default() }));
     }
@@ -97,20 +103,27 @@ fn find_parked(connection: &Connection, id: &str) -> Result<Option<i64>, StoreEr
 
 /// The newest work on a ticket.
 fn find_ticket(connection: &Connection, id: &str) -> Result<Option<Found>, StoreError> {
-    let started = one::<String>(
-        connection,
-        "SELECT id FROM submissions WHERE ticket_id = ?1 ORDER BY created_at DESC, rowid DESC LIMIT 1",
-        [id],
-    )?;
-    let newest = one::<String>(
-        connection,
-        "SELECT resource_id FROM jobs WHERE ticket_id = ?1 AND kind = 'ending' ORDER BY queued_at DESC, id DESC LIMIT 1",
-        [id],
-    )?;
+    let at = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
+    let started = connection
+        .prepare_cached(
+            "SELECT id, created_at FROM submissions WHERE ticket_id = ?1 ORDER BY created_at DESC, rowid DESC LIMIT 1",
+        )?
+        .query_row([id], at)
+        .optional()?;
+    let newest = connection
+        .prepare_cached(
+            "SELECT resource_id, queued_at FROM jobs WHERE ticket_id = ?1 AND kind = 'ending' ORDER BY queued_at DESC, id DESC LIMIT 1",
+        )?
+        .query_row([id], at)
+        .optional()?;
+    let last_ms = started.iter().chain(&newest).map(|(_, at_ms)| *at_ms).max();
+    if let Some(line) = batch::newest_line(connection, id, last_ms)? {
+        return Ok(Some(Found { batch: Some(line), ticket: Some(id.to_owned()), ..Found::default() }));
+    }
     // Of several events about it, the one that did something.
-    let job = newest.map(|resource| find_job(connection, &resource)).transpose()?.flatten();
+    let job = newest.map(|(resource, _)| find_job(connection, &resource)).transpose()?.flatten();
     let ticket = Some(id.to_owned());
-    if let Some(submission) = started {
+    if let Some((submission, _)) = started {
         let own = find_job(connection, &submission)?;
         // Work that another program started may be newer than our own.
         let job = own.into_iter().chain(job).max();
@@ -132,13 +145,16 @@ fn gather(connection: &Connection, mut found: Found) -> Result<Trail, StoreError
     let mut trail = Trail { ticket_id: found.ticket.take(), ..Trail::default() };
     if let Some(job) = found.job {
         add_job(connection, job, &mut trail)?;
+        found.batch = trail.resource_id.as_deref().map(|id| batch::named(connection, id)).transpose()?.flatten();
         found.submission = one(connection, "SELECT id FROM submissions WHERE resource_id = ?1", [&trail.resource_id])?;
     }
     if let Some(seq) = found.delivery {
         add_parked(connection, seq, &mut trail)?;
     }
-    if let Some(submission) = &found.submission {
-        add_submission(connection, submission, &mut trail)?;
+    match (&found.batch, &found.submission) {
+        (Some(batch), _) => batch::add(connection, batch, &mut trail)?,
+        (None, Some(submission)) => add_submission(connection, submission, &mut trail)?,
+        (None, None) => {}
     }
     if let Some(resource) = found.resource.take().or_else(|| trail.resource_id.clone()) {
         add_results(connection, &resource, &mut trail)?;
@@ -165,7 +181,7 @@ fn add_job(connection: &Connection, id: i64, trail: &mut Trail) -> Result<(), St
          SELECT d.* FROM jobs j JOIN deliveries d ON d.project = j.project AND d.duplicate_of = j.delivery_id
           WHERE j.id = ?1 AND d.duplicate_of IS NOT NULL
          ORDER BY seq LIMIT 100",
-        id,
+        [id],
     )?;
     Ok(())
 }
@@ -193,7 +209,7 @@ fn job_by_key(connection: &Connection, key: &str) -> Result<Option<JobFacts>, St
 }
 
 fn add_parked(connection: &Connection, seq: i64, trail: &mut Trail) -> Result<(), StoreError> {
-    trail.deliveries = deliveries(connection, "SELECT * FROM deliveries WHERE seq = ?1", seq)?;
+    trail.deliveries = deliveries(connection, "SELECT * FROM deliveries WHERE seq = ?1", [seq])?;
     connection.query_row("SELECT resource_id, event_id FROM deliveries WHERE seq = ?1", [seq], |row| {
         trail.resource_id = row.get(0)?;
         trail.event_id = row.get(1)?;
@@ -202,9 +218,9 @@ fn add_parked(connection: &Connection, seq: i64, trail: &mut Trail) -> Result<()
     Ok(())
 }
 
-fn deliveries(connection: &Connection, sql: &str, id: i64) -> Result<Vec<DeliveryFacts>, StoreError> {
+fn deliveries(connection: &Connection, sql: &str, given: impl Params) -> Result<Vec<DeliveryFacts>, StoreError> {
     let mut list = connection.prepare_cached(sql)?;
-    let rows = list.query_map([id], |row| {
+    let rows = list.query_map(given, |row| {
         Ok(DeliveryFacts {
             id: row.get("delivery_id")?,
             received_at_ms: row.get("received_at")?,
@@ -220,11 +236,16 @@ fn add_submission(connection: &Connection, id: &str, trail: &mut Trail) -> Resul
     let Some(submission) = ledger::one(connection, "SELECT * FROM submissions WHERE id = ?1", id)? else {
         return Ok(());
     };
-    trail.ticket_id = Some(submission.ticket_id);
-    trail.workflow = Some(submission.workflow);
-    trail.resource_id = trail.resource_id.take().or(submission.resource_id);
+    trail.ticket_id = Some(submission.ticket_id.clone());
+    trail.workflow = Some(submission.workflow.clone());
+    trail.resource_id = trail.resource_id.take().or(submission.resource_id.clone());
     trail.start = job_by_key(connection, &format!("start/{id}"))?;
-    trail.submission = Some(SubmissionFacts {
+    trail.submission = Some(submission_facts(submission));
+    Ok(())
+}
+
+fn submission_facts(submission: Submission) -> SubmissionFacts {
+    SubmissionFacts {
         id: submission.id,
         state: submission.state,
         actor: submission.actor,
@@ -234,8 +255,7 @@ fn add_submission(connection: &Connection, id: &str, trail: &mut Trail) -> Resul
         created_at_ms: submission.created_at_ms,
         started_at_ms: submission.started_at_ms,
         error: submission.error,
-    });
-    Ok(())
+    }
 }
 
 fn add_results(connection: &Connection, resource: &str, trail: &mut Trail) -> Result<(), StoreError> {
@@ -269,7 +289,11 @@ fn add_results(connection: &Connection, resource: &str, trail: &mut Trail) -> Re
 fn add_others(connection: &Connection, ticket: &str, trail: &mut Trail) -> Result<(), StoreError> {
     let mut list = connection.prepare_cached(
         "SELECT coalesce(resource_id, id) AS other, created_at AS at FROM submissions WHERE ticket_id = ?1
-         UNION SELECT resource_id, queued_at FROM jobs WHERE ticket_id = ?1 AND submission_id IS NULL ORDER BY at DESC LIMIT 20",
+         UNION SELECT resource_id, queued_at FROM jobs WHERE ticket_id = ?1 AND submission_id IS NULL AND kind <> 'line'
+         UNION SELECT coalesce(p.resource_id, b.id) || '/' || l.custom_id, b.created_at FROM batch_lines l JOIN batches b ON b.id = l.batch_id
+           LEFT JOIN batch_parts p ON p.batch_id = l.batch_id AND p.number = l.part
+          WHERE l.ticket_id = ?1 AND l.custom_id IS NOT NULL
+         ORDER BY at DESC LIMIT 20",
     )?;
     let others = list.query_map([ticket], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     let this = trail.resource_id.as_ref().or(trail.submission.as_ref().map(|submission| &submission.id));

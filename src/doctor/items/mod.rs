@@ -14,7 +14,7 @@ use super::seen::{Database, Project, Seen, Settings};
 type Check = (&'static str, fn(&Settings, i64) -> Finding);
 
 /// First what all others need, then the checklist, then what it forgets.
-const CHECKS: [Check; 17] = [
+const CHECKS: [Check; 18] = [
     ("Webhook endpoint is configured in the OpenAI dashboard", outside::endpoint_is_configured),
     ("Endpoint subscribes only to required events", outside::subscribes_to_what_is_handled),
     ("Webhook secret is stored securely", own::secret_is_stored_securely),
@@ -30,6 +30,7 @@ const CHECKS: [Check; 17] = [
     ("Sensitive outputs are saved as drafts or routed for review", policy::sensitive_outputs_are_held),
     ("Logs avoid storing unnecessary sensitive content", logs::logs_hold_no_content),
     ("ZDR and retention requirements have been checked", own::retention_is_known),
+    ("Ends of batches are told", outside::batches_are_told),
     ("Clock agrees with OpenAI's", outside::clock_agrees),
     ("Somebody is told when something breaks", inside::somebody_is_told),
 ];

@@ -79,6 +79,34 @@ pub(super) fn failures_are_told(settings: &Settings, _: i64) -> Finding {
     })
 }
 
+/// Another subset, with its own words: a batch that nobody tells of is found
+/// hours later, by asking.
+pub(super) fn batches_are_told(settings: &Settings, _: i64) -> Finding {
+    let schedules = settings.config.schedules.len();
+    let batches = settings
+        .database
+        .as_ref()
+        .map_or(0, |database| database.counts.batches.states.iter().map(|(_, count)| count).sum::<i64>());
+    if schedules == 0 && batches == 0 {
+        return ok("no batch is here, and no schedule makes one");
+    }
+    of_each(settings, |project| {
+        let subscribed = match subscribed(settings, project) {
+            Ok(subscribed) => subscribed,
+            Err(finding) => return finding,
+        };
+        let ends = HANDLED.into_iter().filter(|kind| kind.starts_with("batch."));
+        let missing: Vec<&str> = ends.filter(|kind| !subscribed.iter().any(|has| has == kind)).collect();
+        if missing.is_empty() {
+            return ok(format!("all ends of batches; {batches} batches are here, and {schedules} schedules make more"));
+        }
+        problem(
+            format!("OpenAI does not tell of {}", missing.join(", ")),
+            format!("subscribe the endpoint to them ({DASHBOARD}); until then each batch is found late, by asking"),
+        )
+    })
+}
+
 /// The endpoints of a project that lead to us.
 fn endpoints<'a>(settings: &Settings, project: &'a Project) -> Result<Vec<&'a Endpoint>, Finding> {
     let name = &project.settings.name;

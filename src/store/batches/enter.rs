@@ -3,10 +3,11 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::count;
-use crate::domain::batch::{LineResult, line_id};
+use super::forget::ERASED;
+use super::{count, feed};
+use crate::domain::batch::{Fate, LineResult, line_id};
 use crate::domain::hold::HoldReason;
-use crate::store::{Part, Store, StoreError};
+use crate::store::{Part, Store, StoreError, erase};
 
 /// One line of one of OpenAI's files.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,6 +107,7 @@ struct Ledger<'a> {
 /// A line that is in the ledger.
 struct There {
     number: i64,
+    made_at_ms: Option<i64>,
     found: Option<String>,
     result: String,
 }
@@ -118,9 +120,15 @@ impl Ledger<'_> {
         };
         match self.there(custom_id)? {
             Some(There { found: Some(found), .. }) if found == entry.found => Ok(()),
-            Some(There { found: None, number, result }) => self.fill(number, &result, custom_id, entry),
+            Some(There { found: None, number, result, made_at_ms }) => {
+                self.fill(number, &result, entry)?;
+                self.entered(custom_id, entry, made_at_ms)
+            }
             Some(there) => self.repeat(&there, custom_id, entry),
-            None if self.elsewhere && !matches!(entry.read, Read::Unknown { .. }) => self.begin(custom_id, entry),
+            None if self.elsewhere && !matches!(entry.read, Read::Unknown { .. }) => {
+                self.begin(custom_id, entry)?;
+                self.entered(custom_id, entry, self.made_at_ms)
+            }
             None => {
                 let why = entry.read.reason().filter(|_| self.elsewhere).unwrap_or("not_asked_for");
                 self.add(entry, LineResult::Unknown, Some(why)).map(drop)
@@ -132,17 +140,17 @@ impl Ledger<'_> {
         Ok(self
             .connection
             .prepare_cached(
-                "SELECT number, found, result FROM batch_lines
+                "SELECT number, found, result, made_at FROM batch_lines
                  WHERE batch_id = ?1 AND custom_id = ?2 AND part = ?3 AND result NOT IN ('unknown','duplicate','unreadable')",
             )?
             .query_row((&self.part.batch_id, custom_id, self.part.number), |row| {
-                Ok(There { number: row.get(0)?, found: row.get(1)?, result: row.get(2)? })
+                Ok(There { number: row.get(0)?, found: row.get(1)?, result: row.get(2)?, made_at_ms: row.get(3)? })
             })
             .optional()?)
     }
 
     /// The result of a line that was asked for.
-    fn fill(&self, number: i64, before: &str, custom_id: &str, entry: &Entry) -> Result<(), StoreError> {
+    fn fill(&self, number: i64, before: &str, entry: &Entry) -> Result<(), StoreError> {
         // A ticket of ours that has gone is no reason to call the line unasked for.
         let result = match entry.read.result() {
             LineResult::Unknown => LineResult::Failed,
@@ -154,7 +162,7 @@ impl Ledger<'_> {
             )?
             .execute((&self.part.batch_id, number, &entry.found, result.word(), entry.read.reason()))?;
         self.count(&format!("result/{before}"), -1)?;
-        self.entered(result, custom_id, entry)
+        self.count(&format!("result/{}", result.word()), 1)
     }
 
     /// The first line of this id in a batch of another program.
@@ -163,15 +171,20 @@ impl Ledger<'_> {
         let ticket_id = crate::domain::batch::ticket_of(custom_id);
         self.insert(entry, Some(ticket_id), result, entry.read.reason())?;
         self.count("lines", 1)?;
-        self.entered(result, custom_id, entry)
+        self.count(&format!("result/{}", result.word()), 1)
     }
 
-    fn entered(&self, result: LineResult, custom_id: &str, entry: &Entry) -> Result<(), StoreError> {
-        self.count(&format!("result/{}", result.word()), 1)?;
+    /// What else follows from a line that was asked for.
+    fn entered(&self, custom_id: &str, entry: &Entry, made_at_ms: Option<i64>) -> Result<(), StoreError> {
         if let Some(reason) = entry.read.reason() {
             self.count(&format!("reason/{reason}"), 1)?;
         }
-        if let Read::Usable { raw, labels, .. } = &entry.read {
+        if let Read::Usable { raw, labels, ticket_id, .. } = &entry.read {
+            if erase::came_late(self.connection, ticket_id, made_at_ms)? {
+                let (project, id) = (&self.part.project, self.resource(custom_id));
+                return feed::line_ended(self.connection, project, &id, Fate::Skipped, Some(ERASED), self.now_ms)
+                    .map(drop);
+            }
             self.keep(custom_id, raw)?;
             labels.iter().try_for_each(|label| self.count_label(label))?;
         }

@@ -5,6 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::finish::set_state;
+use super::forget::ERASED;
 use super::undo::BATCH_UNDONE;
 use super::{build, count, counted};
 use crate::domain::batch::{Fate, line_id, split_line_id};
@@ -12,6 +13,7 @@ use crate::domain::failure::Cause;
 use crate::domain::hold::HoldReason;
 use crate::domain::job::Kind;
 use crate::domain::submission::Placement;
+use crate::store::erase::TICKET_ERASED;
 use crate::store::ledger::{self, FoundBy};
 use crate::store::{ClaimedJob, Part, Settlement, Store, StoreError, alerts, audit_trail};
 
@@ -218,6 +220,7 @@ pub(in crate::store) fn settled(
         Settlement::GaveUp { failure } => (Fate::Failed, Some(failure.cause().code())),
         Settlement::Superseded { .. } => (Fate::Skipped, Some("superseded")),
         Settlement::Ignored { reason } if reason == CHANGED_SINCE => (Fate::Skipped, Some("changed_since")),
+        Settlement::Ignored { reason } if reason == TICKET_ERASED => (Fate::Skipped, Some(ERASED)),
         Settlement::Ignored { reason } if reason == BATCH_UNDONE => (Fate::Skipped, Some("batch_undone")),
         Settlement::Ignored { .. } | Settlement::Stale { .. } => (Fate::Skipped, Some("ignored")),
         Settlement::Retry { .. } | Settlement::Done { .. } | Settlement::Entered { .. } => return Ok(false),
@@ -268,7 +271,7 @@ pub(in crate::store) fn line_ended(
     feed(connection, &batch_id, now_ms)
 }
 
-fn line_at(
+pub(super) fn line_at(
     connection: &Connection,
     project: &str,
     resource_id: &str,

@@ -189,7 +189,7 @@ fn enter_missing(connection: &Connection, batch_id: &str) -> Result<(), StoreErr
 fn all_failed(connection: &Connection, batch_id: &str) -> Result<bool, StoreError> {
     Ok(connection
         .prepare_cached(
-            "SELECT NOT EXISTS (SELECT 1 FROM batch_parts WHERE batch_id = ?1 AND status NOT IN ('failed','lost'))",
+            "SELECT NOT EXISTS (SELECT 1 FROM batch_parts WHERE batch_id = ?1 AND status NOT IN ('failed','lost','given_up','not_sent'))",
         )?
         .query_row([batch_id], |row| row.get(0))?)
 }

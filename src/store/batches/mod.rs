@@ -13,6 +13,8 @@
 //! | `feed` | applying in stages: which lines have jobs, and what became of them |
 //! | `acts` | what people decide about one |
 //! | `undo` | putting back what one has changed |
+//! | `given_up` | what goes on without a line, a part or an undo |
+//! | `forget` | what goes of one when its time is over, or a ticket is erased |
 
 mod acts;
 mod again;
@@ -21,6 +23,8 @@ mod build;
 mod enter;
 mod feed;
 mod finish;
+mod forget;
+mod given_up;
 mod pick;
 mod place;
 mod schedules;
@@ -36,6 +40,8 @@ pub use enter::{Entry as LineEntry, Read as LineRead};
 pub use feed::{CHANGED_SINCE, LineFacts};
 pub(super) use feed::{line_of, lost, settled};
 pub use finish::{BATCH_TWIN, Entered, PartEnd};
+pub(super) use forget::{erase_unused, expire, leave_out};
+pub(super) use given_up::{Said, ending_discarded, line_discarded, part_given_up, undo_discarded, undo_retried};
 pub use place::{Part, PartPlace, PlacePart};
 pub use schedules::{Fire, Scheduled};
 pub use undo::{BATCH_UNDONE, Undone};
@@ -333,6 +339,23 @@ pub(super) fn counts(connection: &Connection, batch_id: &str) -> Result<Counts, 
     Ok(list.query_map([batch_id], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
 }
 
+/// What is counted of all batches together, beside each one's own counts.
+const OF_ALL: [&str; 13] = [
+    "result/ok",
+    "result/held",
+    "result/failed",
+    "result/missing",
+    "result/unknown",
+    "result/duplicate",
+    "result/unreadable",
+    "fate/applied",
+    "fate/held",
+    "fate/skipped",
+    "fate/failed",
+    "fate/undone",
+    "fate/kept",
+];
+
 /// Counts something as it happens.
 fn count(connection: &Connection, batch_id: &str, name: &str, by: i64) -> Result<(), StoreError> {
     connection
@@ -341,6 +364,13 @@ fn count(connection: &Connection, batch_id: &str, name: &str, by: i64) -> Result
              ON CONFLICT (batch_id, name) DO UPDATE SET count = count + excluded.count",
         )?
         .execute((batch_id, name, by))?;
+    if OF_ALL.contains(&name) {
+        connection
+            .prepare_cached(
+                "INSERT INTO tallies (name, count) VALUES ('batch/' || ?1, ?2) ON CONFLICT (name) DO UPDATE SET count = count + excluded.count",
+            )?
+            .execute((name, by))?;
+    }
     Ok(())
 }
 

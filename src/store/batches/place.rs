@@ -4,6 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::Value;
 
+use super::given_up::{GIVEN_UP, take_back};
 use crate::store::row::{json, next_seq};
 use crate::store::{Store, StoreError, ledger};
 
@@ -89,6 +90,10 @@ impl Store {
 
 fn place(connection: &Connection, given: &PlacePart) -> Result<PartPlace, StoreError> {
     if let Some(part) = of_resource(connection, &given.project, &given.resource_id)? {
+        if part.status.as_deref() == Some(GIVEN_UP) {
+            take_back(connection, &part.id, given.now_ms)?;
+        }
+        let part = of_id(connection, &given.project, &part.id)?.unwrap_or(part);
         return placed(connection, part);
     }
     if let Some(id) = &given.submission_id

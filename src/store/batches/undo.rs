@@ -48,7 +48,9 @@ pub(super) fn begin(connection: &Connection, batch: &Batch, by: &str, now_ms: i6
     connection
         .prepare_cached(
             "INSERT INTO jobs (project, key, kind, event_type, resource_id, state, since, queued_at, claimable_at, forget_at, workflow)
-             VALUES (?1, 'undo/' || ?2, 'undo', 'batch.undo', ?2, 'queued', ?3, ?3, ?3, ?3, ?4)",
+             VALUES (?1, 'undo/' || ?2, 'undo', 'batch.undo', ?2, 'queued', ?3, ?3, ?3, ?3, ?4)
+             -- One that was discarded is begun anew.
+             ON CONFLICT (key, project) DO UPDATE SET state = 'queued', since = ?3, claimable_at = ?3, attempts = 0, outcome = NULL, reason = NULL",
         )?
         .execute((&batch.project, &batch.id, now_ms, &batch.workflow))?;
     alerts::close(connection, feed::BATCH_STOPPED, &batch.id, now_ms).map(drop)

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
 use super::reviews;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, batches};
 
 /// Rows a step looks at.
 pub(super) const STEP: i64 = 500;
@@ -62,7 +62,7 @@ pub struct Step {
 pub struct Stepped {
     /// Rows that lost their content.
     pub erased: usize,
-    /// Reviews among them that nobody had decided.
+    /// Reviews and batches that nobody had decided about.
     pub expired: usize,
     /// Whether there is more that is old enough.
     pub more: bool,
@@ -78,11 +78,21 @@ impl Store {
             Content::Bodies => walk(connection, &BODIES, &step),
             Content::Results => {
                 let lost = erase_lost(connection, &step)?;
+                let unused = batches::erase_unused(connection, &step.ids_only, step.now_ms)?;
                 let walked = walk(connection, &RESULTS, &step)?;
-                Ok(Stepped { erased: walked.erased + lost, ..walked })
+                let erased = walked.erased + lost + unused.erased;
+                Ok(Stepped { erased, more: walked.more || unused.more, ..walked })
             }
             Content::Effects => walk(connection, &EFFECTS, &step),
-            Content::Reviews => reviews::erase_old(connection, &step),
+            Content::Reviews => {
+                let ended = batches::expire(connection, step.before_ms, step.now_ms)?;
+                let reviews = reviews::erase_old(connection, &step)?;
+                Ok(Stepped {
+                    erased: reviews.erased + ended.erased,
+                    expired: reviews.expired + ended.batches,
+                    more: reviews.more || ended.more,
+                })
+            }
         })
         .await
     }
@@ -109,8 +119,13 @@ const BODIES: Walk = Walk {
 
 const RESULTS: Walk = Walk {
     find: "SELECT rowid, fetched_at, erased_at IS NULL AND NOT EXISTS (
-               SELECT 1 FROM jobs j WHERE j.resource_id = results.resource_id AND j.project = results.project AND j.kind = 'ending'
+               SELECT 1 FROM jobs j WHERE j.resource_id = results.resource_id AND j.project = results.project AND j.kind IN ('ending','line')
                  AND j.state NOT IN ('processed','failed_final'))
+               -- The output of a line, while its batch waits or is applied.
+               AND NOT EXISTS (
+               SELECT 1 FROM batch_parts p JOIN batches b ON b.id = p.batch_id
+                WHERE p.resource_id = substr(results.resource_id, 1, instr(results.resource_id, '/') - 1) AND p.project = results.project
+                  AND b.state NOT IN ('applied','undone','rejected','failed'))
            FROM results WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
     erase: "UPDATE results SET raw = NULL, erased_at = ?2 WHERE rowid = ?1",
     mark: "erased/results",

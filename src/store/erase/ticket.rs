@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::reviews::OldReview;
 use super::{erase_bodies, reviews};
-use crate::store::{Store, StoreError, audit_trail};
+use crate::store::{Store, StoreError, audit_trail, batches};
 
 /// A request to erase one ticket's content.
 #[derive(Debug, Clone)]
@@ -50,7 +50,8 @@ pub enum NotErased {
 
 impl Store {
     /// Erases the content of one ticket, wherever it is kept. Reviews of it that
-    /// wait expire, and approvals that no worker has begun are taken back.
+    /// wait expire, approvals that no worker has begun are taken back, and lines of
+    /// batches that have not been applied are left out.
     ///
     /// The old bytes may lie in the file until [`Store::scrub`].
     ///
@@ -74,7 +75,9 @@ fn erase(connection: &Connection, erasure: &Erasure) -> Result<Result<Erased, No
     if !moving.is_empty() {
         return Ok(Err(NotErased::Moving(moving)));
     }
+    let left_out = batches::leave_out(connection, &erasure.ticket_id, erasure.now_ms)?;
     let mut counts = erase_reviews(connection, erasure)?;
+    counts.push(("lines_left_out", left_out));
     counts.extend(erase_work(connection, erasure, &resources)?);
     counts.extend(erase_desk(connection, &erasure.ticket_id, erasure.now_ms)?);
     let told: serde_json::Map<_, _> = counts.iter().map(|(name, count)| ((*name).to_owned(), json!(count))).collect();
@@ -89,19 +92,21 @@ fn resources_of(connection: &Connection, ticket_id: &str) -> Result<BTreeSet<(St
         "SELECT project, resource_id FROM submissions WHERE ticket_id = ?1 AND resource_id IS NOT NULL
          UNION SELECT project, resource_id FROM jobs WHERE ticket_id = ?1
          UNION SELECT project, resource_id FROM reviews WHERE ticket_id = ?1
-         UNION SELECT project, resource_id FROM effects WHERE ticket_id = ?1",
+         UNION SELECT project, resource_id FROM effects WHERE ticket_id = ?1
+         UNION SELECT p.project, coalesce(p.resource_id, p.id) || '/' || l.custom_id FROM batch_lines l
+           JOIN batch_parts p ON p.batch_id = l.batch_id AND p.number = l.part WHERE l.ticket_id = ?1",
     )?;
     Ok(list.query_map([ticket_id], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
 }
 
-/// Jobs of the ticket that have not ended, but for approvals that can be taken back.
+/// Jobs of the ticket that have not ended, but for approvals and lines of batches
+/// that can be taken back.
 fn moving(
     connection: &Connection,
     ticket_id: &str,
     resources: &BTreeSet<(String, String)>,
 ) -> Result<Vec<i64>, StoreError> {
-    const MOVES: &str =
-        "state NOT IN ('processed','failed_final') AND NOT (kind = 'approval' AND state = 'queued' AND claims = 0)";
+    const MOVES: &str = "state NOT IN ('processed','failed_final') AND NOT (kind IN ('approval','line') AND state = 'queued' AND claims = 0)";
     let of = |by: &str, params: &dyn rusqlite::ToSql, project: &str| -> Result<Vec<i64>, StoreError> {
         let sql = format!("SELECT id FROM jobs WHERE {by} = ?1 AND (?2 = '' OR project = ?2) AND {MOVES}");
         let mut list = connection.prepare_cached(&sql)?;
