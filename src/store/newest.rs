@@ -1,7 +1,7 @@
 //! Which work of a workflow is the newest on a ticket. Results come late,
 //! twice and out of order; an older one must never go over a newer one.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::effects::Change;
 use super::erase::Instead;
@@ -66,14 +66,50 @@ pub(super) fn enter(connection: &Connection, work: &Work) -> Result<bool, StoreE
     Ok(entered == 1)
 }
 
-/// What the work changed has been put back: it stands before nothing any more.
-/// The row stays, and says what was there.
+/// What this work has written has been put back: it stands in nobody's way any
+/// more. The newest of what still stands takes its place; where nothing does, its
+/// row stays, older than everything, because it says what superseded others.
 pub(super) fn step_back(connection: &Connection, project: &str, resource_id: &str) -> Result<(), StoreError> {
-    connection
+    let released: Vec<(String, String)> = connection
         .prepare_cached(
-            "UPDATE newest SET made_at = 0 WHERE project = ?1 AND resource_id = ?2
-               AND ticket_id IN (SELECT ticket_id FROM effects WHERE resource_id = ?2 AND project = ?1)",
+            "SELECT n.ticket_id, n.workflow FROM newest n JOIN jobs j ON j.ticket_id = n.ticket_id AND j.workflow = n.workflow
+             WHERE j.resource_id = ?2 AND j.project = ?1 AND n.resource_id = ?2 AND n.project = ?1",
         )?
-        .execute((project, resource_id))?;
+        .query_map((project, resource_id), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (ticket_id, workflow) in &released {
+        connection
+            .prepare_cached("UPDATE newest SET made_at = 0 WHERE ticket_id = ?1 AND workflow = ?2")?
+            .execute((ticket_id, workflow))?;
+        if let Some(standing) = newest_standing(connection, ticket_id, workflow)? {
+            enter(connection, &standing)?;
+        }
+    }
     Ok(())
+}
+
+/// The newest work of which something is on the ticket and of which it is known
+/// when it was made.
+fn newest_standing(connection: &Connection, ticket_id: &str, workflow: &str) -> Result<Option<Work>, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT project, resource_id, made_at FROM (
+               SELECT e.project, e.resource_id, coalesce(s.made_at, (
+                        SELECT l.made_at FROM batch_lines l JOIN batch_parts p ON p.batch_id = l.batch_id AND p.number = l.part
+                         WHERE l.ticket_id = ?1 AND p.resource_id || '/' || l.custom_id = e.resource_id)) AS made_at
+                 FROM effects e JOIN jobs j ON j.id = e.job_id
+                 LEFT JOIN submissions s ON s.resource_id = e.resource_id AND s.project = e.project
+                WHERE e.ticket_id = ?1 AND j.workflow = ?2 AND e.state = 'applied' AND e.undone_at IS NULL)
+              WHERE made_at IS NOT NULL ORDER BY made_at DESC LIMIT 1",
+        )?
+        .query_row((ticket_id, workflow), |row| {
+            Ok(Work {
+                project: row.get(0)?,
+                resource_id: row.get(1)?,
+                made_at_ms: row.get(2)?,
+                ticket_id: ticket_id.to_owned(),
+                workflow: workflow.to_owned(),
+            })
+        })
+        .optional()?)
 }

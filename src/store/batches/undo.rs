@@ -163,7 +163,9 @@ fn ask_nobody(connection: &Connection, project: &str, resource_id: &str, now_ms:
         )?
         .query_row((resource_id, project), |row| row.get(0))
         .optional()?;
-    open.map_or(Ok(()), |review| deciding::go_stale(connection, &review, BATCH_UNDONE, now_ms).map(drop))
+    let Some(review) = open else { return Ok(()) };
+    deciding::go_stale(connection, &review, BATCH_UNDONE, now_ms)?;
+    newest::step_back(connection, project, resource_id)
 }
 
 struct Written {

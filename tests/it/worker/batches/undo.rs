@@ -200,6 +200,35 @@ async fn two_batches_that_are_both_undone_leave_what_was_before_both_in_either_o
 }
 
 #[tokio::test]
+async fn what_was_undone_is_not_newer_than_older_work_that_comes_later() {
+    let mut desk = TestDesk::open().await;
+    desk.tickets(2).await;
+    desk.second_batch(&[classified("T-1", "billing", "high"), classified("T-2", "billing", "high")]).await;
+    desk.undo_of("batch_2").await;
+    desk.settings.batch.preview_over = 50;
+    desk.batch_ends("completed", &[classified("T-1", "shipping", "low")], &[]).await;
+    assert_eq!(desk.route("T-1").await, (Some("shipping".to_owned()), "low".to_owned()));
+    assert_eq!(desk.route("T-2").await, (None, "normal".to_owned()));
+}
+
+#[tokio::test]
+async fn after_an_undo_what_still_stands_is_the_newest() {
+    let mut desk = TestDesk::open().await;
+    desk.applied_batch(1).await;
+    desk.settings.batch.preview_over = 50;
+    desk.second_batch(&[classified("T-1", "billing", "high")]).await;
+    desk.undo_of("batch_2").await;
+    let older = json!({"intent": "question", "priority": "low", "confidence": 0.9, "topics": []});
+    let mut response = completed("resp_1", &older.to_string(), &to("T-1", "classification"));
+    response["created_at"] = json!(1_779_999_999);
+    desk.openai.put(&response);
+    desk.tell("resp_1").await;
+    desk.work().await;
+    assert_eq!(desk.route("T-1").await, (Some("shipping".to_owned()), "high".to_owned()), "older than batch_1");
+    assert_eq!(desk.job("resp_1").await.outcome.as_deref(), Some("superseded"));
+}
+
+#[tokio::test]
 async fn a_ticket_with_two_lines_goes_back_to_what_was_before_both() {
     let mut desk = TestDesk::open().await;
     desk.settings.concurrency = 1;
