@@ -62,6 +62,7 @@ fn conditions() -> Names {
     let mut files = files_ending("src/worker/watch", ".rs");
     files.extend(
         [
+            "src/worker/batch/read.rs",
             "src/worker/watch.rs",
             "src/worker/reconcile.rs",
             "src/store/parked.rs",

@@ -5,13 +5,10 @@
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
-use super::finish::set_state;
+use super::finish::{BATCH_EXPIRED, set_state};
 use super::{count, counted, feed};
 use crate::domain::batch::{Fate, State, line_id};
 use crate::store::{StoreError, alerts, audit_trail};
-
-/// Told once of a batch that nobody has decided about in time.
-const BATCH_EXPIRED: &str = "batch_expired";
 
 /// Why a line is left out whose ticket was erased.
 pub(in crate::store) const ERASED: &str = "erased";
