@@ -62,7 +62,6 @@ fn conditions() -> Names {
     let mut files = files_ending("src/worker/watch", ".rs");
     files.extend(
         [
-            "src/worker/batch/read.rs",
             "src/worker/watch.rs",
             "src/worker/reconcile.rs",
             "src/store/parked.rs",

@@ -88,6 +88,7 @@ fn end_paused(connection: &Connection, id: &str, now_ms: i64, done: &mut Expired
         connection
             .prepare_cached("UPDATE batch_lines SET fate = 'skipped', reason = ?3 WHERE batch_id = ?1 AND number = ?2")?
             .execute((id, line.number, EXPIRED))?;
+        feed::left_out(connection, id, line.number)?;
         done.erased += erase_output(connection, line, now_ms)?;
     }
     count(connection, id, "fate/skipped", left_out)?;
