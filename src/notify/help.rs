@@ -39,6 +39,7 @@ pub(super) fn help(kind: &str) -> &'static str {
             "see why lines fail: 'frontdesk batch lines ID --outcome failed'; then resume it, or undo it."
         }
         "batch_twin" => "nothing must be done; the results of the first one are used, and the account pays for both.",
+        "batch_expired" => "decide sooner, or keep reviews longer; start it again if it is still wanted.",
         "batch_lines" => "nothing must be done; 'frontdesk batch lines' names them, with the reason of each.",
         "alert_channel" => "mend the channel, then 'frontdesk alerts test'.",
         "test" => "nothing; the channel works.",

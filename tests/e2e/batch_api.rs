@@ -236,3 +236,31 @@ async fn a_list_of_fifty_thousand_long_ids_is_not_too_large() {
     let large = "x".repeat(9 * 1024 * 1024);
     is_problem(&desk.call("lead", "POST", "/batches", &large).await, 413);
 }
+
+#[tokio::test]
+async fn why_tells_of_a_batch_and_of_its_lines_and_stats_count_them() {
+    let desk = waiting().await;
+    for (id, line) in [("batch_1", json!(null)), ("batch_1%2FT-2", json!(2)), ("T-1", json!(1))] {
+        let why = desk.get(&format!("/why/{id}")).await;
+        has_keys(
+            &why,
+            &["id", "ticket_id", "submission_id", "resource_id", "event_id", "delivery_ids", "job_id", "answers"],
+        );
+        assert_eq!(
+            (&why["batch_id"], &why["batch_state"], &why["line"]),
+            (&json!("batch_1"), &json!("waiting"), &line)
+        );
+        assert_eq!(why["owner"], "reviewer");
+        assert!(why["next"].as_str().unwrap().contains("a lead decides about batch_1 (2 tickets; size)"), "{why:#}");
+    }
+    let failed = desk.get("/why/batch_1%2FT-3").await;
+    assert_eq!((&failed["resource_id"], &failed["job_id"]), (&json!("batch_1/T-3"), &json!(null)));
+    assert_eq!(failed["answers"][6]["answer"], "no: it failed at OpenAI (api_error_400)");
+    let stats = desk.get("/stats").await;
+    assert_eq!(
+        (&stats["batches"]["states"]["waiting"], &stats["batches"]["states"]["applied"]),
+        (&json!(1), &json!(0))
+    );
+    assert_eq!(stats["batches"]["lines_entered"]["ok"], 1);
+    assert!(stats["batches"]["oldest_waiting_age_s"].is_i64());
+}

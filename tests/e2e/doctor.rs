@@ -46,6 +46,8 @@ const ITEMS: [&str; 15] = [
     "ZDR and retention requirements have been checked",
 ];
 
+const BATCHES: &str = "Ends of batches are told";
+
 /// What the stand-in for OpenAI answers.
 #[derive(Clone)]
 struct OpenAi {
@@ -181,6 +183,7 @@ async fn a_sound_installation_has_no_problem_and_the_checklist_is_in_its_order()
     }
     examined.says(ITEMS[8], "warning", "no job has been claimed yet");
     examined.says("Clock agrees with OpenAI's", "ok", "within a minute");
+    examined.says(BATCHES, "ok", "no batch is here");
     assert_eq!(examined.ran.code, 0);
 }
 
@@ -224,6 +227,22 @@ async fn what_openai_says_is_judged() {
         *clinic.openai.lock().unwrap() = ill;
         clinic.examine().says(item, state, word);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ends_of_batches_must_be_told_where_there_are_batches_or_a_schedule_makes_some() {
+    let clinic = Clinic::open().await;
+    let schedule =
+        "[schedules.nightly]\nworkflow = \"classification\"\ncron = \"0 2 * * *\"\ntimezone = \"Europe/Berlin\"\n";
+    clinic.place.write("frontdesk.toml", &format!("public_url = \"{}\"\n{schedule}", clinic.public_url()));
+    clinic.examine().says(BATCHES, "ok", "0 batches are here, and 1 schedules make more");
+    clinic.settings(&clinic.public_url());
+    let batch = "INSERT INTO batches (id, seq, project, workflow, state, since, origin, actor, created_at)
+                 VALUES ('bat_1', 1, 'default', 'summary', 'applied', 1, 'person', 'ada', 1)";
+    clinic.database().execute(batch, []).unwrap();
+    clinic.examine().says(BATCHES, "ok", "1 batches are here");
+    clinic.openai.lock().unwrap().types.retain(|kind| !matches!(*kind, "batch.expired" | "batch.cancelled"));
+    clinic.examine().says(BATCHES, "problem", "OpenAI does not tell of batch.expired, batch.cancelled");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -282,7 +301,7 @@ async fn settings_that_serve_refuses_are_a_problem_and_no_reason_to_stop() {
         let place = place.with(name, value);
         let examined = examine(&place);
         examined.says(item, "problem", word);
-        assert_eq!(examined.items.len(), 18, "{name}={value}");
+        assert_eq!(examined.items.len(), 19, "{name}={value}");
         assert!(!place.database().exists(), "nothing is made");
     }
 }

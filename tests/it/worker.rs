@@ -2,7 +2,7 @@
 
 mod again;
 pub mod batches;
-mod building;
+pub mod building;
 mod deciding;
 mod endings;
 mod forgetting;

@@ -255,8 +255,9 @@ pub(in crate::store) fn line_ended(
             "UPDATE batch_lines SET fate = ?3, reason = coalesce(?4, reason) WHERE batch_id = ?1 AND number = ?2",
         )?
         .execute((&batch_id, number, fate.word(), reason))?;
-    if let Some(before) = &before {
-        count(connection, &batch_id, &format!("fate/{before}"), -1)?;
+    match &before {
+        Some(before) => count(connection, &batch_id, &format!("fate/{before}"), -1)?,
+        None => left_out(connection, &batch_id, number)?,
     }
     count(connection, &batch_id, &format!("fate/{}", fate.word()), 1)?;
     // One that a person has tried again was counted out when it failed.
@@ -269,6 +270,14 @@ pub(in crate::store) fn line_ended(
         stop_if_too_many(connection, &batch_id, now_ms)?;
     }
     feed(connection, &batch_id, now_ms)
+}
+
+/// A line that never had a job has been fed all the same: what is held is what has not been.
+pub(super) fn left_out(connection: &Connection, batch_id: &str, number: i64) -> Result<(), StoreError> {
+    let is_held: bool = connection
+        .prepare_cached("SELECT result = 'held' FROM batch_lines WHERE batch_id = ?1 AND number = ?2")?
+        .query_row((batch_id, number), |row| row.get(0))?;
+    if is_held { count(connection, batch_id, "fed/held", 1) } else { Ok(()) }
 }
 
 pub(super) fn line_at(

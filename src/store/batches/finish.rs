@@ -49,6 +49,9 @@ pub const BATCH_TWIN: &str = "batch_twin";
 /// Told once of lines that need nobody's leave and are not on any ticket either.
 pub(in crate::store) const BATCH_LINES: &str = "batch_lines";
 
+/// Told once of a batch that nobody has decided about in time.
+pub(in crate::store) const BATCH_EXPIRED: &str = "batch_expired";
+
 impl Store {
     /// The files of a part have been read to their ends, or there are none.
     ///

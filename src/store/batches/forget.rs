@@ -5,13 +5,10 @@
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
-use super::finish::set_state;
+use super::finish::{BATCH_EXPIRED, set_state};
 use super::{count, counted, feed};
 use crate::domain::batch::{Fate, State, line_id};
 use crate::store::{StoreError, alerts, audit_trail};
-
-/// Told once of a batch that nobody has decided about in time.
-const BATCH_EXPIRED: &str = "batch_expired";
 
 /// Why a line is left out whose ticket was erased.
 pub(in crate::store) const ERASED: &str = "erased";
@@ -91,6 +88,7 @@ fn end_paused(connection: &Connection, id: &str, now_ms: i64, done: &mut Expired
         connection
             .prepare_cached("UPDATE batch_lines SET fate = 'skipped', reason = ?3 WHERE batch_id = ?1 AND number = ?2")?
             .execute((id, line.number, EXPIRED))?;
+        feed::left_out(connection, id, line.number)?;
         done.erased += erase_output(connection, line, now_ms)?;
     }
     count(connection, id, "fate/skipped", left_out)?;

@@ -1,10 +1,13 @@
 //! Batches, from the webhook that tells of their end to the tickets.
 
 mod acts;
+mod discards;
 mod ends;
+mod forgetting;
 mod lines;
 mod stages;
 mod undo;
+mod why;
 
 use std::fmt::Write as _;
 

@@ -15,7 +15,7 @@ use frontdesk::worker::Step;
 use crate::harness::{LEASE_MS, TestDesk};
 
 /// These tickets, all of them.
-pub(super) fn tickets(ids: &[&str]) -> Wanted {
+pub fn tickets(ids: &[&str]) -> Wanted {
     Wanted { select: Select::Tickets(ids.iter().map(|id| (*id).to_owned()).collect()), cap: None, budget_tokens: None }
 }
 

@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 use crate::canary::{found_in, found_in_files};
 use crate::fake_openai::{completed, ended, message, to};
 use crate::harness::{RETENTION_MS, TestDesk, event, signed};
+use crate::worker::batches::{answered, classified};
 
 /// One for each place that a ticket's content comes in by.
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 17] = [
     "canary-call",
     "canary-transcript",
     "canary-subject",
@@ -32,6 +33,8 @@ const WORDS: [&str; 15] = [
     "canary-tool-error",
     "canary-rejected",
     "canary-said",
+    "canary-line-waiting",
+    "canary-line-held",
 ];
 const BYSTANDER: &str = "bystander-words";
 
@@ -101,6 +104,27 @@ impl TestDesk {
         self.work_to_the_end(&self.worker()).await;
     }
 
+    /// A batch that waits for a person, and one of which a line was held.
+    async fn every_line(&mut self) {
+        let batch = |id: &str, file: &str| {
+            json!({"id": id, "object": "batch", "endpoint": "/v1/responses", "status": "completed", "created_at": 1_780_000_000,
+                   "metadata": {"workflow": "classification"}, "output_file_id": file, "error_file_id": null})
+        };
+        let held = answered("T-1", json!([message("canary-line-held")]));
+        self.openai.put_file("file-held", &held);
+        self.openai.put(&batch("batch_held", "file-held"));
+        let waiting =
+            [answered("T-1:a", json!([message("canary-line-waiting")])), classified("T-1:b", "shipping", "high")];
+        self.openai.put_file("file-waiting", &waiting.join("\n"));
+        self.openai.put(&batch("batch_waiting", "file-waiting"));
+        self.tell("batch_held").await;
+        self.work().await;
+        self.settings.batch.preview_over = 0;
+        self.tell("batch_waiting").await;
+        self.work().await;
+        assert_eq!(self.store.batch("batch_waiting".to_owned()).await.unwrap().unwrap().state.word(), "waiting");
+    }
+
     async fn erase(&self, ticket_id: &str) -> Result<Erased, NotErased> {
         let asked =
             Erasure::new(ticket_id.to_owned(), "ana".to_owned(), "the customer asked".to_owned(), self.now_ms());
@@ -125,10 +149,11 @@ fn backup(desk: &TestDesk, name: &str) -> std::path::PathBuf {
 
 #[tokio::test]
 async fn of_an_erased_ticket_no_word_is_left_in_the_rows_the_files_or_a_backup() {
-    let desk = TestDesk::open().await;
+    let mut desk = TestDesk::open().await;
     desk.full_ticket("T-1").await;
     desk.ticket("T-2", BYSTANDER).await;
     desk.every_ending().await;
+    desk.every_line().await;
     desk.ends(&completed("resp_other", "bystander-words of the model", &to("T-2", "summary"))).await;
     let path = desk.store.path().to_owned();
     assert_eq!(found_in_files(&path, &WORDS), WORDS, "every word did come in");
@@ -142,7 +167,8 @@ async fn of_an_erased_ticket_no_word_is_left_in_the_rows_the_files_or_a_backup()
     assert_eq!(found_in(&std::fs::read(&after).unwrap(), &WORDS), ["canary-body"]);
     let bodies = "SELECT group_concat(delivery_id) FROM (SELECT * FROM deliveries WHERE body IS NOT NULL ORDER BY seq)";
     let left: String = desk.sql().query_row(bodies, [], |row| row.get(0)).unwrap();
-    assert_eq!(left, "wh_resp_other_a,wh_resp_other_b");
+    let whole_batches = "wh_batch_held,wh_batch_waiting";
+    assert_eq!(left, format!("{whole_batches},wh_resp_other_a,wh_resp_other_b"), "those name no ticket");
     assert_eq!(found_in_files(&path, &[BYSTANDER]), [BYSTANDER], "nobody else lost a word");
 
     let ticket = desk.read_ticket("T-1").await;

@@ -13,17 +13,20 @@ use frontdesk::domain::secret::Secret;
 use frontdesk::domain::ticket::{Author, Visibility};
 use frontdesk::domain::verify::Verifier;
 use frontdesk::intake::{FrontDesk, Project, router};
-use frontdesk::store::{Act, Erasure, NewTicket, Store};
+use frontdesk::shapes;
+use frontdesk::store::{Act, Discarded, Erasure, NewTicket, Store};
 use serde_json::json;
 use tower::ServiceExt as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::batches::{answer, answered, classified};
+use super::building::tickets;
 use crate::canary;
 use crate::fake_openai::{Answer, completed, ended, message, to};
 use crate::harness::{ALL, RETENTION_MS, TestDesk, event, signed_by};
 
-const CANARIES: [&str; 13] = [
+const CANARIES: [&str; 17] = [
     "canary-ticket-text",
     "canary-subject",
     "canary-tag",
@@ -36,6 +39,10 @@ const CANARIES: [&str; 13] = [
     "sk-canary-api-key",
     "canary-refusal-words",
     "canary-error-message",
+    "canary-line-output",
+    "canary-line-error",
+    "canary-batch-error",
+    "canary-file-name",
     "Y2FuYXJ5LXNpZ25pbmcta2V5", // the beginning of the secret, in base64
 ];
 const KEY: &[u8] = b"canary-signing-key-of-32-bytes!!";
@@ -98,6 +105,62 @@ async fn play(desk: &TestDesk) {
         desk.store.record(delivery).await.unwrap();
     }
     desk.store.record(signed_by(KEY, "default", "wh_x", "canary-webhook-body", desk.now_ms())).await.unwrap();
+}
+
+/// Every line of a batch that comes to nothing or waits, one that OpenAI refuses whole, and one of ours.
+async fn play_batches(desk: &TestDesk) {
+    let batch = |id: &str, status: &str| {
+        json!({"id": id, "object": "batch", "endpoint": "/v1/responses", "status": status, "created_at": 1_780_000_000,
+               "metadata": {"workflow": "classification", "description": "canary-line-output"},
+               "output_file_id": "file-out", "error_file_id": "file-err", "input_file_id": "canary-file-name"})
+    };
+    let told = json!({"error": {"message": "canary-line-error", "code": "canary-line-error, a text", "type": "canary-line-error"}});
+    let not_executed = json!({"custom_id": "T-1:b", "response": null, "error": {"code": "canary-line-error, a text", "message": "canary-line-error"}});
+    let lines = [
+        answered("T-1:a", json!([message("canary-line-output")])),
+        answer("T-1:c", 400, &told),
+        not_executed.to_string(),
+        classified("T-1:d", "canary-line-output", "high"),
+        classified("T-404", "canary-line-output", "high"),
+        "canary-line-output, no JSON".to_owned(),
+    ];
+    desk.openai.put_file("file-out", &lines.join("\n"));
+    desk.openai.put_file("file-err", "");
+    desk.openai.put(&batch("batch_c1", "completed"));
+    let mut failed = batch("batch_c2", "failed");
+    failed["errors"] = json!({"object": "list", "data": [
+        {"code": "canary-batch-error, in words", "message": "canary-batch-error", "param": "canary-batch-error", "line": 1}]});
+    desk.openai.put(&failed);
+    let kind = ["batch.completed", "batch.failed"];
+    for (n, kind) in kind.into_iter().enumerate() {
+        let id = format!("batch_c{}", n + 1);
+        desk.deliver(&format!("wh_{id}"), &format!("evt_{id}"), kind, &id).await;
+    }
+    let refusal = json!({"error": {"message": "canary-batch-error", "code": "canary-batch-error, a text", "param": "canary-file-name"}});
+    desk.openai.answer_uploads([Answer::text(400, &refusal.to_string())]);
+    desk.ask(tickets(&["T-1"])).await;
+}
+
+/// A build that was given up must not wait for ever.
+async fn discard_builds(desk: &TestDesk) {
+    for job in desk.store.jobs(None, ALL).await.unwrap().items.into_iter().filter(|job| job.kind == "build") {
+        let (actor, reason) = ("lena".to_owned(), "refused".to_owned());
+        assert_eq!(desk.store.discard_job(job.id, actor, reason, desk.now_ms()).await.unwrap(), Discarded::Done);
+    }
+}
+
+/// What is exported of lines is ids and codes.
+async fn export(desk: &TestDesk) {
+    let lines = desk.store.batch_lines("batch_c1".to_owned(), None, 0, 100).await.unwrap();
+    assert_eq!(lines.len(), 6);
+    for line in &lines {
+        assert_silent("an exported line", &format!("{line:?} {}", shapes::batch_line(line)));
+        assert_silent("a cell", &shapes::batch_line_cells(line).join(","));
+    }
+    for id in ["batch_c1", "batch_c2", "T-1", "batch_c1/T-1:a"] {
+        let trail = desk.store.trail(id.to_owned()).await.unwrap().unwrap();
+        assert_silent("an answer of why", &shapes::why(id, &trail, None, desk.now_ms()).to_string());
+    }
 }
 
 async fn open_ticket(desk: &TestDesk) {
@@ -192,9 +255,12 @@ async fn no_word_of_a_customer_a_model_or_a_secret_gets_into_what_operators_read
     desk.use_key("sk-canary-api-key");
     open_ticket(&desk).await;
     play(&desk).await;
+    play_batches(&desk).await;
     desk.began_badly().await;
     knock(&desk, &desk.store).await;
     desk.work_to_the_end(&desk.worker()).await;
+    export(&desk).await;
+    discard_builds(&desk).await;
     decide_all(&desk).await;
     desk.work_to_the_end(&desk.worker()).await;
     desk.worker().watch().await;
@@ -214,6 +280,9 @@ async fn no_word_of_a_customer_a_model_or_a_secret_gets_into_what_operators_read
         "SELECT code || explanation FROM refusals",
         "SELECT coalesce(error_cause, '') || coalesce(error_detail, '') || coalesce(reason, '') FROM jobs",
         "SELECT reason || detail || topics FROM reviews",
+        "SELECT coalesce(error, '') || actor FROM batches",
+        "SELECT result || coalesce(reason, '') || coalesce(found, '') FROM batch_lines",
+        "SELECT coalesce(status, '') || coalesce(errors, '') || coalesce(said, '') FROM batch_parts",
         "SELECT coalesce(note, '') || secret_hint FROM deliveries",
     ] {
         let sql = desk.sql();

@@ -14,7 +14,7 @@ use crate::harness::{LATE_MS, TestDesk};
 const UPDATED: &str = "Was the ticket updated?";
 
 impl TestDesk {
-    async fn why(&self, id: &str) -> Why {
+    pub(super) async fn why(&self, id: &str) -> Why {
         self.store
             .trail(id.to_owned())
             .await
@@ -24,13 +24,13 @@ impl TestDesk {
     }
 
     /// What happens next, and who owns it.
-    async fn is_next(&self, id: &str, words: &str, owner: &str) {
+    pub(super) async fn is_next(&self, id: &str, words: &str, owner: &str) {
         let why = self.why(id).await;
         assert!(why.next.contains(words), "{id}: {}", why.next);
         assert_eq!(why.owner, owner, "{}", why.next);
     }
 
-    async fn answers(&self, id: &str, question: &str, words: &str) {
+    pub(super) async fn answers(&self, id: &str, question: &str, words: &str) {
         let why = self.why(id).await;
         let answer = why.answers.iter().find(|answer| answer.question == question).expect("the question");
         assert!(answer.answer.contains(words), "{question} {}", answer.answer);
