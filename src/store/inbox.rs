@@ -31,7 +31,7 @@ impl Store {
     /// transaction could not be committed. Nothing was stored then.
     pub async fn record(&self, delivery: NewDelivery) -> Result<Receipt, StoreError> {
         let delivery = Arc::new(delivery);
-        let receipt = self.writer.run_if_room(move |connection| record(connection, &delivery)).await?;
+        let receipt = self.writer.hurry(move |connection| record(connection, &delivery)).await?;
         if receipt == Receipt::Queued {
             self.ring();
         }

@@ -3,10 +3,12 @@
 //! One writer thread owns the only writing connection. It takes whatever is
 //! waiting, runs it all in **one** transaction, commits once, and only then
 //! answers everybody: concurrent requests share one fsync, and a lone request
-//! waits for nobody. This is group commit without a timer.
+//! waits for nobody. This is group commit without a timer. Who hurries goes
+//! first: a batch of fifty thousand lines must not keep a webhook waiting.
 //!
 //! SQLite calls block, so they get threads of their own and never an async one.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -21,6 +23,10 @@ use super::file::File;
 /// fsync is amortised and a larger group only makes the first one wait longer.
 const MAX_GROUP: usize = 256;
 
+/// So many of those that do not hurry share a transaction with one that does:
+/// it waits for no more than that, and they go on whatever the front desk does.
+const BESIDE_HURRIED: usize = 16;
+
 /// Work for a thread with a connection: it runs, and later it answers.
 pub(super) trait Unit: Send {
     /// Does the work inside a transaction. May be called a second time, alone,
@@ -28,6 +34,12 @@ pub(super) trait Unit: Send {
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError>;
     /// Tells the waiting caller. `committed` is the fate of the transaction.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+/// What a thread is handed.
+struct Handed {
+    unit: Box<dyn Unit>,
+    hurries: bool,
 }
 
 struct Call<F, T> {
@@ -63,7 +75,7 @@ pub(super) type Posted<T> = oneshot::Receiver<Result<T, StoreError>>;
 /// A way to hand work to the threads behind it.
 #[derive(Clone)]
 pub(super) struct Lane {
-    queue: mpsc::Sender<Box<dyn Unit>>,
+    queue: mpsc::Sender<Handed>,
 }
 
 impl Lane {
@@ -102,20 +114,21 @@ impl Lane {
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let call = Box::new(Call { work, result: None, reply });
-        self.queue.send(call).await.map_err(|_| StoreError::Closed)?;
+        let unit = Box::new(Call { work, result: None, reply });
+        self.queue.send(Handed { unit, hurries: false }).await.map_err(|_| StoreError::Closed)?;
         Ok(answer)
     }
 
-    /// As [`Lane::run`], but refuses at once when the queue is full.
-    pub(super) async fn run_if_room<T, F>(&self, work: F) -> Result<T, StoreError>
+    /// As [`Lane::run`], but goes before those that do not, and refuses at once
+    /// when the queue is full.
+    pub(super) async fn hurry<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let call = Box::new(Call { work, result: None, reply });
-        self.queue.try_send(call).map_err(|refused| match refused {
+        let unit = Box::new(Call { work, result: None, reply });
+        self.queue.try_send(Handed { unit, hurries: true }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => StoreError::Full,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
         })?;
@@ -131,38 +144,87 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreEr
         .map_err(|error| StoreError::Open(format!("cannot start a thread: {error}")))
 }
 
-fn write_in_groups(connection: &Connection, file: &File, mut waiting: mpsc::Receiver<Box<dyn Unit>>, finish: &Finish) {
+fn write_in_groups(connection: &Connection, file: &File, waiting: mpsc::Receiver<Handed>, finish: &Finish) {
+    let mut queue = Queue { waiting, hurried: VecDeque::new(), patient: VecDeque::new() };
     let mut group = Vec::with_capacity(MAX_GROUP);
-    while let Some(first) = waiting.blocking_recv() {
+    while let Some(first) = queue.first() {
         group.push(first);
-        while group.len() < MAX_GROUP {
-            match waiting.try_recv() {
-                Ok(unit) => group.push(unit),
-                Err(_) => break,
-            }
-        }
-        commit_group(connection, file, &mut group);
+        commit_group(connection, file, &mut group, &mut queue);
         finish.if_asked(connection);
     }
 }
 
-fn commit_group(connection: &Connection, file: &File, group: &mut Vec<Box<dyn Unit>>) {
-    let committed = file
-        .must_be_there()
-        .and_then(|()| in_transaction(connection, || group.iter_mut().try_for_each(|unit| unit.run(connection))));
-    match committed {
-        Ok(()) => group.drain(..).for_each(|unit| unit.answer(Ok(()))),
-        Err(error) if group.len() == 1 || !error.is_of_one_unit() => {
-            group.drain(..).for_each(|unit| unit.answer(Err(error.clone())));
+/// Who waits for the writer.
+struct Queue {
+    waiting: mpsc::Receiver<Handed>,
+    hurried: VecDeque<Handed>,
+    patient: VecDeque<Handed>,
+}
+
+impl Queue {
+    /// Whoever is next, waiting for somebody to come; none when all have gone.
+    fn first(&mut self) -> Option<Handed> {
+        self.look();
+        if self.hurried.is_empty() && self.patient.is_empty() {
+            return self.waiting.blocking_recv();
         }
-        // One unit spoiled the transaction for the others: each gets its own.
-        Err(_) => {
-            for mut unit in group.drain(..) {
-                let committed = in_transaction(connection, || unit.run(connection));
-                unit.answer(committed);
+        self.hurried.pop_front().or_else(|| self.patient.pop_front())
+    }
+
+    /// Whoever may still join the group.
+    fn join(&mut self, group: &[Handed]) -> Option<Handed> {
+        self.look();
+        if group.len() >= MAX_GROUP {
+            return None;
+        }
+        if let Some(hurried) = self.hurried.pop_front() {
+            return Some(hurried);
+        }
+        let patient = group.iter().filter(|handed| !handed.hurries).count();
+        let someone_hurries = patient < group.len();
+        if someone_hurries && patient >= BESIDE_HURRIED { None } else { self.patient.pop_front() }
+    }
+
+    /// Takes in those who came, so far as there is room: a full queue is felt by
+    /// those who would join it.
+    fn look(&mut self) {
+        while self.hurried.len() + self.patient.len() < MAX_GROUP {
+            match self.waiting.try_recv() {
+                Ok(handed) if handed.hurries => self.hurried.push_back(handed),
+                Ok(handed) => self.patient.push_back(handed),
+                Err(_) => return,
             }
         }
     }
+}
+
+fn commit_group(connection: &Connection, file: &File, group: &mut Vec<Handed>, queue: &mut Queue) {
+    let committed =
+        file.must_be_there().and_then(|()| in_transaction(connection, || run_group(connection, group, queue)));
+    match committed {
+        Ok(()) => group.drain(..).for_each(|handed| handed.unit.answer(Ok(()))),
+        Err(error) if group.len() == 1 || !error.is_of_one_unit() => {
+            group.drain(..).for_each(|handed| handed.unit.answer(Err(error.clone())));
+        }
+        // One unit spoiled the transaction for the others: each gets its own.
+        Err(_) => {
+            for mut handed in group.drain(..) {
+                let committed = in_transaction(connection, || handed.unit.run(connection));
+                handed.unit.answer(committed);
+            }
+        }
+    }
+}
+
+/// Runs the group and whoever joins it meanwhile.
+fn run_group(connection: &Connection, group: &mut Vec<Handed>, queue: &mut Queue) -> Result<(), StoreError> {
+    let mut done = 0;
+    while let Some(handed) = group.get_mut(done) {
+        handed.unit.run(connection)?;
+        done += 1;
+        group.extend(queue.join(group));
+    }
+    Ok(())
 }
 
 fn in_transaction(connection: &Connection, work: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreError> {
@@ -176,10 +238,10 @@ fn in_transaction(connection: &Connection, work: impl FnOnce() -> Result<(), Sto
     done
 }
 
-fn read_one_by_one(connection: &Connection, waiting: &Mutex<mpsc::Receiver<Box<dyn Unit>>>) {
+fn read_one_by_one(connection: &Connection, waiting: &Mutex<mpsc::Receiver<Handed>>) {
     loop {
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-        let Some(mut unit) = next else { return };
+        let Some(Handed { mut unit, .. }) = next else { return };
         // One snapshot for all that the unit reads.
         let read = connection.execute_batch("BEGIN").map_err(StoreError::from).and_then(|()| unit.run(connection));
         let _ = connection.execute_batch("ROLLBACK");

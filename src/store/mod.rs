@@ -261,7 +261,7 @@ impl Store {
         if let Some((_, found)) = pulse.as_ref().filter(|(at, _)| at.elapsed() < PULSE_EVERY) {
             return found.clone();
         }
-        let beat = self.writer.run_if_room(|connection| {
+        let beat = self.writer.hurry(|connection| {
             connection.execute(
                 "INSERT INTO pulse (id, beats) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET beats = beats + 1",
                 [],

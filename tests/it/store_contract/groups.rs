@@ -12,6 +12,7 @@ use crate::harness::{START_MS, event, signed};
 
 for_every_store! {
     one_unit_that_fails_inside_a_group_does_not_spoil_the_others,
+    a_delivery_goes_before_what_the_back_office_has_handed_over,
     a_full_queue_says_so_at_once_and_takes_deliveries_again_afterwards,
     what_was_answered_is_there_after_the_database_is_opened_again,
 }
@@ -72,6 +73,37 @@ async fn one_unit_that_fails_inside_a_group_does_not_spoil_the_others(fresh: Fre
     }
     assert_eq!(fresh.store.counts().await.unwrap().deliveries, 40);
     assert_eq!(fresh.claim_at(START_MS, 100).await.len(), 40);
+}
+
+async fn a_delivery_goes_before_what_the_back_office_has_handed_over(fresh: Fresh) {
+    let stopped = stop_the_writer(&fresh);
+    let (told, mut answered) = tokio::sync::mpsc::unbounded_channel();
+    for n in 0..200 {
+        let (store, told) = (fresh.store.clone(), told.clone());
+        tokio::spawn(async move {
+            store.begin_submission(submission(&format!("sub_{n}"))).await.unwrap();
+            told.send("back office").unwrap();
+        });
+    }
+    let store = fresh.store.clone();
+    tokio::spawn(async move {
+        record(store, 0).await.unwrap();
+        told.send("delivery").unwrap();
+    });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    stopped.execute_batch("ROLLBACK").unwrap();
+    let mut before = 0;
+    while answered.recv().await != Some("delivery") {
+        before += 1;
+    }
+    // Those in the same transaction may be answered before it.
+    assert!(before < 50, "{before} went first");
+    while answered.recv().await.is_some() {
+        before += 1;
+    }
+    assert_eq!(before, 200, "and nobody is forgotten");
 }
 
 async fn a_full_queue_says_so_at_once_and_takes_deliveries_again_afterwards(fresh: Fresh) {
