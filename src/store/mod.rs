@@ -57,6 +57,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Notify;
 
@@ -328,6 +329,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
          PRAGMA cache_size = -12288;",
         )
         .map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
+    plan_once(&connection).map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)
 }
@@ -336,6 +338,13 @@ fn connect_to_read(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA cache_size = -8192;")?;
+    plan_once(&connection)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// SQLite as it is built here would prepare a statement anew for each new time
+/// it is given, to see whether another plan fits that value better.
+fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
