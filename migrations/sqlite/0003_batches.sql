@@ -40,7 +40,7 @@ DROP TABLE jobs;
 ALTER TABLE jobs_new RENAME TO jobs;
 CREATE INDEX jobs_queued ON jobs (project, forget_at, id) WHERE state = 'queued';
 CREATE INDEX jobs_due ON jobs (project, claimable_at) WHERE state IN ('processing','failed_retryable');
-CREATE INDEX jobs_approvals ON jobs (project, claimable_at) WHERE kind = 'approval' AND claimable_at IS NOT NULL;
+CREATE INDEX jobs_without_openai ON jobs (project, claimable_at) WHERE kind IN ('approval','line','undo') AND claimable_at IS NOT NULL;
 CREATE INDEX jobs_resource ON jobs (resource_id);
 CREATE INDEX jobs_ticket ON jobs (ticket_id) WHERE ticket_id IS NOT NULL;
 CREATE INDEX jobs_failed ON jobs (since) WHERE state = 'failed_final';

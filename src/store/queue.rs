@@ -42,8 +42,8 @@ pub enum Which {
     /// time it would be the same job each time, and one that OpenAI refuses for a
     /// reason of its own would stand for all the others.
     LongestUntried,
-    /// Only what people have approved, while OpenAI refuses us.
-    Approvals,
+    /// Only what OpenAI has no part in, while it refuses us.
+    WithoutOpenAi,
 }
 
 /// A job that is ours until its lease ends. It is made only here, cannot be
@@ -216,18 +216,21 @@ const SOONEST_FORGOTTEN: &str = "SELECT id FROM (
                    ORDER BY claimable_at LIMIT ?5)
   ) ORDER BY forget_at, id LIMIT ?5";
 
-/// One that has never been tried, or else the one tried longest ago.
+/// One that has never been tried, or else the one tried longest ago; what does not
+/// ask OpenAI would show nothing.
 const LONGEST_UNTRIED: &str = "SELECT id FROM (
-    SELECT * FROM (SELECT id, 0 AS tried_at FROM jobs WHERE project = ?1 AND state = 'queued' AND claimable_at <= ?2 AND kind <> 'approval'
+    SELECT * FROM (SELECT id, 0 AS tried_at FROM jobs WHERE project = ?1 AND state = 'queued' AND claimable_at <= ?2 AND kind NOT IN ('approval','line','undo')
                    ORDER BY forget_at, id LIMIT ?5)
     UNION ALL
     SELECT * FROM (SELECT id, coalesce(started_at, 0) AS tried_at FROM jobs
-                   WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2 AND kind <> 'approval'
+                   WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2 AND kind NOT IN ('approval','line','undo')
                    ORDER BY tried_at, id LIMIT ?5)
   ) ORDER BY tried_at, id LIMIT ?5";
 
-/// What people have approved; OpenAI has no part in it.
-const APPROVALS: &str = "SELECT id FROM jobs WHERE project = ?1 AND kind = 'approval' AND claimable_at IS NOT NULL
+/// What people have approved, and lines of batches, whose results are here. The
+/// words of the index as they stand there.
+const WITHOUT_OPENAI: &str =
+    "SELECT id FROM jobs WHERE project = ?1 AND kind IN ('approval','line','undo') AND claimable_at IS NOT NULL
    AND claimable_at <= ?2 ORDER BY claimable_at, id LIMIT ?5";
 
 fn take_due(connection: &Connection, claim: &Claim) -> Result<Vec<ClaimedJob>, StoreError> {
@@ -235,7 +238,7 @@ fn take_due(connection: &Connection, claim: &Claim) -> Result<Vec<ClaimedJob>, S
     let which = match claim.which {
         Which::SoonestForgotten => SOONEST_FORGOTTEN,
         Which::LongestUntried => LONGEST_UNTRIED,
-        Which::Approvals => APPROVALS,
+        Which::WithoutOpenAi => WITHOUT_OPENAI,
     };
     let mut take = connection.prepare_cached(&format!(
         "UPDATE jobs SET state = 'processing', since = ?2, started_at = ?2, worker = ?3, claimable_at = ?2 + ?4,

@@ -162,7 +162,7 @@ impl Worker {
                 project.gate.probe(now_ms);
             }
         }
-        let which = if allowance == Allowance::All { Which::SoonestForgotten } else { Which::Approvals };
+        let which = if allowance == Allowance::All { Which::SoonestForgotten } else { Which::WithoutOpenAi };
         let limit = room - jobs.len();
         if limit > 0 {
             jobs.extend(self.store.claim(self.claim_of(name, limit, which, now_ms)).await?);

@@ -259,10 +259,16 @@ fn the_demo_plays_to_its_end_and_prints_what_became_of_every_ticket() {
         ("T-1037", "second try"),
         ("T-1039", "found by asking"),
         ("T-1040", "superseded"),
+        ("batch expired", "not_executed"),
+        ("1,000 tickets", "waiting"),
+        ("pauses in the middle", "paused"),
+        ("what agents touched", "changed_since"),
+        ("it is undone", "1 kept, 11 undone"),
     ] {
         let told = |line: &str| line.contains(ticket) && line.contains(words) && line.ends_with("yes");
         assert!(ran.out.lines().any(told), "{ticket} {words}: {ran:?}");
     }
+    assert!(ran.out.contains("tickets get intent shipping"), "what the lead reads: {ran:?}");
     assert!(ran.out.lines().last().unwrap().starts_with("nothing ended silently ("), "{ran:?}");
     assert!(!place.database().exists(), "the demo leaves nothing here");
 }
@@ -279,9 +285,14 @@ fn the_environment_that_the_demo_prints_leads_other_commands_to_it() {
     let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
     let export = lines.find(|line| line.contains("export FRONTDESK_CONFIG=")).unwrap();
     let file = export.split_once('=').unwrap().1.to_owned();
+    let apply = lines.find(|line| line.contains("batch apply bat_")).expect("a tip for the batch of the night");
+    let night = apply.split_whitespace().find(|word| word.starts_with("bat_")).unwrap();
     assert!(lines.any(|line| line.starts_with("Ctrl-C")), "it says how it ends");
     let asked = [
-        (&["audit"][..], "nothing ended silently"),
+        (&["batch", "show", night][..], "because of its size"),
+        (&["batch", "list", "--state", "waiting"], night),
+        (&["batch", "reject", night, "--yes"], "rejected"),
+        (&["audit"], "nothing ended silently"),
         (&["why", "T-1032"], "lena approved rev_"),
         (&["reviews", "list", "--state", "open"], "T-1003"),
         (&["workflows", "list"], "warranty"),

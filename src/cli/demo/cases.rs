@@ -2,7 +2,7 @@
 
 use frontdesk_simulator::Fault;
 
-use super::scenario::{Case, Expect, Start, Step};
+use super::scenario::{Case, Expect, Lines, Start, Step};
 
 const LAMP: (&str, &str) = (
     "Lamp arrived without its plug",
@@ -51,6 +51,11 @@ const fn other(
 /// A draft that waits for a person, and what then happens to it.
 const fn draft(ticket: &'static str, story: &'static str, then: &'static [Step], expect: Expect) -> Case {
     Case { then, ..submit(ticket, "draft_reply", story, HOURS, &[], expect) }
+}
+
+/// A batch of another program.
+const fn batch(story: &'static str, lines: Lines, faults: &'static [Fault], expect: Expect) -> Case {
+    Case { text: PARCEL, ..other(Start::Batch(lines), None, "batch", story, faults, expect) }
 }
 
 /// Every case, in the order of the table.
@@ -163,7 +168,7 @@ pub(super) static CASES: &[Case] = &[
             "draft_reply",
             "the customer writes while it is at work",
             HOURS,
-            &[],
+            &[Fault::Slow],
             Expect::Held("changed_since"),
         )
     },
@@ -187,7 +192,14 @@ pub(super) static CASES: &[Case] = &[
     ),
     Case {
         start: Start::SubmitThenLockOut,
-        ..submit("T-1030", "summary", "OpenAI refuses the key for a while", LAMP, &[], Expect::Applied(&["note"]))
+        ..submit(
+            "T-1030",
+            "summary",
+            "OpenAI refuses the key for a while",
+            LAMP,
+            &[Fault::Drop],
+            Expect::Applied(&["note"]),
+        )
     },
     other(
         Start::Elsewhere,
@@ -224,7 +236,7 @@ pub(super) static CASES: &[Case] = &[
             "summary",
             "failed; may pass; good the second time",
             CRASH,
-            &[Fault::Failed],
+            &[Fault::Failed, Fault::Slow],
             Expect::AppliedAs("second try", &["note"]),
         )
     },
@@ -282,10 +294,41 @@ pub(super) static CASES: &[Case] = &[
         &[],
         Expect::Held("unplaced"),
     ),
-    other(Start::Batch, None, "batch", "batch completed", &[], Expect::Held("batch")),
-    other(Start::Batch, None, "batch", "batch expired", &[Fault::BatchExpired], Expect::Held("batch")),
-    other(Start::Batch, None, "batch", "batch cancelled", &[Fault::BatchCancelled], Expect::Held("batch")),
-    other(Start::Batch, None, "batch", "batch failed", &[Fault::BatchFailed], Expect::Failed("resource_failed")),
+    batch("batch completed", Lines::to_classify(2001, 4), &[], Expect::Batch("applied", "4 ok", 4)),
+    batch(
+        "batch expired half way",
+        Lines::to_classify(2011, 4),
+        &[Fault::BatchExpired],
+        Expect::Batch("applied", "2 failed, 2 ok; 2 not_executed", 2),
+    ),
+    batch(
+        "batch cancelled half way",
+        Lines::to_classify(2021, 4),
+        &[Fault::BatchCancelled],
+        Expect::Batch("applied", "2 ok", 2),
+    ),
+    batch(
+        "batch with a bad input file",
+        Lines { repeats: true, ..Lines::to_classify(2031, 4) },
+        &[],
+        Expect::BatchFailed("duplicate_custom_id in line 5"),
+    ),
+    batch(
+        "batch with lines of every irregular kind",
+        Lines::to_classify(2041, 8),
+        &[Fault::BatchIrregular],
+        Expect::Batch(
+            "applied",
+            "1 duplicate, 2 failed, 4 ok, 1 unknown, 1 unreadable; 1 api_error_0, 1 api_error_400, 1 custom_id_again, 1 no_ticket, 1 not_json",
+            4,
+        ),
+    ),
+    batch(
+        "batch that names no workflow",
+        Lines { workflow: None, ..Lines::to_classify(2051, 2) },
+        &[],
+        Expect::Held("unplaced"),
+    ),
     other(
         Start::Event,
         None,
@@ -317,10 +360,10 @@ mod tests {
         for case in CASES {
             assert!(!case.is_met_by(&Actual::never()), "{}", case.story);
             if let Expect::Applied(slots) = case.expect {
-                let ended = |on_ticket| Actual {
+                let ended = |on_ticket: Vec<&str>| Actual {
                     state: "processed".to_owned(),
                     outcome: "applied".to_owned(),
-                    on_ticket,
+                    on_ticket: on_ticket.into_iter().map(str::to_owned).collect(),
                     ..Actual::default()
                 };
                 assert!(case.is_met_by(&ended(slots.to_vec())), "{}", case.story);

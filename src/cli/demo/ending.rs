@@ -5,10 +5,11 @@ use anyhow::{Context, Result};
 use super::scenario::{Case, Expect, Start};
 use super::stage::{EDITED, Stage, Started};
 use crate::clock::Clock;
+use crate::domain::batch;
 use crate::domain::job::State;
 use crate::domain::ticket::{Author, Visibility};
 use crate::domain::trail::{JobFacts, ReviewFacts, Trail};
-use crate::store::{PageRequest, StoredMessage};
+use crate::store::{Batch, PageRequest, StoredMessage};
 
 /// How a piece of work ended.
 #[derive(Default)]
@@ -20,7 +21,7 @@ pub(super) struct Actual {
     /// Why it waits, why it failed, or how it came to this end.
     pub(super) reason: String,
     /// What Frontdesk wrote on the ticket, each as often as it is there.
-    pub(super) on_ticket: Vec<&'static str>,
+    pub(super) on_ticket: Vec<String>,
     /// A line for people.
     pub(super) told: String,
 }
@@ -34,6 +35,15 @@ impl Actual {
     /// The outcome, or how it stands without one.
     pub(super) fn end(&self) -> &str {
         if self.outcome.is_empty() { &self.state } else { &self.outcome }
+    }
+
+    /// Whether it ended so: state, outcome, and reason unless that is left open; and
+    /// whether this is on the ticket.
+    pub(super) fn is(&self, (state, outcome, reason): (&str, &str, &str), on_ticket: &[impl AsRef<str>]) -> bool {
+        self.state == state
+            && self.outcome == outcome
+            && (reason.is_empty() || self.reason == reason)
+            && self.on_ticket.iter().map(String::as_str).eq(on_ticket.iter().map(AsRef::as_ref))
     }
 
     fn of(trail: &Trail, state: State) -> Actual {
@@ -102,6 +112,9 @@ impl Stage {
             return Ok(None);
         }
         let mut actual = Actual::of(&trail, state);
+        if matches!(started.case.expect, Expect::Batch(..) | Expect::BatchFailed(_)) {
+            return self.look_at_batch(&started.id, actual).await;
+        }
         if let Expect::Told(kind) = started.case.expect {
             if !self.was_told(kind, &trail).await? {
                 return Ok(None);
@@ -118,6 +131,25 @@ impl Stage {
             Some(again) => Ok(self.store().trail(again).await?),
             None => Ok(trail),
         }
+    }
+
+    /// How a batch of another program stands once its results are read, and applied.
+    async fn look_at_batch(&self, id: &str, actual: Actual) -> Result<Option<Actual>> {
+        let Some(batch) = self.store().batch(id.to_owned()).await?.filter(|batch| batch.state.is_at_rest()) else {
+            return Ok(None);
+        };
+        let reason = if batch.state == batch::State::Failed { errors_of(&batch) } else { lines_of(&batch) };
+        Ok(Some(Actual { outcome: batch.state.word().to_owned(), reason, ..actual }))
+    }
+
+    /// How many of these tickets have been routed.
+    pub(super) async fn routed(&self, tickets: impl Iterator<Item = String>) -> Result<usize> {
+        let mut routed = 0;
+        for id in tickets {
+            let ticket = self.store().ticket(id).await?.context("a ticket is gone")?;
+            routed += usize::from(ticket.intent.is_some());
+        }
+        Ok(routed)
     }
 
     async fn look_at_refusals(&self, started: &Started) -> Result<Option<Actual>> {
@@ -138,6 +170,10 @@ impl Stage {
 
     /// Counts what is on the ticket at the very end: once, or it is wrong.
     pub(super) async fn count_effects(&self, case: &Case, actual: &mut Actual) -> Result<()> {
+        if let Start::Batch(lines) = case.start {
+            actual.on_ticket = routes(self.routed(lines.tickets()).await?);
+            return Ok(());
+        }
         let Some(id) = case.ticket else { return Ok(()) };
         let ticket = self.store().ticket(id.to_owned()).await?.context("a ticket is gone")?;
         let written = ticket.messages.iter().filter(|message| message.reference.is_some()).map(kind_of);
@@ -147,9 +183,41 @@ impl Stage {
         // A route brings its confidence along as a field.
         let fields = (ticket.intent.is_none() && !ticket.fields.is_empty()).then_some("fields");
         let files = ticket.attachments.iter().map(|_| "file");
-        actual.on_ticket = written.chain(drafts).chain(routes).chain(fields).chain(files).collect();
+        actual.on_ticket = written.chain(drafts).chain(routes).chain(fields).chain(files).map(str::to_owned).collect();
         Ok(())
     }
+}
+
+/// So many routes, for the table; nothing for none.
+pub(super) fn routes(count: usize) -> Vec<String> {
+    match count {
+        0 => Vec::new(),
+        1 => vec!["1 route".to_owned()],
+        count => vec![format!("{count} routes")],
+    }
+}
+
+/// What came back of a batch's lines, and why not all are good.
+pub(super) fn lines_of(batch: &Batch) -> String {
+    [counted(batch, "result/"), counted(batch, "reason/")]
+        .into_iter()
+        .filter(|list| !list.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// The counts of one kind that are not 0, by name.
+pub(super) fn counted(batch: &Batch, kind: &str) -> String {
+    let named = batch.counts.iter().filter(|(_, count)| **count != 0);
+    let list = named.filter_map(|(name, count)| Some(format!("{count} {}", name.strip_prefix(kind)?)));
+    list.collect::<Vec<_>>().join(", ")
+}
+
+/// What OpenAI has against the input, line by line.
+fn errors_of(batch: &Batch) -> String {
+    let errors = batch.parts.iter().flat_map(|part| part.errors.as_array().into_iter().flatten());
+    let told = errors.map(|error| format!("{} in line {}", error[0].as_str().unwrap_or_default(), error[1]));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// What a message of ours is. A reply that a person approved is an agent's.

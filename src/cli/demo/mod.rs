@@ -3,11 +3,13 @@
 
 mod cases;
 mod ending;
+mod night;
 mod people;
 mod scenario;
 mod settings;
 mod stage;
 mod table;
+mod texts;
 mod tips;
 
 use std::net::SocketAddr;
@@ -22,16 +24,19 @@ use crate::clock::Clock;
 use crate::store::AuditAt;
 use cases::CASES;
 use ending::Actual;
+use night::Lead;
 use scenario::Case;
+use settings::Tempo;
 use stage::{Stage, Started};
+use table::{Row, Table};
 
 /// All endings must have arrived by then.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How long an approval can be taken back: as usual when somebody watches, and
-/// shortly when not.
-const UNDO: &str = "5s";
-const SHORT_UNDO: &str = "500ms";
+/// As usual when somebody watches: an approval can be taken back, and a batch
+/// paused. When nobody does, no faster than that there is a middle to pause in.
+const WATCHED: Tempo = Tempo { undo: "5s", pace: 6_000 };
+const UNWATCHED: Tempo = Tempo { undo: "500ms", pace: 20_000 };
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -45,39 +50,57 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, output: &Output) -> Result<ExitCode> {
     let listen = args.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], if args.exit { 0 } else { 8080 })));
-    let stage = Stage::set(listen, if args.exit { SHORT_UNDO } else { UNDO }).await?;
+    let stage = Stage::set(listen, if args.exit { &UNWATCHED } else { &WATCHED }).await?;
     if !args.exit {
         tips::before(&stage, output)?;
     }
-    let good = tokio::select! {
+    let night = tokio::select! {
         played = play(&stage, output, args.exit) => played?,
         stopped = wait_for_stop() => { stopped?; stage.clear().await; bail!("stopped before the end of the scenario") }
     };
     if !args.exit {
-        tips::after(&stage, output)?;
+        tips::after(&stage, &night.batch, output)?;
         wait_for_stop().await?;
     }
     stage.clear().await;
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if night.is_good { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Starts all work, plays it to its end, and says what became of each. True
-/// when each ended as it should, and nothing silently.
-async fn play(stage: &Stage, output: &Output, quiet: bool) -> Result<bool> {
-    let waiting = stage.start_all().await?;
-    let mut ended = play_on(stage, waiting, output, quiet).await?;
+/// How it went.
+struct Played {
+    /// Each ended as it should, and nothing silently.
+    is_good: bool,
+    /// The batch of the night.
+    batch: String,
+}
+
+/// Starts all work, plays it to its end, and says what became of each.
+async fn play(stage: &Stage, output: &Output, quiet: bool) -> Result<Played> {
+    let lead = if quiet { Lead::Played } else { Lead::Watching };
+    let (ended, night) =
+        tokio::try_join!(play_cases(stage, output, quiet), night::play(stage, lead, (!quiet).then_some(output)))?;
     stage.settle_down().await;
-    for (case, actual) in &mut ended {
-        stage.count_effects(case, actual).await?;
+    let mut rows = Vec::with_capacity(ended.len() + night.rows.len());
+    for (case, mut actual) in ended {
+        stage.count_effects(case, &mut actual).await?;
+        rows.push(Row::of_case(case, actual));
     }
-    ended.sort_by_key(|(case, _)| CASES.iter().position(|other| std::ptr::eq(other, *case)));
+    rows.extend(night.rows);
     if !quiet {
         output.line("\nWhat became of every ticket:\n")?;
     }
     let at = AuditAt { now_ms: Clock::System.now_ms(), overdue_ms: stage.overdue_ms() };
-    let audit = stage.store().audit(at).await?;
-    table::print(&ended, &audit, output)?;
-    Ok(table::all_good(&ended, &audit))
+    let table = Table { rows, preview: night.preview, audit: stage.store().audit(at).await? };
+    table.print(output)?;
+    Ok(Played { is_good: table.is_good(), batch: night.batch })
+}
+
+/// Every case to its end, in the order of the table.
+async fn play_cases(stage: &Stage, output: &Output, quiet: bool) -> Result<Vec<(&'static Case, Actual)>> {
+    let waiting = stage.start_all().await?;
+    let mut ended = play_on(stage, waiting, output, quiet).await?;
+    ended.sort_by_key(|(case, _)| CASES.iter().position(|other| std::ptr::eq(other, *case)));
+    Ok(ended)
 }
 
 /// Until every piece of work has come to rest and nothing more is to happen to it.
@@ -96,7 +119,7 @@ async fn play_on(
             match stage.look(&started).await? {
                 Some(actual) if started.steps.is_empty() => {
                     if !quiet {
-                        output.line(&table::line(started.case, &actual, output))?;
+                        output.line(&table::line_of_case(started.case, &actual, output))?;
                     }
                     ended.push((started.case, actual));
                 }

@@ -45,6 +45,34 @@ impl Person {
         Ok(())
     }
 
+    /// Writes a note on a ticket.
+    pub(super) async fn note(&self, ticket: &str, text: &str) -> Result<()> {
+        let note = json!({"author": "agent", "visibility": "internal", "body": text});
+        self.ask(Method::POST, &format!("tickets/{ticket}/messages"), Some(note)).await?;
+        Ok(())
+    }
+
+    /// Changes fields of a ticket.
+    pub(super) async fn change(&self, ticket: &str, fields: &Value) -> Result<()> {
+        self.ask(Method::PATCH, &format!("tickets/{ticket}"), Some(fields.clone())).await?;
+        Ok(())
+    }
+
+    /// What a batch would change, in words.
+    pub(super) async fn preview(&self, batch: &str) -> Result<Vec<String>> {
+        let shown = self.ask(Method::GET, &format!("batches/{batch}"), None).await?;
+        let words = shown["change_set"]["in_words"].as_array().context("a batch without a change-set")?;
+        Ok(words.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+    }
+
+    /// Takes a batch as it stands and decides about it: `apply`, `pause`, `undo`…
+    pub(super) async fn decide_batch(&self, batch: &str, word: &str) -> Result<()> {
+        let path = format!("batches/{batch}");
+        let shown = self.ask(Method::GET, &path, None).await?;
+        self.ask(Method::POST, &format!("{path}/{word}"), Some(json!({"version": shown["version"]}))).await?;
+        Ok(())
+    }
+
     /// The answer to a request; null when it has no body.
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
         let mut request = self.web.request(method, format!("{}/{path}", self.api)).bearer_auth(&self.token);

@@ -3,7 +3,8 @@
 
 use frontdesk_simulator::Fault;
 
-use super::ending::Actual;
+use super::ending::{Actual, routes};
+use super::texts;
 
 /// One piece of work, and how it should end.
 pub(super) struct Case {
@@ -43,11 +44,36 @@ pub(super) enum Start {
     /// By another program that names no ticket.
     ElsewhereUnplaced,
     /// A batch of another program.
-    Batch,
+    Batch(Lines),
     /// A signed event of this type about nothing.
     Event,
     /// A webhook that nobody signed with our secret.
     Forged,
+}
+
+/// The lines of a batch of another program: one for each of its tickets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lines {
+    /// The number of the first ticket.
+    pub(super) first: u32,
+    /// How many.
+    pub(super) count: u32,
+    /// What its metadata names, if anything.
+    pub(super) workflow: Option<&'static str>,
+    /// Whether a line is there twice, which OpenAI takes none of the lines for.
+    pub(super) repeats: bool,
+}
+
+impl Lines {
+    /// Lines for these tickets, to classify.
+    pub(super) const fn to_classify(first: u32, count: u32) -> Lines {
+        Lines { first, count, workflow: Some("classification"), repeats: false }
+    }
+
+    /// The ids of its tickets.
+    pub(super) fn tickets(self) -> impl Iterator<Item = String> {
+        (self.first..self.first + self.count).map(texts::id)
+    }
 }
 
 impl Start {
@@ -91,6 +117,10 @@ pub(super) enum Expect {
     Stale(&'static str),
     /// Newer work has been here: this is on the ticket, and no more.
     Superseded(&'static [&'static str]),
+    /// A batch that came to this state: what its lines came to, and how many tickets were changed.
+    Batch(&'static str, &'static str, usize),
+    /// A batch that OpenAI refused, for this in that line.
+    BatchFailed(&'static str),
     /// Given up for this cause, with an alert.
     Failed(&'static str),
     /// Kept for a person, without a job.
@@ -104,22 +134,24 @@ pub(super) enum Expect {
 impl Case {
     /// Whether it ended as it should.
     pub(super) fn is_met_by(&self, actual: &Actual) -> bool {
-        let (state, outcome, reason, on_ticket): (&str, &str, &str, &[&str]) = match self.expect {
+        let none: &[&str] = &[];
+        let (state, outcome, reason, on_ticket) = match self.expect {
             Expect::Applied(slots) => ("processed", "applied", "", slots),
             Expect::AppliedAs(way, slots) => ("processed", "applied", way, slots),
-            Expect::Held(reason) => ("processed", "held", reason, &[]),
-            Expect::HeldWithDraft => ("processed", "held", "customer_facing", &["draft"]),
-            Expect::Rejected(reason) => ("processed", "rejected", reason, &[]),
-            Expect::Stale(why) => ("processed", "stale", why, &[]),
+            Expect::Held(reason) => ("processed", "held", reason, none),
+            Expect::HeldWithDraft => ("processed", "held", "customer_facing", &["draft"][..]),
+            Expect::Rejected(reason) => ("processed", "rejected", reason, none),
+            Expect::Stale(why) => ("processed", "stale", why, none),
             Expect::Superseded(slots) => ("processed", "superseded", "", slots),
-            Expect::Failed(cause) => ("failed_final", "", cause, &[]),
-            Expect::Received => ("received", "", "", &[]),
-            Expect::Told(notice) => ("received", "", notice, &[]),
-            Expect::Refused => ("refused", "", "", &[]),
+            Expect::Batch(state, lines, changed) => {
+                return actual.is(("processed", state, lines), &routes(changed));
+            }
+            Expect::BatchFailed(error) => ("failed_final", "failed", error, none),
+            Expect::Failed(cause) => ("failed_final", "", cause, none),
+            Expect::Received => ("received", "", "", none),
+            Expect::Told(notice) => ("received", "", notice, none),
+            Expect::Refused => ("refused", "", "", none),
         };
-        actual.state == state
-            && actual.outcome == outcome
-            && (reason.is_empty() || actual.reason == reason)
-            && actual.on_ticket == on_ticket
+        actual.is((state, outcome, reason), on_ticket)
     }
 }

@@ -14,6 +14,9 @@ use crate::domain::id::new_id;
 
 /// How the demo differs from a real desk: nobody wants to watch it wait.
 const IMPATIENCE: &str = r#"
+[worker]
+poll = "50ms"
+
 [retry]
 first = "200ms"
 
@@ -47,6 +50,14 @@ fields = ["order_number"]
 shop = "Solveig Lamps"
 "#;
 
+/// How fast what people could still stop goes on.
+pub(super) struct Tempo {
+    /// How long an approval can be taken back, as `5s`.
+    pub(super) undo: &'static str,
+    /// Lines of a batch that are applied in a minute.
+    pub(super) pace: u32,
+}
+
 /// A folder that is gone when this is.
 pub(super) struct Folder(PathBuf);
 
@@ -70,8 +81,9 @@ impl Drop for Folder {
 }
 
 /// Writes the settings and the policy into the folder; returns where the
-/// settings are. An approval can be taken back for as long as `undo` says.
-pub(super) fn write(folder: &Path, listen: SocketAddr, openai_url: &str, undo: &str) -> Result<PathBuf> {
+/// settings are.
+pub(super) fn write(folder: &Path, listen: SocketAddr, openai_url: &str, tempo: &Tempo) -> Result<PathBuf> {
+    let Tempo { undo, pace } = tempo;
     let policy = folder.join("policy.toml");
     put(
         &policy,
@@ -85,7 +97,7 @@ pub(super) fn write(folder: &Path, listen: SocketAddr, openai_url: &str, undo: &
     let file = folder.join("frontdesk.toml");
     let database = format!("sqlite://{}", folder.join("demo.db").display());
     let text = format!(
-        "listen = {}\ndatabase_url = {}\n{public}\n[policy]\nfile = {}\n\n[openai]\nwebhook_secret = {}\napi_key = \"sk-demo\"\nbase_url = {}\nprobe_first = \"300ms\"\n{IMPATIENCE}",
+        "listen = {}\ndatabase_url = {}\n{public}\n[policy]\nfile = {}\n\n[openai]\nwebhook_secret = {}\napi_key = \"sk-demo\"\nbase_url = {}\nprobe_first = \"300ms\"\n\n[batch]\npace = {pace}\n{IMPATIENCE}",
         quoted(&listen.to_string()),
         quoted(&database),
         quoted(&policy.display().to_string()),

@@ -9,12 +9,13 @@ use anyhow::{Context, Result, bail, ensure};
 use frontdesk_simulator::signing::Signer;
 use frontdesk_simulator::trigger::{Sent, TriggerSettings, send};
 use frontdesk_simulator::{Access, DEMO_SECRET, Scripted, Settings, Simulator};
+use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
 use super::cases::CASES;
 use super::people::Person;
-use super::scenario::{Case, Start, Step};
-use super::settings::{self, Folder};
+use super::scenario::{Case, Lines, Start, Step};
+use super::settings::{self, Folder, Tempo};
 use crate::app::{self, App, Roles};
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_PROJECT};
@@ -33,7 +34,7 @@ const WRONG_SECRET: &str = "whsec_d3Jvbmcgc2VjcmV0LCB3cm9uZyBzZWNyZXQhIQ==";
 /// How long OpenAI refuses the key, once a job has met the refusal.
 const LOCKED_OUT: Duration = Duration::from_millis(1500);
 /// What must happen soon, or the demo is broken.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// What the agent sends in place of the draft.
 pub(super) const EDITED: &str =
@@ -67,15 +68,15 @@ pub(super) struct Started {
 }
 
 impl Stage {
-    /// Starts everything. An approval can be taken back for as long as `undo` says.
-    pub(super) async fn set(listen: SocketAddr, undo: &str) -> Result<Stage> {
+    /// Starts everything.
+    pub(super) async fn set(listen: SocketAddr, tempo: &Tempo) -> Result<Stage> {
         let log = std::env::var("FRONTDESK_LOG").unwrap_or_else(|_| "off".to_owned());
         telemetry::start_logging(&log, LogFormat::Text).map_err(anyhow::Error::msg)?;
         let folder = Folder::make()?;
         let simulator = Simulator::start(Settings { script: script(None), ..Settings::default() })
             .await
             .context("the simulator did not start")?;
-        let file = settings::write(folder.path(), listen, &simulator.base_url(), undo)?;
+        let file = settings::write(folder.path(), listen, &simulator.base_url(), tempo)?;
         let config = Config::load(Some(&file), &|_| None)?;
         let app = App::start(&config, Roles::ALL, true, Clock::System).await?;
         simulator.set_webhook_url(Some(format!("http://{}/webhooks/openai", app.addr)));
@@ -113,24 +114,45 @@ impl Stage {
         &self.app.store
     }
 
+    pub(super) fn submitter(&self) -> &Submitter {
+        &self.submitter
+    }
+
+    /// Lena.
+    pub(super) fn agent(&self) -> &Person {
+        &self.agent
+    }
+
+    /// Mia.
+    pub(super) fn lead(&self) -> &Person {
+        &self.lead
+    }
+
     /// Work that waits for longer is overdue, in ms.
     pub(super) fn overdue_ms(&self) -> i64 {
         self.overdue_ms
     }
 
     async fn write_tickets(&self) -> Result<()> {
-        for case in CASES {
-            let Some(id) = case.ticket else { continue };
-            let (subject, message) = case.text;
-            let ticket = NewTicket {
-                id: Some(id.to_owned()),
-                subject: subject.to_owned(),
-                queue: "support".to_owned(),
-                tags: Vec::new(),
-                messages: vec![(Author::Customer, message.to_owned())],
-            };
-            self.app.store.create_ticket(ticket, Clock::System.now_ms()).await?;
-        }
+        let ticket = |id: String, (subject, message): (&str, &str)| NewTicket {
+            id: Some(id),
+            subject: subject.to_owned(),
+            queue: "support".to_owned(),
+            tags: Vec::new(),
+            messages: vec![(Author::Customer, message.to_owned())],
+        };
+        let of_case = |case: &Case| match (case.start, case.ticket) {
+            (Start::Batch(lines), _) => lines.tickets().map(|id| ticket(id, case.text)).collect(),
+            (_, Some(id)) => vec![ticket(id.to_owned(), case.text)],
+            (_, None) => Vec::new(),
+        };
+        self.add_tickets(CASES.iter().flat_map(of_case)).await
+    }
+
+    /// Puts tickets into the desk, all at once.
+    pub(super) async fn add_tickets(&self, tickets: impl Iterator<Item = NewTicket>) -> Result<()> {
+        let now_ms = Clock::System.now_ms();
+        try_join_all(tickets.map(|ticket| self.app.store.create_ticket(ticket, now_ms))).await?;
         Ok(())
     }
 
@@ -173,7 +195,7 @@ impl Stage {
             }
             Start::Elsewhere | Start::ElsewhereUnplaced => self.respond(case).await?,
             Start::ElsewherePaused => self.respond_while_paused(case).await?,
-            Start::Batch => self.batch(case).await?,
+            Start::Batch(lines) => self.batch(case, lines).await?,
             Start::Event => self.trigger(case.workflow, None, DEMO_SECRET).await?.webhook_id,
             Start::Forged => {
                 let sent = self.trigger(case.workflow, None, WRONG_SECRET).await?;
@@ -248,14 +270,21 @@ impl Stage {
         Ok(id)
     }
 
-    async fn batch(&self, case: &Case) -> Result<String> {
-        let line = |number: u32| json!({"custom_id": format!("T-{number}"), "method": "POST", "url": "/v1/responses", "body": {"model": "gpt-5.6", "input": case.text.1}});
-        let lines: String = (2001..2005).map(|number| format!("{}\n", line(number))).collect();
-        let file = reqwest::multipart::Part::text(lines).file_name("night.jsonl");
+    /// Another program starts a batch of its own.
+    async fn batch(&self, case: &Case, lines: Lines) -> Result<String> {
+        let mut requests: Vec<String> = lines.tickets().map(|ticket| request_of(&ticket, case.text.1)).collect();
+        if lines.repeats {
+            requests.extend(requests.first().cloned());
+        }
+        let file = reqwest::multipart::Part::text(requests.concat()).file_name("lines.jsonl");
         let form = reqwest::multipart::Form::new().text("purpose", "batch").part("file", file);
         let answer = self.web.post(format!("{}/files", self.openai_url())).multipart(form).send().await?;
         let file_id = id_of(answer).await?;
-        let body = json!({"input_file_id": file_id, "endpoint": "/v1/responses", "completion_window": "24h", "metadata": {SCRIPT_KEY: case.story}});
+        let mut metadata = json!({SCRIPT_KEY: case.story});
+        if let Some(workflow) = lines.workflow {
+            metadata["workflow"] = json!(workflow);
+        }
+        let body = json!({"input_file_id": file_id, "endpoint": "/v1/responses", "completion_window": "24h", "metadata": metadata});
         self.post("batches", &body).await
     }
 
@@ -275,8 +304,10 @@ impl Stage {
     }
 
     /// OpenAI refuses the key until a job has met the refusal, and a little longer.
+    /// Its webhook comes only now, so that the job cannot be the faster one.
     async fn lock_out(&self, resource: &str) -> Result<()> {
         self.simulator.set_access(Access::Unauthorized);
+        self.trigger("response.completed", Some(resource.to_owned()), DEMO_SECRET).await?;
         self.until_it_waits(resource).await?;
         tokio::time::sleep(LOCKED_OUT).await;
         self.simulator.set_access(Access::Open);
@@ -347,6 +378,24 @@ fn script(mended: Option<&Case>) -> Vec<Scripted> {
         Scripted { key: key.to_owned(), value: value.to_owned(), faults }
     };
     CASES.iter().map(entry).collect()
+}
+
+/// A line that asks what the customer wants.
+fn request_of(ticket: &str, text: &str) -> String {
+    let schema = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["intent", "priority", "confidence", "topics"],
+        "properties": {
+            "intent": {"type": "string"},
+            "priority": {"type": "string", "enum": ["low", "normal", "high", "urgent"]},
+            "confidence": {"type": "number"},
+            "topics": {"type": "array", "items": {"type": "string"}},
+        },
+    });
+    let format = json!({"format": {"type": "json_schema", "name": "class", "strict": true, "schema": schema}});
+    let body = json!({"model": "gpt-5.6", "input": text, "text": format});
+    format!("{}\n", json!({"custom_id": ticket, "method": "POST", "url": "/v1/responses", "body": body}))
 }
 
 async fn id_of(answer: reqwest::Response) -> Result<String> {

@@ -22,9 +22,18 @@ pub(super) fn before(stage: &Stage, output: &Output) -> Result<()> {
 }
 
 /// Says what can be tried now that everything has happened.
-pub(super) fn after(stage: &Stage, output: &Output) -> Result<()> {
+pub(super) fn after(stage: &Stage, night: &str, output: &Output) -> Result<()> {
     output.line("\nEverything above is still there to look at, and to work with. In another terminal:\n")?;
     environment(stage, output)?;
+    output.line("  # The batch of the night waits for you: nothing of it is on a ticket yet.")?;
+    for (command, what) in [
+        (format!("batch show {night}"), "what it would change"),
+        (format!("batch apply {night}"), "approve it; then `batch pause`, `batch resume`, `batch undo`"),
+        (format!("batch lines {night} --outcome held"), "what goes to a person all the same"),
+    ] {
+        output.line(&format!("  frontdesk {command:<62} # {what}"))?;
+    }
+    output.line("  # And the rest:")?;
     for (command, what) in [
         ("why T-1001", "where is my summary? also T-1027, which failed, and T-1040"),
         ("reviews list --state open", "what waits for a person"),

@@ -6,6 +6,7 @@ use frontdesk::worker::{Pool, Step};
 use tokio_util::sync::CancellationToken;
 
 use super::{classified, count, text};
+use crate::fake_openai::{Answer, completed, to};
 use crate::harness::{LEASE_MS, TestDesk};
 
 fn all(count: usize) -> Vec<String> {
@@ -53,6 +54,30 @@ async fn a_pace_spreads_the_lines_over_time() {
         desk.clock.advance(1_000);
         desk.work().await;
     }
+    assert_eq!(desk.batch().await.state.word(), "applied");
+}
+
+#[tokio::test]
+async fn lines_go_on_while_openai_refuses_the_key_and_are_never_its_probe() {
+    let mut desk = TestDesk::open().await;
+    desk.settings.batch.pace = 60;
+    desk.tickets(9).await;
+    desk.batch_ends("completed", &all(8), &[]).await;
+    let worker = desk.worker();
+    desk.openai.put(&completed("resp_1", "The parcel is late.", &to("T-9", "summary")));
+    desk.openai.refuse("sk-default", Answer::error(401, "invalid_api_key"));
+    desk.tell("resp_1").await;
+    worker.work_until_idle().await.unwrap();
+    let before = applied(&desk).await;
+    for _ in 0..4 {
+        desk.clock.advance(1_000);
+        worker.work_until_idle().await.unwrap();
+    }
+    assert_eq!(applied(&desk).await, before + 4, "OpenAI has no part in it");
+    desk.openai.accept("sk-default");
+    desk.clock.advance(40_000);
+    worker.work_until_idle().await.unwrap();
+    assert_eq!(desk.job("resp_1").await.outcome.as_deref(), Some("applied"), "one probe has shown it");
     assert_eq!(desk.batch().await.state.word(), "applied");
 }
 
