@@ -14,6 +14,9 @@ use crate::domain::id::new_id;
 
 /// How the demo differs from a real desk: nobody wants to watch it wait.
 const IMPATIENCE: &str = r#"
+[worker]
+poll = "50ms"
+
 [retry]
 first = "200ms"
 

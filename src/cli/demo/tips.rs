@@ -31,7 +31,7 @@ pub(super) fn after(stage: &Stage, night: &str, output: &Output) -> Result<()> {
         (format!("batch apply {night}"), "approve it; then `batch pause`, `batch resume`, `batch undo`"),
         (format!("batch lines {night} --outcome held"), "what goes to a person all the same"),
     ] {
-        output.line(&format!("  frontdesk {command:<60} # {what}"))?;
+        output.line(&format!("  frontdesk {command:<62} # {what}"))?;
     }
     output.line("  # And the rest:")?;
     for (command, what) in [
