@@ -9,6 +9,8 @@ use anyhow::Result;
 use super::must_be_there;
 use super::next::rests;
 use super::progress::Bar;
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::cli::Setup;
 use crate::cli::output::Output;
 use crate::shapes;
@@ -68,8 +70,8 @@ impl Telling {
 
 /// Watches until it rests; none when somebody has left with Ctrl-C.
 pub(super) async fn until_rest(setup: &Setup, store: &Store, id: &str, mut telling: Telling) -> Result<Option<Batch>> {
-    let leave = tokio::signal::ctrl_c();
-    tokio::pin!(leave);
+    // Listened for before anything is shown: whoever sees it may leave at once.
+    let mut leave = signal(SignalKind::interrupt())?;
     loop {
         let batch = must_be_there(store, id).await?;
         telling.tell(&batch, &setup.output)?;
@@ -78,7 +80,7 @@ pub(super) async fn until_rest(setup: &Setup, store: &Store, id: &str, mut telli
             return Ok(Some(batch));
         }
         tokio::select! {
-            _ = &mut leave => {
+            _ = leave.recv() => {
                 telling.end();
                 return Ok(None);
             }
