@@ -185,12 +185,16 @@ fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError
                              error_cause = 'lease_lost', error_detail = ?4
              WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2
                AND state = 'processing' AND attempts >= ?3
-             RETURNING resource_id, event_type",
+             RETURNING resource_id, event_type, kind",
         )?
-        .query_map((&claim.project, claim.now_ms, claim.max_attempts, &detail), |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<Vec<(String, String)>, _>>()?;
-    for (resource_id, event_type) in &lost {
-        batches::lost(connection, &claim.project, resource_id, claim.now_ms)?;
+        .query_map((&claim.project, claim.now_ms, claim.max_attempts, &detail), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?
+        .collect::<Result<Vec<(String, String, String)>, _>>()?;
+    for (resource_id, event_type, kind) in &lost {
+        if let Some(kind) = Kind::parse(kind) {
+            batches::lost(connection, kind, &claim.project, resource_id, event_type, claim.now_ms)?;
+        }
         let placement = ledger::placement_of(connection, &claim.project, resource_id)?;
         if let Some(submission_id) = placement.and_then(|placement| placement.submission_id) {
             ledger::end(connection, &submission_id, Some(FoundBy::of(event_type)), claim.now_ms)?;

@@ -104,7 +104,11 @@ impl Worker {
     }
 
     async fn work_ending(&self, job: &ClaimedJob, placement: &mut Option<Placement>) -> Result<Settlement, Halt> {
-        let (resource, kept) = self.retrieve(job).await?;
+        let retrieved = self.retrieve(job).await;
+        if let Err(halt) = &retrieved {
+            self.lose_part(job, halt).await?;
+        }
+        let (resource, kept) = retrieved?;
         let settlement = match &resource {
             Resource::Batch(batch) => self.end_batch(job, batch).await?,
             Resource::Response(response) => self.end_response(job, response, placement).await?,

@@ -5,7 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::json;
 
-use super::finish::{conclude, set_state};
+use super::finish::{conclude, keep_pace, rules_at_hand, set_state};
 use super::{count, counts, place};
 use crate::domain::batch::{Rules, Wanted};
 use crate::domain::id::effect_ref;
@@ -136,7 +136,12 @@ impl Store {
     ///
     /// # Errors
     /// When the claim is lost or the transaction could not be committed.
-    pub async fn take_up_build(&self, claim: BuildClaim, now_ms: i64) -> Result<Option<Building>, StoreError> {
+    pub async fn take_up_build(
+        &self,
+        claim: BuildClaim,
+        rules: Rules,
+        now_ms: i64,
+    ) -> Result<Option<Building>, StoreError> {
         self.write(move |connection| {
             claim.must_hold(connection)?;
             connection.execute(
@@ -144,6 +149,8 @@ impl Store {
                  WHERE id = ?1 AND state = 'failed' AND error IS NOT NULL",
                 (&claim.batch_id, now_ms),
             )?;
+            send_after_all(connection, &claim.batch_id)?;
+            keep_pace(connection, &claim.batch_id, &rules)?;
             building(connection, &claim.batch_id)
         })
         .await
@@ -423,10 +430,11 @@ pub(in crate::store) fn discarded(
     now_ms: i64,
 ) -> Result<(), StoreError> {
     gave_up(connection, batch_id, &format!("discarded by {actor}: {reason}"), now_ms)?;
+    // One that may have been started is waited for, until it is lost or closed.
     let unsent: Vec<String> = connection
         .prepare_cached(
             "SELECT p.id FROM batch_parts p JOIN submissions s ON s.id = p.id
-             WHERE p.batch_id = ?1 AND p.resource_id IS NULL AND s.state IN ('planned','refused')",
+             WHERE p.batch_id = ?1 AND p.resource_id IS NULL AND s.state IN ('planned','refused','lost','ended')",
         )?
         .query_map([batch_id], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
@@ -452,8 +460,18 @@ fn go_on_without_the_rest(connection: &Connection, batch_id: &str, now_ms: i64) 
     }
     set_state(connection, batch_id, "submitted", None, now_ms)?;
     if unread == 0 {
-        // A person is at hand: whatever the size, that person looks at it.
-        conclude(connection, batch_id, &Rules { preview_over: -1, ..Rules::default() }, now_ms)?;
+        conclude(connection, batch_id, &rules_at_hand(connection, batch_id)?, now_ms)?;
     }
+    Ok(())
+}
+
+/// A discarded build is taken up again: what it has not sent is sent, and read.
+fn send_after_all(connection: &Connection, batch_id: &str) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE batch_parts SET status = NULL, read_at = NULL WHERE batch_id = ?1 AND status = ?2
+               AND EXISTS (SELECT 1 FROM batches WHERE id = ?1 AND state = 'building')",
+        )?
+        .execute((batch_id, NOT_SENT))?;
     Ok(())
 }

@@ -126,8 +126,8 @@ impl Ledger<'_> {
             }
             Some(there) => self.repeat(&there, custom_id, entry),
             None if self.elsewhere && !matches!(entry.read, Read::Unknown { .. }) => {
-                self.begin(custom_id, entry)?;
-                self.entered(custom_id, entry, self.made_at_ms)
+                // An earlier reading knew no such ticket: what it entered stands.
+                if self.begin(custom_id, entry)? { self.entered(custom_id, entry, self.made_at_ms) } else { Ok(()) }
             }
             None => {
                 let why = entry.read.reason().filter(|_| self.elsewhere).unwrap_or("not_asked_for");
@@ -165,13 +165,17 @@ impl Ledger<'_> {
         self.count(&format!("result/{}", result.word()), 1)
     }
 
-    /// The first line of this id in a batch of another program.
-    fn begin(&self, custom_id: &str, entry: &Entry) -> Result<(), StoreError> {
+    /// The first line of this id in a batch of another program. False when what was
+    /// found there is in the ledger already.
+    fn begin(&self, custom_id: &str, entry: &Entry) -> Result<bool, StoreError> {
         let result = entry.read.result();
         let ticket_id = crate::domain::batch::ticket_of(custom_id);
-        self.insert(entry, Some(ticket_id), result, entry.read.reason())?;
-        self.count("lines", 1)?;
-        self.count(&format!("result/{}", result.word()), 1)
+        let is_new = self.insert(entry, Some(ticket_id), result, entry.read.reason())?;
+        if is_new {
+            self.count("lines", 1)?;
+            self.count(&format!("result/{}", result.word()), 1)?;
+        }
+        Ok(is_new)
     }
 
     /// What else follows from a line that was asked for.

@@ -228,15 +228,23 @@ pub(in crate::store) fn settled(
     line_ended(connection, &job.project, &job.resource_id, fate, reason, now_ms)
 }
 
-/// A job was given up because nobody heard of its worker any more.
+/// A job was given up because nobody heard of its worker any more. The job of an
+/// approval says nothing of the line that was held.
 pub(in crate::store) fn lost(
     connection: &Connection,
+    kind: Kind,
     project: &str,
     resource_id: &str,
+    event_type: &str,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    build::gave_up(connection, resource_id, Cause::LeaseLost.code(), now_ms)?;
-    line_ended(connection, project, resource_id, Fate::Failed, Some(Cause::LeaseLost.code()), now_ms).map(drop)
+    let why = Cause::LeaseLost.code();
+    match kind {
+        Kind::Build => build::gave_up(connection, resource_id, why, now_ms),
+        Kind::Line => line_ended(connection, project, resource_id, Fate::Failed, Some(why), now_ms).map(drop),
+        Kind::Ending => ledger::end_part(connection, project, resource_id, FoundBy::of(event_type), now_ms),
+        Kind::Approval | Kind::Start | Kind::Undo => Ok(()),
+    }
 }
 
 /// Enters what became of a line, and lets the next ones go. True when there are

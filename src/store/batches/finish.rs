@@ -43,6 +43,9 @@ pub enum Entered {
 /// How many runs a change-set is compared with.
 const RUNS_BEFORE: i64 = 5;
 
+/// They are looked for among so many of the last ones.
+const LOOKED_AT: i64 = 200;
+
 /// Told once when OpenAI has two batches of one part: only the first one's results are used.
 pub const BATCH_TWIN: &str = "batch_twin";
 
@@ -58,6 +61,7 @@ impl Store {
     /// # Errors
     /// When the transaction could not be committed.
     pub async fn finish_part(&self, end: PartEnd, now_ms: i64) -> Result<Entered, StoreError> {
+        self.close_lines(&end).await?;
         let entered = self.write(move |connection| finish(connection, &end, now_ms)).await?;
         self.ring();
         Ok(entered)
@@ -84,9 +88,6 @@ fn finish(connection: &Connection, end: &PartEnd, now_ms: i64) -> Result<Entered
     }
     if let Some(error) = &end.error {
         connection.prepare_cached("UPDATE batches SET error = ?2 WHERE id = ?1")?.execute((&part.batch_id, error))?;
-    }
-    if end.status == "failed" {
-        fail_lines(connection, part, &end.errors)?;
     }
     let open: bool = connection
         .prepare_cached(
@@ -118,9 +119,7 @@ pub(in crate::store) fn conclude(
         return Ok(Entered::Goes);
     }
     tell_of_losses(connection, batch_id, &found, now_ms)?;
-    connection
-        .prepare_cached("UPDATE batches SET pace = ?2, window = ?3, stop_after = ?4 WHERE id = ?1")?
-        .execute((batch_id, rules.pace, rules.window.max(1), rules.stop_after.max(1)))?;
+    keep_pace(connection, batch_id, rules)?;
     let waits = ChangeSet::of(&found, &runs_before(connection, batch_id)?).waits_for(rules);
     match waits.filter(|_| usable > 0) {
         Some(why) => {
@@ -135,6 +134,25 @@ pub(in crate::store) fn conclude(
     }
 }
 
+/// How it is to be applied, as the settings are now.
+pub(super) fn keep_pace(connection: &Connection, batch_id: &str, rules: &Rules) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE batches SET pace = ?2, window = ?3, stop_after = ?4 WHERE id = ?1")?
+        .execute((batch_id, rules.pace, rules.window.max(1), rules.stop_after.max(1)))?;
+    Ok(())
+}
+
+/// When a person has given up the rest: whatever the size of what there is, that
+/// person looks at it, and nothing more is sent.
+pub(super) fn rules_at_hand(connection: &Connection, batch_id: &str) -> Result<Rules, StoreError> {
+    let rules = Rules { preview_over: -1, requeue: false, ..Rules::default() };
+    Ok(connection
+        .prepare_cached("SELECT pace, window, stop_after FROM batches WHERE id = ?1")?
+        .query_row([batch_id], |row| {
+            Ok(Rules { pace: row.get(0)?, window: row.get(1)?, stop_after: row.get(2)?, ..rules })
+        })?)
+}
+
 pub(in crate::store) fn set_state(
     connection: &Connection,
     batch_id: &str,
@@ -146,34 +164,6 @@ pub(in crate::store) fn set_state(
         .prepare_cached("UPDATE batches SET state = ?2, since = ?3, waits_for = coalesce(?4, waits_for) WHERE id = ?1")?
         .execute((batch_id, state, now_ms, waits_for.map(WaitsFor::word)))?;
     Ok(())
-}
-
-/// OpenAI took none of the part's lines; some it names.
-fn fail_lines(connection: &Connection, part: &Part, errors: &[(String, Option<i64>)]) -> Result<(), StoreError> {
-    // The ledger has them in the order of the file, but other parts' lines may lie between.
-    let mut name = connection.prepare_cached(
-        "UPDATE batch_lines SET result = 'failed', reason = ?4, found = 'input:' || ?3
-         WHERE batch_id = ?1 AND result = 'awaited' AND number = (
-           SELECT number FROM batch_lines WHERE batch_id = ?1 AND part = ?2 AND ticket_id IS NOT NULL ORDER BY number LIMIT 1 OFFSET ?3 - 1)",
-    )?;
-    let mut failed = 0;
-    for (code, line) in errors {
-        let Some(line) = line.filter(|line| *line > 0) else { continue };
-        if name.execute(params![part.batch_id, part.number, line, code])? == 1 {
-            failed += 1;
-            count(connection, &part.batch_id, &format!("reason/{code}"), 1)?;
-        }
-    }
-    let others = connection
-        .prepare_cached(
-            "UPDATE batch_lines SET result = 'failed', reason = 'batch_failed', found = 'input/' || number
-             WHERE batch_id = ?1 AND part = ?2 AND result = 'awaited'",
-        )?
-        .execute((&part.batch_id, part.number))?;
-    let others = i64::try_from(others).unwrap_or(0);
-    count(connection, &part.batch_id, "reason/batch_failed", others)?;
-    count(connection, &part.batch_id, "result/failed", failed + others)?;
-    count(connection, &part.batch_id, "result/awaited", -(failed + others))
 }
 
 fn enter_missing(connection: &Connection, batch_id: &str) -> Result<(), StoreError> {
@@ -215,10 +205,17 @@ fn tell_of_losses(connection: &Connection, batch_id: &str, found: &Counts, now_m
 pub(super) fn runs_before(connection: &Connection, batch_id: &str) -> Result<Counts, StoreError> {
     let mut list = connection.prepare_cached(
         "SELECT c.name, sum(c.count) FROM batch_counts c
-         WHERE c.batch_id IN (SELECT b.id FROM batches b JOIN batches now ON now.id = ?1
-                              WHERE b.workflow = now.workflow AND b.state = 'applied' AND b.seq < now.seq
-                              ORDER BY b.seq DESC LIMIT ?2)
+         WHERE c.batch_id IN (
+           SELECT run FROM (SELECT b.id AS run, b.seq FROM batches b JOIN batches now ON now.id = ?1
+                            WHERE b.workflow = now.workflow AND b.state = 'applied' AND b.seq < now.seq
+                            ORDER BY b.seq DESC LIMIT ?3)
+            -- A night on which there was nothing to do is no run to compare with.
+            WHERE EXISTS (SELECT 1 FROM batch_counts u
+                          WHERE u.batch_id = run AND u.name IN ('result/ok','result/held') AND u.count > 0)
+            ORDER BY seq DESC LIMIT ?2)
          GROUP BY c.name",
     )?;
-    Ok(list.query_map((batch_id, RUNS_BEFORE), |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
+    Ok(list
+        .query_map((batch_id, RUNS_BEFORE, LOOKED_AT), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?)
 }

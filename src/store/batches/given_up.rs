@@ -3,9 +3,9 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::finish::conclude;
+use super::finish::{conclude, rules_at_hand};
 use super::{count, feed};
-use crate::domain::batch::{Fate, Rules};
+use crate::domain::batch::Fate;
 use crate::store::StoreError;
 
 /// How a part ended that a person has given up.
@@ -100,7 +100,7 @@ pub(in crate::store) fn part_given_up(
         )?
         .query_row((&batch_id, error), |row| row.get(0))?;
     if !is_open {
-        conclude(connection, &batch_id, &Rules { preview_over: -1, ..Rules::default() }, now_ms)?;
+        conclude(connection, &batch_id, &rules_at_hand(connection, &batch_id)?, now_ms)?;
     }
     Ok(())
 }
@@ -111,7 +111,7 @@ pub(super) fn take_back(connection: &Connection, part_id: &str, now_ms: i64) -> 
     let taken: Option<(String, i64)> = connection
         .prepare_cached(
             "UPDATE batch_parts SET read_at = NULL, status = NULL WHERE id = ?1 AND status = ?2
-               AND EXISTS (SELECT 1 FROM batches b WHERE b.id = batch_parts.batch_id AND b.state IN ('submitted','waiting','failed'))
+               AND EXISTS (SELECT 1 FROM batches b WHERE b.id = batch_parts.batch_id AND b.state IN ('submitted','ended','waiting','failed'))
              RETURNING batch_id, number",
         )?
         .query_row((part_id, GIVEN_UP), |row| Ok((row.get(0)?, row.get(1)?)))

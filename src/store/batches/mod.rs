@@ -7,6 +7,7 @@
 //! | `pick` | which tickets may become its lines |
 //! | `schedules` | what begins by the clock |
 //! | `place` | which batch a result of OpenAI's belongs to |
+//! | `close` | lines that get no answer |
 //! | `enter` | what OpenAI's files say, line by line |
 //! | `finish` | the end of reading: what is missing, and whether a person decides |
 //! | `again` | what was not executed is sent again, once |
@@ -20,6 +21,7 @@ mod acts;
 mod again;
 mod begin;
 mod build;
+mod close;
 mod enter;
 mod feed;
 mod finish;

@@ -88,13 +88,23 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The part that a batch at OpenAI is; none when it is none of a batch here.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn part_of(&self, project: String, resource_id: String) -> Result<Option<Part>, StoreError> {
+        self.look_up(move |connection| of_resource(connection, &project, &resource_id)).await
+    }
+}
+
 fn place(connection: &Connection, given: &PlacePart) -> Result<PartPlace, StoreError> {
     if let Some(part) = of_resource(connection, &given.project, &given.resource_id)? {
         if part.status.as_deref() == Some(GIVEN_UP) {
             take_back(connection, &part.id, given.now_ms)?;
         }
         let part = of_id(connection, &given.project, &part.id)?.unwrap_or(part);
-        return placed(connection, part);
+        return placed(connection, part, given.now_ms);
     }
     if let Some(id) = &given.submission_id
         && let Some(part) = of_id(connection, &given.project, id)?
@@ -103,17 +113,25 @@ fn place(connection: &Connection, given: &PlacePart) -> Result<PartPlace, StoreE
             return Ok(PartPlace::Twin { of });
         }
         tie(connection, &given.project, &part.id, &given.resource_id, given.now_ms)?;
-        return placed(connection, Part { resource_id: Some(given.resource_id.clone()), ..part });
+        let part = Part { resource_id: Some(given.resource_id.clone()), ..part };
+        return placed(connection, part, given.now_ms);
     }
     let Some(workflow) = &given.workflow else { return Ok(PartPlace::Nowhere) };
     make_elsewhere(connection, given, workflow)?;
     match of_resource(connection, &given.project, &given.resource_id)? {
-        Some(part) => placed(connection, part),
+        Some(part) => placed(connection, part, given.now_ms),
         None => Err(StoreError::Missing("batch")),
     }
 }
 
-fn placed(connection: &Connection, part: Part) -> Result<PartPlace, StoreError> {
+fn placed(connection: &Connection, part: Part, now_ms: i64) -> Result<PartPlace, StoreError> {
+    // With the last of its parts all of it has ended at OpenAI.
+    connection
+        .prepare_cached(
+            "UPDATE batches SET state = 'ended', since = ?3 WHERE id = ?1 AND state = 'submitted'
+               AND NOT EXISTS (SELECT 1 FROM batch_parts WHERE batch_id = ?1 AND id <> ?2 AND read_at IS NULL)",
+        )?
+        .execute((&part.batch_id, &part.id, now_ms))?;
     let (workflow, origin, made_at_ms): (String, String, Option<i64>) = connection
         .prepare_cached("SELECT workflow, origin, made_at FROM batches WHERE id = ?1")?
         .query_row([&part.batch_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;

@@ -55,7 +55,7 @@ impl Worker {
     pub(in crate::worker) async fn build_batch(&self, job: &ClaimedJob) -> Result<Settlement, Halt> {
         self.openai_must_not_be_paused()?;
         let claim = BuildClaim::of(job);
-        let Some(building) = self.store.take_up_build(claim.clone(), self.clock.now_ms()).await? else {
+        let Some(building) = self.take_up(claim.clone()).await? else {
             return Ok(Settlement::Done { how: "sent by an earlier attempt".to_owned() });
         };
         let work = self.work_of(job, claim, building)?;
@@ -74,6 +74,10 @@ impl Worker {
         let (rules, now_ms) = (self.settings.batch, self.clock.now_ms());
         let built = self.store.batch_built(work.claim, selection.left_out(), rules, now_ms).await?;
         Ok(Settlement::Done { how: told(built) })
+    }
+
+    async fn take_up(&self, claim: BuildClaim) -> Result<Option<Building>, Halt> {
+        Ok(self.store.take_up_build(claim, self.settings.batch, self.clock.now_ms()).await?)
     }
 
     fn work_of<'a>(&'a self, job: &'a ClaimedJob, claim: BuildClaim, building: Building) -> Result<Work<'a>, Failure> {

@@ -23,6 +23,14 @@ pub(super) struct Judge {
     pub(super) made_at_ms: Option<i64>,
 }
 
+/// Reasons are counted by name: a file of odd numbers must not make a row of each.
+fn api_error(status: i64) -> String {
+    match status {
+        0 | 100..=599 => format!("api_error_{status}"),
+        _ => "api_error_other".to_owned(),
+    }
+}
+
 impl Worker {
     /// What a line says and what would become of it now.
     pub(super) async fn judge(&self, judge: &Judge, found: String, line: Line) -> Result<LineEntry, Halt> {
@@ -31,7 +39,7 @@ impl Worker {
             Line::Unreadable { why, custom_id: None } => LineRead::Unreadable { reason: why },
             // Whose line it is can be told: that one has failed.
             Line::Unreadable { why, .. } => LineRead::Failed { reason: why.to_owned() },
-            Line::Failed { status, .. } => LineRead::Failed { reason: format!("api_error_{status}") },
+            Line::Failed { status, .. } => LineRead::Failed { reason: api_error(status) },
             Line::NotExecuted { .. } => LineRead::Failed { reason: "not_executed".to_owned() },
             Line::Answered { custom_id, body, response } => {
                 self.judge_answer(judge, &custom_id, body, &response).await?

@@ -1,12 +1,13 @@
 //! Reads what OpenAI's files say of a batch into the ledger, by streaming. Both
 //! files, whatever the status: results that were paid for are in either.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::lines::Judge;
 use crate::domain::decision::Hold;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::hold::HoldReason;
+use crate::domain::job::Kind;
 use crate::domain::resource::{Batch, Status};
 use crate::domain::submission::SUBMISSION_KEY;
 use crate::openai::Client;
@@ -45,6 +46,21 @@ impl Worker {
         }
     }
 
+    /// A batch that OpenAI has forgotten: the other parts need not wait for it.
+    pub(in crate::worker) async fn lose_part(&self, job: &ClaimedJob, halt: &Halt) -> Result<(), Halt> {
+        let Halt::Failed(failure) = halt else { return Ok(()) };
+        if job.kind != Kind::Ending || failure.cause() != Cause::LostToRetention {
+            return Ok(());
+        }
+        let Some(part) = self.store.part_of(job.project.clone(), job.resource_id.clone()).await? else {
+            return Ok(());
+        };
+        let (rules, error) = (self.settings.batch, Some("OpenAI has nothing of a part any more".to_owned()));
+        let end = PartEnd { part, status: "lost".to_owned(), said: Value::Null, errors: Vec::new(), rules, error };
+        self.store.finish_part(end, self.clock.now_ms()).await?;
+        Ok(())
+    }
+
     async fn place_batch(&self, job: &ClaimedJob, batch: &Batch) -> Result<PartPlace, Halt> {
         let named = batch.metadata.get(&self.settings.metadata_keys.workflow);
         let given = PlacePart {
@@ -72,7 +88,7 @@ impl Worker {
     async fn read_part(&self, job: &ClaimedJob, batch: &Batch, judge: Judge) -> Result<Settlement, Halt> {
         let batch_id = judge.part.batch_id.clone();
         if judge.part.read_at_ms.is_some() {
-            return Ok(Settlement::Ignored { reason: format!("its results are in {batch_id} already") });
+            return Ok(Settlement::Ignored { reason: why_not_read(&judge.part) });
         }
         if batch.status == Status::Failed {
             self.finish_part(batch, judge.part, "failed").await?;
@@ -148,6 +164,13 @@ impl Worker {
         let (part, now_ms) = (judge.part.clone(), self.clock.now_ms());
         self.store.enter_lines(part, judge.elsewhere, judge.made_at_ms, entries, now_ms).await?;
         self.after(Step::Entered)
+    }
+}
+
+fn why_not_read(part: &Part) -> String {
+    match part.status.as_deref() {
+        Some("lost" | "given_up" | "not_sent") => format!("{} has gone on without it", part.batch_id),
+        _ => format!("its results are in {} already", part.batch_id),
     }
 }
 

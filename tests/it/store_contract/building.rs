@@ -47,17 +47,24 @@ impl Fresh {
     }
 
     async fn start_of(&self, claim: &BuildClaim) -> Start {
-        self.store.take_up_build(claim.clone(), START_MS).await.unwrap().unwrap().uploaded.remove(0).start
+        self.store
+            .take_up_build(claim.clone(), Rules::default(), START_MS)
+            .await
+            .unwrap()
+            .unwrap()
+            .uploaded
+            .remove(0)
+            .start
     }
 }
 
 async fn a_batch_that_is_wanted_is_taken_up_with_what_is_wanted(fresh: Fresh) {
     let claim = fresh.building("bat_1").await;
-    let building = fresh.store.take_up_build(claim.clone(), START_MS).await.unwrap().unwrap();
+    let building = fresh.store.take_up_build(claim.clone(), Rules::default(), START_MS).await.unwrap().unwrap();
     assert_eq!((building.workflow.as_str(), building.created_at_ms), ("summary", START_MS));
     assert_eq!((building.wanted, building.uploaded), (wanted("bat_1").wanted, Vec::new()));
     fresh.store.batch_built(claim.clone(), Vec::new(), Rules::default(), START_MS).await.unwrap();
-    assert!(fresh.store.take_up_build(claim, START_MS).await.unwrap().is_none(), "it is built");
+    assert!(fresh.store.take_up_build(claim, Rules::default(), START_MS).await.unwrap().is_none(), "it is built");
 }
 
 async fn lines_of_a_part_without_a_file_are_taken_away_in_chunks_and_the_counts_with_them(fresh: Fresh) {
@@ -114,13 +121,13 @@ async fn under_a_lost_claim_nothing_is_written(fresh: Fresh) {
     let new = BuildClaim::of(&fresh.claim_one(START_MS + LEASE_MS).await);
     let starting = Starting { now_ms: 0, check_at_ms: 0, deadline_ms: 0 };
     let store = &fresh.store;
-    assert!(store.take_up_build(old.clone(), START_MS).await.is_err());
+    assert!(store.take_up_build(old.clone(), Rules::default(), START_MS).await.is_err());
     assert!(store.drop_unsent(old.clone()).await.is_err());
     assert!(store.add_lines(old.clone(), 1, lines(1..2)).await.is_err());
     assert!(store.part_uploaded(old.clone(), part.clone(), "file-1".to_owned()).await.is_err());
     assert!(store.part_starting(old.clone(), part, starting).await.is_err());
     assert!(store.batch_built(old, Vec::new(), Rules::default(), START_MS).await.is_err());
-    assert!(store.take_up_build(new, START_MS).await.unwrap().is_some());
+    assert!(store.take_up_build(new, Rules::default(), START_MS).await.unwrap().is_some());
 }
 
 async fn a_schedule_that_has_moved_begins_nothing(fresh: Fresh) {

@@ -4,6 +4,7 @@ mod acts;
 mod discards;
 mod ends;
 mod forgetting;
+mod hangs;
 mod lines;
 mod stages;
 mod undo;
