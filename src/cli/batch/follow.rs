@@ -5,12 +5,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::must_be_there;
 use super::next::rests;
 use super::progress::Bar;
-use tokio::signal::unix::{SignalKind, signal};
-
 use crate::cli::Setup;
 use crate::cli::output::Output;
 use crate::shapes;
