@@ -30,8 +30,8 @@ use settings::Tempo;
 use stage::{Stage, Started};
 use table::{Row, Table};
 
-/// All endings must have arrived by then.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// All endings must have arrived by then, on a slow machine too.
+const PATIENCE: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// As usual when somebody watches: an approval can be taken back, and a batch
 /// paused. When nobody does, no faster than that there is a middle to pause in.
