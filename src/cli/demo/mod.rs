@@ -36,7 +36,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// As usual when somebody watches: an approval can be taken back, and a batch
 /// paused. When nobody does, no faster than that there is a middle to pause in.
 const WATCHED: Tempo = Tempo { undo: "5s", pace: 6_000 };
-const UNWATCHED: Tempo = Tempo { undo: "500ms", pace: 20_000 };
+const UNWATCHED: Tempo = Tempo { undo: "500ms", pace: 12_000 };
 
 #[derive(clap::Args)]
 pub(super) struct Args {
