@@ -241,12 +241,12 @@ async fn a_program_that_watches_gets_an_object_for_each_change_until_the_batch_r
     let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
     let lines = lines_of(child.stdout.take().unwrap());
     let next = || -> Value { serde_json::from_str(&lines.recv_timeout(PATIENCE).unwrap()).unwrap() };
-    assert_eq!(next()["state"], "submitted");
+    assert_eq!(next()["state"], "ended");
     ledger.enter_some_of_each().await;
     ledger.finish("completed", &[]).await;
     let last = loop {
         let object = next();
-        if object["state"] != "submitted" {
+        if object["state"] != "ended" {
             break object;
         }
     };
@@ -260,7 +260,7 @@ async fn a_program_that_watches_gets_an_object_for_each_change_until_the_batch_r
 async fn a_person_sees_a_bar_while_a_batch_moves_and_the_batch_when_it_rests() {
     let ledger = Ledger::new().await;
     let mut terminal = Terminal::run(ledger.place.command(&["batch", "show", ID]));
-    terminal.shows("0 of 1 parts ended at OpenAI");
+    terminal.shows("0 results read");
     ledger.enter_some_of_each().await;
     ledger.finish("completed", &[]).await;
     let (code, seen) = terminal.end();
@@ -272,7 +272,7 @@ async fn a_person_sees_a_bar_while_a_batch_moves_and_the_batch_when_it_rests() {
 async fn whoever_stops_watching_leaves_at_once_and_the_batch_goes_on() {
     let ledger = Ledger::new().await;
     let mut terminal = Terminal::run(ledger.place.command(&["batch", "show", ID]));
-    terminal.shows("parts ended at OpenAI");
+    terminal.shows("results read");
     crate::process::signal(&terminal.child, "INT");
     let (code, seen) = terminal.end();
     assert_eq!(code, 130);

@@ -312,7 +312,9 @@ fn stop_if_too_many(connection: &Connection, batch_id: &str, now_ms: i64) -> Res
     let stopped = connection
         .prepare_cached(
             "UPDATE batches SET paused_at = ?3, paused_by = 'frontdesk', pause_reason = 'too_many_failures'
-             WHERE id = ?1 AND state = 'applying' AND paused_at IS NULL AND stop_after <= ?2",
+             WHERE id = ?1 AND state = 'applying' AND paused_at IS NULL AND stop_after <= ?2
+               AND (in_flight > 0 OR EXISTS (SELECT 1 FROM batch_lines l WHERE l.batch_id = batches.id
+                      AND l.number > fed_to AND l.result IN ('ok','held') AND l.fate IS NULL))",
         )?
         .execute((batch_id, failed, now_ms))?;
     if stopped == 0 {

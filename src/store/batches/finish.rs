@@ -207,7 +207,7 @@ pub(super) fn runs_before(connection: &Connection, batch_id: &str) -> Result<Cou
         "SELECT c.name, sum(c.count) FROM batch_counts c
          WHERE c.batch_id IN (
            SELECT run FROM (SELECT b.id AS run, b.seq FROM batches b JOIN batches now ON now.id = ?1
-                            WHERE b.workflow = now.workflow AND b.state = 'applied' AND b.seq < now.seq
+                            WHERE b.workflow = now.workflow AND b.project = now.project AND b.state = 'applied' AND b.seq < now.seq
                             ORDER BY b.seq DESC LIMIT ?3)
             -- A night on which there was nothing to do is no run to compare with.
             WHERE EXISTS (SELECT 1 FROM batch_counts u

@@ -86,17 +86,18 @@ pub(in crate::store) fn part_given_up(
     let given_up: Option<(String, i64)> = connection
         .prepare_cached(
             "UPDATE batch_parts SET read_at = ?2, status = ?3 WHERE id = ?1 AND read_at IS NULL
-               AND EXISTS (SELECT 1 FROM batches b WHERE b.id = batch_parts.batch_id AND b.state IN ('submitted','ended'))
+               AND EXISTS (SELECT 1 FROM batches b WHERE b.id = batch_parts.batch_id AND b.state IN ('building','submitted','ended'))
              RETURNING batch_id, number",
         )?
         .query_row((part_id, now_ms, GIVEN_UP), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((batch_id, number)) = given_up else { return Ok(()) };
+    // While other parts are still being sent, the end of that concludes.
     let error = format!("part {number} was given up by {}: {}", said.actor, said.reason);
     let is_open: bool = connection
         .prepare_cached(
             "UPDATE batches SET error = ?2 WHERE id = ?1
-             RETURNING EXISTS (SELECT 1 FROM batch_parts p WHERE p.batch_id = ?1 AND p.read_at IS NULL)",
+             RETURNING state = 'building' OR EXISTS (SELECT 1 FROM batch_parts p WHERE p.batch_id = ?1 AND p.read_at IS NULL)",
         )?
         .query_row((&batch_id, error), |row| row.get(0))?;
     if !is_open {
