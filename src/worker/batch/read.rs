@@ -19,8 +19,8 @@ use crate::worker::place::Placed;
 
 /// So many lines, or so many bytes of them, share a transaction: the front desk
 /// waits for no more than that.
-const CHUNK_LINES: usize = 64;
-const CHUNK_BYTES: usize = 256 * 1024;
+const CHUNK_LINES: usize = 16;
+const CHUNK_BYTES: usize = 64 * 1024;
 
 impl Worker {
     /// A batch has ended at OpenAI: its lines go into the ledger.
