@@ -34,7 +34,7 @@ pub enum HoldReason {
     Policy,
     /// It is not known which ticket it belongs to.
     Unplaced,
-    /// It came out of a batch whose results are looked at together.
+    /// A batch that was set aside whole, as versions without a ledger of lines did.
     Batch,
     /// The work failed at OpenAI.
     Failed,
