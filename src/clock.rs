@@ -13,6 +13,8 @@ pub enum Clock {
     System,
     /// A clock that a test moves by hand.
     Hand(HandClock),
+    /// The clock of the database server that several processes share.
+    Database(Arc<crate::store::Time>),
 }
 
 /// A clock that stands still until it is moved.
@@ -39,6 +41,7 @@ impl Clock {
         match self {
             Clock::System => system_now_ms(),
             Clock::Hand(clock) => clock.0.load(Ordering::SeqCst),
+            Clock::Database(time) => time.now_ms(),
         }
     }
 

@@ -39,6 +39,7 @@ pub mod shapes;
 pub mod store;
 pub mod submit;
 pub mod telemetry;
+pub mod tls;
 pub mod trial;
 pub mod web;
 pub mod worker;

@@ -10,7 +10,7 @@ use crate::config::{DEFAULT_PROJECT, ProjectSettings};
 use crate::domain::id::new_id;
 use crate::domain::secret::Secret;
 use crate::domain::verify::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
-use crate::openai::client::install_tls;
+use crate::tls;
 use crate::store::Store;
 
 /// OpenAI waits a few seconds; nothing here is worth more.
@@ -96,7 +96,7 @@ struct Sender<'a> {
 
 impl Sender<'_> {
     fn new(url: String, clock: &Clock) -> Result<Sender<'_>, String> {
-        install_tls();
+        tls::install_provider();
         let mut builder = reqwest::Client::builder();
         if is_here(&url) {
             builder = builder.no_proxy();

@@ -32,7 +32,7 @@ impl Post {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(unusable("it must not hold a name or a password"));
         }
-        install_tls();
+        crate::tls::install_provider();
         let mut builder = Client::builder()
             .user_agent(concat!("frontdesk/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
@@ -80,11 +80,4 @@ fn not_sent(error: &reqwest::Error) -> NotSent {
 pub(super) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// Several clients may race to install the same provider; the first one wins.
-fn install_tls() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
 }

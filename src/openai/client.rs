@@ -112,7 +112,7 @@ impl Client {
         let loopback = check_base_url(&settings.base_url)?;
         let connect = Duration::from_millis(settings.connect_timeout_ms);
         let read = Duration::from_millis(settings.read_timeout_ms);
-        install_tls();
+        crate::tls::install_provider();
         let whole = connect.saturating_add(read.saturating_mul(2));
         let builder = || -> Result<reqwest::ClientBuilder, OpenAiError> {
             let builder = reqwest::Client::builder()
@@ -310,12 +310,4 @@ fn default_headers(api_key: Option<&str>) -> Result<HeaderMap, OpenAiError> {
         headers.insert(AUTHORIZATION, value);
     }
     Ok(headers)
-}
-
-/// Chooses how TLS is done in this process. Several clients may race to install
-/// the same provider; the first one wins.
-pub fn install_tls() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
 }

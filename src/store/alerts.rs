@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, Row};
+use crate::store::sql::{self, Connection, Row};
 
 use super::{Page, PageRequest, Store, StoreError};
 
@@ -148,7 +148,7 @@ impl Store {
     }
 }
 
-fn alert(row: &Row<'_>) -> rusqlite::Result<Alert> {
+fn alert(row: &Row<'_>) -> sql::Result<Alert> {
     Ok(Alert {
         id: row.get("id")?,
         kind: row.get("kind")?,

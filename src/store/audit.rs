@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
 
 use super::{Store, StoreError, connect_to_read};
 

@@ -1,6 +1,6 @@
 //! The audit trail: who did what. Rows are only ever added; triggers refuse the rest.
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
 use serde_json::Value;
 
 use super::{Page, PageRequest, Store, StoreError};

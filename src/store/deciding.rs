@@ -2,7 +2,7 @@
 //! `domain/review`; here they are carried into the database, each action in one
 //! transaction together with its job, its trail and its feedback.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::store::sql::{self, Connection, OptionalExtension, params};
 use serde_json::json;
 
 use super::newest::Work;
@@ -132,7 +132,7 @@ fn load(connection: &Connection, id: &str) -> Result<Option<Row>, StoreError> {
             let review = Review {
                 id: row.get("id")?,
                 version: row.get("version")?,
-                state: State::parse(&state).ok_or(rusqlite::Error::InvalidQuery)?,
+                state: State::parse(&state).ok_or(sql::Error::Unreadable)?,
                 reviewers: Vec::new(),
                 approvals_needed: row.get("approvals_needed")?,
                 first_approved_by: row.get("first_approved_by")?,

@@ -4,7 +4,7 @@ mod select;
 mod undo;
 mod write;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::store::sql::{Connection, OptionalExtension, Row, params};
 use serde_json::{Map, Value};
 
 pub use select::Selected;

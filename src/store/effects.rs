@@ -1,8 +1,8 @@
 //! The third gate: what was fetched, what we mean to change, what was changed.
 
-use rusqlite::{Connection, OptionalExtension};
+use crate::store::sql::{Company, Connection, OptionalExtension};
 
-use super::lane::Posted;
+use super::units::Posted;
 use super::newest::Work;
 use super::row::to_json;
 use super::starts::NewStart;
@@ -147,7 +147,7 @@ impl Store {
         now_ms: i64,
     ) -> Result<Kept, StoreError> {
         self.writer
-            .post(move |connection| {
+            .post(Company::Beside, move |connection| {
                 connection
                     .prepare_cached(
                         "INSERT INTO results (project, resource_id, raw, fetched_at) VALUES (?1, ?2, ?3, ?4)

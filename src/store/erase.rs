@@ -5,7 +5,7 @@ mod by_age;
 mod reviews;
 mod ticket;
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
 
 use super::effects::Change;
 use super::{ClaimedJob, Settlement, StoreError};

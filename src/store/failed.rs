@@ -1,6 +1,6 @@
 //! What people do about failed jobs, one at a time or many.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::store::sql::{self, Connection, OptionalExtension, Row, params};
 use serde_json::json;
 
 use super::batches::Said;
@@ -211,11 +211,11 @@ impl Failed {
             .map_err(StoreError::from)
     }
 
-    fn read(row: &Row<'_>) -> rusqlite::Result<Failed> {
+    fn read(row: &Row<'_>) -> sql::Result<Failed> {
         Ok(Failed {
             id: row.get(0)?,
             since: row.get(1)?,
-            kind: Kind::parse(&row.get::<_, String>(2)?).ok_or(rusqlite::Error::InvalidQuery)?,
+            kind: Kind::parse(&row.get::<_, String>(2)?).ok_or(sql::Error::Unreadable)?,
             key: row.get(3)?,
             is_discarded: row.get(4)?,
             submission_id: row.get(5)?,

@@ -1,6 +1,6 @@
 //! How drafts fared with the people who decide: counts and distances, no text.
 
-use rusqlite::Row;
+use crate::store::sql::{self, Row};
 
 use super::{Store, StoreError};
 
@@ -51,7 +51,7 @@ impl Store {
     }
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Feedback> {
+fn read(row: &Row<'_>) -> sql::Result<Feedback> {
     Ok(Feedback {
         workflow: row.get(0)?,
         prompt_version: row.get(1)?,

@@ -1,10 +1,14 @@
 //! What the front desk writes: deliveries with their jobs, and counted refusals.
 
+mod many;
+
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+pub(super) use many::record_many;
 
-use super::{Store, StoreError};
+use crate::store::sql::{Connection, params};
+
+use super::{Engine, Store, StoreError};
 use crate::domain::delivery::{NewDelivery, NewJob, Receipt};
 
 /// Refused requests of one cause since the last time they were written down.
@@ -31,7 +35,10 @@ impl Store {
     /// transaction could not be committed. Nothing was stored then.
     pub async fn record(&self, delivery: NewDelivery) -> Result<Receipt, StoreError> {
         let delivery = Arc::new(delivery);
-        let receipt = self.writer.hurry(move |connection| record(connection, &delivery)).await?;
+        let receipt = match &self.shared.engine {
+            Engine::Sqlite { .. } => self.writer.hurry(move |connection| record(connection, &delivery)).await?,
+            Engine::Postgres(server) => server.intake.record(delivery).await?,
+        };
         if receipt == Receipt::Queued {
             self.ring();
         }

@@ -1,6 +1,6 @@
 //! The submission ledger: what we started at OpenAI, written before the call.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::store::sql::{self, Connection, OptionalExtension, Row, params};
 
 use super::settle::count;
 use super::{Store, StoreError};
@@ -339,7 +339,7 @@ pub(super) fn one(connection: &Connection, sql: &str, id: &str) -> Result<Option
     Ok(connection.prepare_cached(sql)?.query_row([id], read).optional()?)
 }
 
-pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Submission> {
+pub(super) fn read(row: &Row<'_>) -> sql::Result<Submission> {
     Ok(Submission {
         id: row.get("id")?,
         project: row.get("project")?,

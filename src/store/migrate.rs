@@ -2,19 +2,39 @@
 //! ever added; what has been applied is remembered with a hash of its text, so
 //! that an edited one is noticed.
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use sha2::{Digest, Sha256};
 
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension as _};
 
-const MIGRATIONS: [(i64, &str, &str); 3] = [
-    (1, "begin", include_str!("../../migrations/sqlite/0001_begin.sql")),
-    (2, "owners", include_str!("../../migrations/sqlite/0002_owners.sql")),
-    (3, "batches", include_str!("../../migrations/sqlite/0003_batches.sql")),
-];
+/// A number, a name, and the text for each kind of database. The texts make the
+/// same tables; a test compares them.
+struct Migration {
+    number: i64,
+    name: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+macro_rules! migrations {
+    ($($number:literal $name:literal,)+) => {
+        [$(Migration {
+            number: $number,
+            name: $name,
+            sqlite: include_str!(concat!("../../migrations/sqlite/000", $number, "_", $name, ".sql")),
+            postgres: include_str!(concat!("../../migrations/postgres/000", $number, "_", $name, ".sql")),
+        }),+]
+    };
+}
+
+const MIGRATIONS: [Migration; 3] = migrations! {
+    1 "begin",
+    2 "owners",
+    3 "batches",
+};
 
 /// The schema this program works with.
-pub const SCHEMA_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+pub const SCHEMA_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
 /// What a migration run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,49 +45,76 @@ pub struct Migrated {
     pub to: i64,
 }
 
-/// Applies what is missing, all in one transaction. Tables that are made anew
-/// have children meanwhile, so foreign keys are checked at the end instead.
-pub(super) fn up(connection: &mut Connection) -> Result<Migrated, StoreError> {
+/// Only one process at a time brings a database up to date.
+const MIGRATION_LOCK: i64 = 0x6664_6d69_6772;
+
+/// Applies what is missing, all in one transaction. In SQLite tables that are
+/// made anew have children meanwhile, so foreign keys are checked at the end instead.
+pub(super) fn up(connection: &Connection) -> Result<Migrated, StoreError> {
+    if connection.sqlite().is_none() {
+        return in_one(connection, &format!("BEGIN; SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"));
+    }
     connection.execute_batch("PRAGMA foreign_keys = OFF")?;
-    let done = apply_missing(connection);
+    let done = in_one(connection, "BEGIN IMMEDIATE");
     connection.execute_batch("PRAGMA foreign_keys = ON")?;
     done
 }
 
-fn apply_missing(connection: &mut Connection) -> Result<Migrated, StoreError> {
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    tx.execute_batch(
-        "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL) STRICT",
-    )?;
-    let from = version(&tx)?;
+fn in_one(connection: &Connection, begin: &str) -> Result<Migrated, StoreError> {
+    connection.execute_batch(begin)?;
+    let done = apply_missing(connection).and_then(|done| Ok(connection.execute_batch("COMMIT").map(|()| done)?));
+    if done.is_err() {
+        // It fails when there is nothing to roll back any more.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    done
+}
+
+fn apply_missing(connection: &Connection) -> Result<Migrated, StoreError> {
+    connection.execute_batch(match connection.sqlite() {
+        Some(_) => "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL) STRICT",
+        None => "CREATE TABLE IF NOT EXISTS migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL)",
+    })?;
+    let from = version(connection)?;
     refuse_newer(from)?;
-    for (number, name, sql) in MIGRATIONS {
-        match applied(&tx, number)? {
+    for migration in MIGRATIONS {
+        let sql = if connection.sqlite().is_some() { migration.sqlite } else { migration.postgres };
+        match applied(connection, migration.number)? {
             Some(hash) if hash == digest(sql) => {}
             Some(_) => {
+                let number = migration.number;
                 return Err(StoreError::Open(format!("migration {number} was changed after it had been applied")));
             }
             None => {
-                tx.execute_batch(sql)?;
-                tx.execute(
+                connection.execute_batch(sql)?;
+                connection.execute(
                     "INSERT INTO migrations (version, name, sha256) VALUES (?1, ?2, ?3)",
-                    (number, name, digest(sql)),
+                    (migration.number, migration.name, digest(sql)),
                 )?;
             }
         }
     }
-    if from < SCHEMA_VERSION && tx.prepare("PRAGMA foreign_key_check")?.exists([])? {
+    if from < SCHEMA_VERSION && has_orphans(connection)? {
         return Err(StoreError::Open("a row refers to one that is not there; nothing was changed".to_owned()));
     }
-    tx.commit()?;
     Ok(Migrated { from, to: SCHEMA_VERSION })
+}
+
+/// PostgreSQL checks them itself.
+fn has_orphans(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(connection.sqlite().is_some() && connection.prepare_cached("PRAGMA foreign_key_check")?.exists([])?)
 }
 
 /// Refuses a database that is not exactly up to date.
 pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
-    let there: bool =
-        connection
-            .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'migrations')", [], |row| row.get(0))?;
+    let there: bool = connection.query_row(
+        match connection.sqlite() {
+            Some(_) => "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'migrations')",
+            None => "SELECT to_regclass('migrations') IS NOT NULL",
+        },
+        [],
+        |row| row.get(0),
+    )?;
     let found = if there { version(connection)? } else { 0 };
     refuse_newer(found)?;
     if found < SCHEMA_VERSION {

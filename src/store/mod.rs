@@ -22,7 +22,6 @@ mod alerts;
 mod audit;
 mod audit_trail;
 mod batches;
-mod checkpoint;
 mod copies;
 mod deciding;
 mod desk;
@@ -31,15 +30,15 @@ mod erase;
 mod facts;
 mod failed;
 mod feedback;
-mod file;
 mod inbox;
-mod lane;
 mod ledger;
+mod location;
 mod migrate;
 mod newest;
 mod parked;
 mod pauses;
 mod policies;
+mod postgres;
 mod queue;
 mod reconcile;
 mod records;
@@ -48,18 +47,23 @@ mod reviews;
 mod row;
 mod sends;
 mod settle;
+pub mod sql;
+mod sqlite;
 mod starts;
 mod submissions;
 mod tokens;
+mod units;
 mod why;
 
-use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Notify;
+
+use self::sql::{Company, Connection};
+use self::units::Lane;
+use crate::clock::Clock;
 
 pub use alerts::{Alert, AlertSend, Changed};
 pub use audit::{Audit, AuditAt, Finding};
@@ -79,11 +83,13 @@ pub use failed::{Discarded, FailedFilter, FailedJobs, Remedied, Remedy, Retried}
 pub use feedback::Feedback;
 pub use inbox::RefusalTally;
 pub use ledger::{NewSubmission, Prompted, Submission};
+pub use location::{Location, NoDatabase, PostgresUrl};
 pub use migrate::{Migrated, SCHEMA_VERSION};
 pub use newest::Work;
 pub use parked::{Parked, ParkedNotice, RECEIVED};
 pub use pauses::{Pausable, Pause};
 pub use policies::{PastDecision, UsedPolicy};
+pub use postgres::{PoolSize, Time};
 pub use queue::{Claim, ClaimedJob, Which};
 pub use reconcile::{Check, Found, Hanging, TakeChecks, Unanswered};
 pub use records::{Batches, Counts, Delivery, DeliveryFilter, Job, Page, PageRequest, StateCount};
@@ -93,15 +99,6 @@ pub use sends::{ALERT_CHANNEL, DueSend};
 pub use settle::{Settled, Settlement};
 pub use starts::{NewStart, PlannedStart};
 pub use submissions::Closed;
-
-/// Oldest SQLite that may write: 3.51.3 carries the fix of a WAL-reset
-/// corruption that 3.7.0 to 3.51.2 have. Source: sqlite.org/wal.html.
-const OLDEST_SQLITE: i32 = 3_051_003;
-
-/// How many units may wait for the writer. Past it the front desk answers 503.
-const WRITER_DEPTH: usize = 4096;
-const READER_DEPTH: usize = 1024;
-const READERS: usize = 2;
 
 /// How long one readiness check speaks for the next, and how long it may take.
 const PULSE_EVERY: Duration = Duration::from_secs(1);
@@ -133,6 +130,17 @@ pub enum StoreError {
         /// SQLite's message.
         text: String,
     },
+    /// PostgreSQL refused; the text names tables and rules, never values.
+    #[error("database error ({code}): {text}")]
+    Postgres {
+        /// The SQLSTATE.
+        code: String,
+        /// PostgreSQL's message.
+        text: String,
+    },
+    /// The database server does not answer, or has ended the connection.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(String),
     /// A stored row does not make sense.
     #[error("table {table}: column {column} holds a value this version cannot read")]
     Corrupt {
@@ -150,21 +158,13 @@ impl StoreError {
     /// True when the error may concern one unit of a group only. A full disk or
     /// a locked database concerns all of them, and trying each is a waste.
     fn is_of_one_unit(&self) -> bool {
-        // SQLITE_BUSY, LOCKED, NOMEM, IOERR, FULL, CANTOPEN, READONLY
-        !matches!(self, StoreError::Gone | StoreError::Sqlite { code: 5 | 6 | 7 | 8 | 10 | 13 | 14, .. })
-    }
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> StoreError {
-        match &error {
-            rusqlite::Error::SqliteFailure(failure, text) => StoreError::Sqlite {
-                code: failure.extended_code & 0xff,
-                text: text.clone().unwrap_or_else(|| failure.to_string()),
-            },
-            rusqlite::Error::QueryReturnedNoRows => StoreError::Missing("row"),
-            // These may quote a value; the kind is enough.
-            _ => StoreError::Sqlite { code: -1, text: "a statement could not be run or read".to_owned() },
+        match self {
+            StoreError::Gone | StoreError::Unreachable(_) => false,
+            // SQLITE_BUSY, LOCKED, NOMEM, IOERR, FULL, CANTOPEN, READONLY
+            StoreError::Sqlite { code, .. } => !matches!(code, 5 | 6 | 7 | 8 | 10 | 13 | 14),
+            // A bad value, or a broken rule.
+            StoreError::Postgres { code, .. } => code.starts_with("22") || code.starts_with("23"),
+            _ => true,
         }
     }
 }
@@ -178,8 +178,8 @@ impl From<StoreError> for crate::domain::failure::Failure {
 /// The database. Cheap to clone; all clones share the same threads.
 #[derive(Clone)]
 pub struct Store {
-    writer: lane::Lane,
-    readers: lane::Lane,
+    writer: Lane,
+    readers: Lane,
     shared: Arc<Shared>,
 }
 
@@ -187,58 +187,68 @@ struct Shared {
     /// Rung when there may be something to claim. The poll is the truth; this
     /// only saves waiting for it.
     work: Notify,
-    path: PathBuf,
-    /// Connections for look-ups in place.
-    at_hand: Mutex<Vec<Connection>>,
+    location: Location,
+    engine: Engine,
     /// What the last readiness check found, and when.
     pulse: tokio::sync::Mutex<Option<(Instant, Result<(), StoreError>)>>,
 }
 
+/// What only one kind of database needs.
+enum Engine {
+    Sqlite {
+        /// Connections for look-ups in place.
+        at_hand: Mutex<Vec<Connection>>,
+    },
+    Postgres(postgres::Server),
+}
+
 impl Store {
-    /// Opens the database at `path`, creating it if there is none, and brings
-    /// it up to date when `migrate` is true.
+    /// Opens the database, creating a file if there is none, and brings it up to
+    /// date when `migrate` is true.
     ///
     /// # Errors
-    /// [`StoreError::Open`] when the file cannot be used, the library is too
-    /// old, or the schema is newer or (without `migrate`) older than this program.
-    pub fn open(path: &Path, migrate: bool) -> Result<Store, StoreError> {
-        if rusqlite::version_number() < OLDEST_SQLITE {
-            return Err(StoreError::Open(format!("SQLite {} is too old; 3.51.3 is needed", rusqlite::version())));
-        }
-        let mut connection = connect(path)?;
-        if migrate {
-            migrate::up(&mut connection)?;
-        } else {
-            migrate::check(&connection)?;
-        }
-        let at_hand = (0..READERS).map(|_| connect_to_read(path)).collect::<Result<Vec<_>, _>>()?;
-        let readers = (0..READERS).map(|_| connect_to_read(path)).collect::<Result<Vec<_>, _>>()?;
-        let finish = checkpoint::Finish::default();
-        let file = file::File::at(path)?;
-        let writer = lane::Lane::writer(connection, file, WRITER_DEPTH, finish.clone())?;
-        let readers = lane::Lane::readers(readers, READER_DEPTH)?;
-        let shared = Arc::new(Shared {
-            work: Notify::new(),
-            path: path.to_owned(),
-            at_hand: Mutex::new(at_hand),
-            pulse: tokio::sync::Mutex::new(None),
-        });
-        checkpoint::start(path, &shared, finish)?;
-        Ok(Store { writer, readers, shared })
+    /// [`StoreError::Open`] when it cannot be used, SQLite is too old, or the
+    /// schema is newer or (without `migrate`) older than this program.
+    pub fn open(location: &Location, migrate: bool) -> Result<Store, StoreError> {
+        Store::open_sized(location, migrate, PoolSize::default())
     }
 
-    /// Brings the database at `path` up to date and says what was done.
+    /// As [`Store::open`], with so many connections to a server.
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub fn migrate(path: &Path) -> Result<Migrated, StoreError> {
-        migrate::up(&mut connect(path)?)
+    pub fn open_sized(location: &Location, migrate: bool, size: PoolSize) -> Result<Store, StoreError> {
+        match location {
+            Location::Sqlite(path) => sqlite::open(path, migrate),
+            Location::Postgres(url) => postgres::open(url, migrate, size),
+        }
+    }
+
+    /// Brings the database up to date and says what was done.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn migrate(location: &Location) -> Result<Migrated, StoreError> {
+        match location {
+            Location::Sqlite(path) => migrate::up(&sqlite::connect(path)?),
+            Location::Postgres(url) => postgres::migrate(url),
+        }
     }
 
     /// Where the database is.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.shared.path
+    pub fn location(&self) -> &Location {
+        &self.shared.location
+    }
+
+    /// The clock that everybody who uses this database goes by: this machine's
+    /// for a file, the server's for a server.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        match &self.shared.engine {
+            Engine::Sqlite { .. } => Clock::System,
+            Engine::Postgres(server) => Clock::Database(Arc::clone(&server.time)),
+        }
     }
 
     /// Resolves when there may be new work. Ask for it *before* looking for
@@ -250,13 +260,34 @@ impl Store {
     fn ring(&self) {
         // `notify_one` leaves a permit when nobody waits yet.
         self.shared.work.notify_one();
+        if let Engine::Postgres(server) = &self.shared.engine {
+            self.tell_others(server);
+        }
+    }
+
+    /// Tells other processes. Whoever rings while a word is on its way need not
+    /// send another.
+    fn tell_others(&self, server: &postgres::Server) {
+        if server.ringing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let told = self.writer.hurry_off(move |connection| {
+            let Engine::Postgres(server) = &shared.engine else { return Ok(()) };
+            server.ringing.store(false, Ordering::Release);
+            connection.execute("SELECT pg_notify(?1, ?2)", (postgres::CHANNEL, &server.name))?;
+            Ok(())
+        });
+        if told.is_err() {
+            server.ringing.store(false, Ordering::Release);
+        }
     }
 
     /// The readiness check: commits a write. Callers within a second share one
     /// answer, so that asking often costs nothing.
     ///
     /// # Errors
-    /// What SQLite says when it cannot, or [`StoreError::Busy`] after two seconds.
+    /// What the database says when it cannot, or [`StoreError::Busy`] after two seconds.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let mut pulse = self.shared.pulse.lock().await;
         if let Some((_, found)) = pulse.as_ref().filter(|(at, _)| at.elapsed() < PULSE_EVERY) {
@@ -264,7 +295,7 @@ impl Store {
         }
         let beat = self.writer.hurry(|connection| {
             connection.execute(
-                "INSERT INTO pulse (id, beats) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET beats = beats + 1",
+                "INSERT INTO pulse (id, beats) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET beats = pulse.beats + 1",
                 [],
             )?;
             Ok(())
@@ -274,22 +305,37 @@ impl Store {
         found
     }
 
+    /// Writes with nobody else writing, in the whole cluster: what is read stays
+    /// true until the commit.
     async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        self.writer.run(work).await
+        self.writer.run(Company::Alone, work).await
     }
 
-    /// Looks up by key, in place: a few microseconds from the page cache, which
-    /// is less than a change of threads costs. Lists and counts go to [`Store::read`].
+    /// Writes while others do the same. Only for work that keeps out of their
+    /// way by itself: by unique keys, by updates that say which row they expect,
+    /// by [`Connection::alone_with`] what it reads before it writes.
+    async fn write_beside<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.writer.run(Company::Beside, work).await
+    }
+
+    /// Looks up by key, in place where the database is a file: a few
+    /// microseconds from the page cache, which is less than a change of threads
+    /// costs. Lists and counts go to [`Store::read`].
     async fn look_up<T, F>(&self, mut work: F) -> Result<T, StoreError>
     where
         F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        let free = self.shared.at_hand.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let Engine::Sqlite { at_hand } = &self.shared.engine else { return self.read(work).await };
+        let free = at_hand.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let Some(connection) = free else { return self.read(work).await };
         let found = connection
             .prepare_cached("BEGIN")
@@ -297,7 +343,7 @@ impl Store {
             .map_err(StoreError::from)
             .and_then(|_| work(&connection));
         let _ = connection.prepare_cached("ROLLBACK").and_then(|mut end| end.execute([]));
-        self.shared.at_hand.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        at_hand.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         found
     }
 
@@ -306,45 +352,6 @@ impl Store {
         F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        self.readers.run(work).await
+        self.readers.run(Company::Reader, work).await
     }
-}
-
-fn connect(path: &Path) -> Result<Connection, StoreError> {
-    file::File::make(path)?;
-    let connection =
-        Connection::open(path).map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
-    // FULL: a commit is on the disk before it is answered. Checkpoints are made
-    // by a thread of their own, away from the acknowledging path. What is freed
-    // is overwritten with zeros: the rows that come in most often free nothing.
-    connection
-        .execute_batch(
-            "PRAGMA busy_timeout = 5000;
-         PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;
-         PRAGMA wal_autocheckpoint = 0;
-         PRAGMA foreign_keys = ON;
-         PRAGMA secure_delete = ON;
-         PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -12288;",
-        )
-        .map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
-    plan_once(&connection).map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
-    connection.set_prepared_statement_cache_capacity(128);
-    Ok(connection)
-}
-
-fn connect_to_read(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA cache_size = -8192;")?;
-    plan_once(&connection)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
-}
-
-/// SQLite as it is built here would prepare a statement anew for each new time
-/// it is given, to see whether another plan fits that value better.
-fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }

@@ -1,7 +1,7 @@
 //! Which work of a workflow is the newest on a ticket. Results come late,
 //! twice and out of order; an older one must never go over a newer one.
 
-use rusqlite::{Connection, OptionalExtension};
+use crate::store::sql::{Connection, OptionalExtension};
 
 use super::effects::Change;
 use super::erase::Instead;

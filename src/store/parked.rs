@@ -1,7 +1,7 @@
 //! Deliveries without a job: what a watcher makes of them, and how a person
 //! puts them away. They stay `received` for ever.
 
-use rusqlite::{Connection, OptionalExtension};
+use crate::store::sql::{Connection, OptionalExtension};
 use serde_json::json;
 
 use super::facts::TEST_TYPE;

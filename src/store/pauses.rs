@@ -1,6 +1,6 @@
 //! What a person has paused: a workflow, or a dependency that all work needs.
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
 use serde_json::json;
 
 use super::{Store, StoreError, audit_trail};

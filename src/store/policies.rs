@@ -1,6 +1,6 @@
 //! Policies that have decided, and what they decided.
 
-use rusqlite::params;
+use crate::store::sql::params;
 
 use super::{Store, StoreError};
 

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use rusqlite::{Connection, Row, params};
+use crate::store::sql::{self, Connection, Row, params};
 
 use super::ledger::FoundBy;
 use super::settle::count;
@@ -274,7 +274,7 @@ fn take_due(connection: &Connection, claim: &Claim) -> Result<Vec<ClaimedJob>, S
     Ok(jobs)
 }
 
-fn claimed(row: &Row<'_>) -> rusqlite::Result<ClaimedJob> {
+fn claimed(row: &Row<'_>) -> sql::Result<ClaimedJob> {
     Ok(ClaimedJob {
         id: row.get(0)?,
         claim: row.get(1)?,
@@ -287,7 +287,7 @@ fn claimed(row: &Row<'_>) -> rusqlite::Result<ClaimedJob> {
         resource_id: row.get(5)?,
         forget_at_ms: row.get(6)?,
         queued_at_ms: row.get(7)?,
-        kind: Kind::parse(&row.get::<_, String>(8)?).ok_or(rusqlite::Error::InvalidQuery)?,
+        kind: Kind::parse(&row.get::<_, String>(8)?).ok_or(sql::Error::Unreadable)?,
         work: row.get::<_, String>(9)?.split_once('/').map(|(_, work)| work.to_owned()).unwrap_or_default(),
         line: None,
         approved: None,

@@ -1,7 +1,7 @@
 //! Started work that no webhook has told of: when to ask OpenAI ourselves, what
 //! that found, and what is past its deadline.
 
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use crate::store::sql::{self, Connection, OptionalExtension, Params, Row, params};
 
 use super::ledger::POLLED;
 use super::{Store, StoreError};
@@ -134,7 +134,7 @@ impl Store {
     /// When the transaction could not be committed.
     pub async fn age_unanswered(&self, later_ms: i64, now_ms: i64) -> Result<Unanswered, StoreError> {
         self.write(move |connection| {
-            let ids = |sql: &str, params: &[&dyn rusqlite::ToSql]| -> Result<Vec<String>, StoreError> {
+            let ids = |sql: &str, params: &[&dyn sql::ToValue]| -> Result<Vec<String>, StoreError> {
                 let mut update = connection.prepare_cached(sql)?;
                 let rows = update.query_map(params, |row| row.get(0))?;
                 Ok(rows.collect::<Result<_, _>>()?)
@@ -204,12 +204,12 @@ impl Store {
     }
 }
 
-fn check(row: &Row<'_>) -> rusqlite::Result<Check> {
+fn check(row: &Row<'_>) -> sql::Result<Check> {
     Ok(Check {
         id: row.get(0)?,
         project: row.get(1)?,
         resource_id: row.get(2)?,
-        kind: Kind::parse(&row.get::<_, String>(3)?).ok_or(rusqlite::Error::InvalidQuery)?,
+        kind: Kind::parse(&row.get::<_, String>(3)?).ok_or(sql::Error::Unreadable)?,
         polls: row.get(4)?,
         has_job: row.get(5)?,
     })

@@ -2,7 +2,7 @@
 //! and pages by the row's own number, so that a page costs the same however
 //! much lies behind it.
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use crate::store::sql::{self, Connection, OptionalExtension, Row};
 
 use super::{Store, StoreError};
 use crate::domain::batch;
@@ -391,11 +391,11 @@ pub(super) fn error_text(cause: Option<String>, detail: Option<String>) -> Optio
     })
 }
 
-pub(super) fn state(word: &str) -> rusqlite::Result<State> {
-    State::parse(word).ok_or(rusqlite::Error::InvalidQuery)
+pub(super) fn state(word: &str) -> sql::Result<State> {
+    State::parse(word).ok_or(sql::Error::Unreadable)
 }
 
-fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+fn delivery(row: &Row<'_>) -> sql::Result<Delivery> {
     let status: Option<String> = row.get(6)?;
     Ok(Delivery {
         seq: row.get(0)?,
@@ -421,7 +421,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     })
 }
 
-pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
+pub(super) fn job(row: &Row<'_>) -> sql::Result<Job> {
     Ok(Job {
         id: row.get("id")?,
         project: row.get("project")?,

@@ -2,7 +2,7 @@
 //! those whose work has ended. A job that ended is never opened again; it gets a
 //! successor, so that what happened stays on record.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::store::sql::{self, Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
 use super::{Store, StoreError, audit_trail, failed};
@@ -159,7 +159,7 @@ const COLUMNS: &str = "d.seq, d.event_type, d.resource_id, d.dismissed_at IS NOT
                    AND p.status IS NOT 'given_up')";
 const FROM: &str = "FROM deliveries d LEFT JOIN jobs j ON j.key = d.job_key AND j.project = d.project";
 
-fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
+fn candidate(row: &Row<'_>) -> sql::Result<Candidate> {
     let kind: Option<String> = row.get(1)?;
     let resource: Option<String> = row.get(2)?;
     let state = row.get::<_, Option<String>>(5)?.map(|word| super::records::state(&word)).transpose()?;

@@ -1,6 +1,6 @@
 //! Results set aside for a person.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::store::sql::{self, Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::row::{json, next_seq, to_json};
@@ -274,7 +274,7 @@ impl Raw {
     }
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Raw> {
+fn read(row: &Row<'_>) -> sql::Result<Raw> {
     Ok(Raw {
         topics: row.get("topics")?,
         proposed: row.get("proposed")?,

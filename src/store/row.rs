@@ -1,6 +1,6 @@
 //! Small readers of columns that hold more than a number or a text.
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
 use serde::de::DeserializeOwned;
 
 use super::StoreError;

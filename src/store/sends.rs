@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use crate::store::sql::{self, Connection, OptionalExtension, Row};
 
 use super::{Alert, Store, StoreError, alerts};
 use crate::domain::alert::{LOOK_BACK_MS, Word, quiet_ms};
@@ -115,7 +115,7 @@ fn claim(connection: &Connection, channel: &str, lease_ms: i64, now_ms: i64) -> 
              RETURNING id, attempts, word, told, since, alert_id",
         )?
         .query_row((channel, now_ms, lease_ms), |row| {
-            let word = Word::parse(&row.get::<_, String>(2)?).ok_or(rusqlite::Error::InvalidQuery)?;
+            let word = Word::parse(&row.get::<_, String>(2)?).ok_or(sql::Error::Unreadable)?;
             Ok((row.get(0)?, row.get(1)?, word, row.get(3)?, row.get(4)?, row.get::<_, i64>(5)?))
         })
         .optional()?;

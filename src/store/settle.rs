@@ -2,7 +2,7 @@
 //! changes, receipts and reviews are written, all in one transaction, and only
 //! if the claim is still the newest one.
 
-use rusqlite::{Connection, params};
+use crate::store::sql::{Connection, params};
 
 use super::effects::Change;
 use super::ledger::FoundBy;

@@ -1,7 +1,7 @@
 //! Work that is to be started: planned in the transaction of what asks for it,
 //! so that neither a crash nor a duplicate loses it or starts it twice.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::store::sql::{Connection, OptionalExtension, params};
 
 use super::{Store, StoreError, ledger};
 

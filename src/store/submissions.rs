@@ -1,6 +1,6 @@
 //! What people see of submissions, and what they may do about one that hangs.
 
-use rusqlite::{Connection, OptionalExtension};
+use crate::store::sql::{Connection, OptionalExtension};
 use serde_json::json;
 
 use super::batches::Said;

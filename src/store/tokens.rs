@@ -1,6 +1,6 @@
 //! Access tokens of the API: only their hash is stored.
 
-use rusqlite::{Connection, OptionalExtension};
+use crate::store::sql::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
 use super::{Store, StoreError};

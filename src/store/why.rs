@@ -2,7 +2,7 @@
 
 mod batch;
 
-use rusqlite::{Connection, OptionalExtension, Params, Row};
+use crate::store::sql::{self, Connection, OptionalExtension, Params, Row};
 
 use super::records::{error_text, state};
 use super::{Store, StoreError, Submission, ledger, reviews};
@@ -34,7 +34,7 @@ impl Store {
     }
 }
 
-fn one<T: rusqlite::types::FromSql>(
+fn one<T: sql::Column>(
     connection: &Connection,
     sql: &str,
     params: impl Params,
@@ -186,7 +186,7 @@ fn add_job(connection: &Connection, id: i64, trail: &mut Trail) -> Result<(), St
     Ok(())
 }
 
-fn job_facts(row: &Row<'_>) -> rusqlite::Result<JobFacts> {
+fn job_facts(row: &Row<'_>) -> sql::Result<JobFacts> {
     Ok(JobFacts {
         id: row.get("id")?,
         by_poll: row.get::<_, String>("key")?.starts_with("poll/"),

@@ -2,7 +2,7 @@
 //! they are carried into the database, each act in one transaction together with
 //! what follows from it and its entry in the audit trail.
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
 use serde_json::json;
 
 use super::finish::set_state;

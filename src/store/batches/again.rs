@@ -1,7 +1,7 @@
 //! What OpenAI did not execute is sent again, once: a batch of its own, begun in
 //! the transaction that ends the first one.
 
-use rusqlite::{Connection, OptionalExtension};
+use crate::store::sql::{Connection, OptionalExtension};
 
 use super::begin::{NewBatch, begin};
 use crate::domain::batch::{Origin, Rules, Select, Wanted};

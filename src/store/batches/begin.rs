@@ -1,7 +1,7 @@
 //! A batch that is wanted: one row and the job that builds it, in one
 //! transaction. What comes after can stop anywhere and be taken up again.
 
-use rusqlite::{Connection, params};
+use crate::store::sql::{Connection, params};
 use serde_json::json;
 
 use crate::domain::batch::{Origin, Wanted};

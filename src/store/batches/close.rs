@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, params};
+use crate::store::sql::{Connection, params};
 
 use super::count;
 use super::finish::PartEnd;

@@ -1,7 +1,7 @@
 //! What OpenAI's files say, entered line by line. The place where a line was
 //! read is its name here: reading a file again after a crash changes nothing.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::store::sql::{Connection, OptionalExtension, params};
 
 use super::forget::ERASED;
 use super::{count, feed};

@@ -2,7 +2,7 @@
 //! that settles one of them feeds the next, so that a batch goes on wherever
 //! there is a worker, and stops where it was when there is none.
 
-use rusqlite::{Connection, OptionalExtension, Params, params};
+use crate::store::sql::{self, Connection, OptionalExtension, Params, params};
 
 use super::finish::set_state;
 use super::forget::ERASED;
@@ -116,7 +116,7 @@ fn next_lines(connection: &Connection, batch_id: &str, stage: &Stage) -> Result<
          WHERE l.batch_id = ?1 AND l.number > ?2 AND l.result IN ('ok','held') AND l.fate IS NULL
          ORDER BY l.number LIMIT ?3",
     )?;
-    let read = |row: &rusqlite::Row<'_>| {
+    let read = |row: &sql::Row<'_>| {
         let (resource, custom_id): (String, String) = (row.get(1)?, row.get(2)?);
         let resource_id = line_id(&resource, &custom_id);
         Ok(Next { number: row.get(0)?, resource_id, ticket_id: row.get(3)?, is_held: row.get(4)? })

@@ -1,7 +1,7 @@
 //! The end of reading. When every part of a batch has been read, what is
 //! missing is entered, and it is known whether a person decides.
 
-use rusqlite::{Connection, params};
+use crate::store::sql::{Connection, params};
 use serde_json::Value;
 
 use super::{again, count, counted, counts, feed};

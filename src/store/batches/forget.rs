@@ -2,7 +2,7 @@
 //! decided about in time, lines of a ticket that was erased, and the outputs of
 //! what a person has rejected.
 
-use rusqlite::{Connection, OptionalExtension};
+use crate::store::sql::{Connection, OptionalExtension};
 use serde_json::json;
 
 use super::finish::{BATCH_EXPIRED, set_state};

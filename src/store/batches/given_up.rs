@@ -1,7 +1,7 @@
 //! What a person has given up: a line, an undo, or a part whose end could not be
 //! worked. The batch says so, and goes on without it.
 
-use rusqlite::{Connection, OptionalExtension};
+use crate::store::sql::{Connection, OptionalExtension};
 
 use super::finish::{conclude, rules_at_hand};
 use super::{count, feed};

@@ -32,7 +32,7 @@ mod place;
 mod schedules;
 mod undo;
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use crate::store::sql::{Connection, OptionalExtension, Row};
 
 pub use acts::BatchAct;
 pub use begin::NewBatch;

@@ -1,7 +1,7 @@
 //! Which batch a result of OpenAI's belongs to: our own part, tied by its id or
 //! by what it carries along, or one of another program.
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use crate::store::sql::{Connection, OptionalExtension, Row};
 use serde_json::Value;
 
 use super::given_up::{GIVEN_UP, take_back};

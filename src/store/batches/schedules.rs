@@ -1,7 +1,7 @@
 //! When schedules are due, and what they began last. A batch begins in the
 //! transaction that moves the time: once, however many processes look.
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
 
 use super::begin::begin;
 use crate::store::{NewBatch, Store, StoreError};

@@ -2,7 +2,7 @@
 //! the cursor moves with what was put back, so that a crash goes on where it
 //! stopped.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::store::sql::{Connection, OptionalExtension, params};
 
 use super::finish::set_state;
 use super::{Batch, count, feed};

@@ -1,6 +1,6 @@
 //! Which tickets a batch is about: a filter on the built-in desk, in pages.
 
-use rusqlite::params;
+use crate::store::sql::params;
 
 use crate::domain::batch::Filter;
 use crate::store::{Store, StoreError};

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, params};
+use crate::store::sql::{self, Connection, params};
 use serde_json::Value;
 
 use super::write::{Fields, fields_of, set_fields};
@@ -237,7 +237,7 @@ fn receipts<const N: usize>(connection: &Connection, sql: &str, given: [&str; N]
     type Columns = (String, String, String, Option<String>);
     let rows: Vec<Columns> = connection
         .prepare_cached(sql)?
-        .query_map(rusqlite::params_from_iter(given), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .query_map(sql::params_from_iter(given), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
         .collect::<Result<_, _>>()?;
     Ok(rows.into_iter().filter_map(read).collect())
 }

@@ -1,6 +1,6 @@
 //! Changes to tickets of the built-in desk, once a reference.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::store::sql::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
 
 use crate::domain::effect::{Effect, Route};

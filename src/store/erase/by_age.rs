@@ -3,7 +3,7 @@
 //! every delivery a write. What was passed because it was still moving is found
 //! by a second, slow walk that goes round for ever.
 
-use rusqlite::{Connection, OptionalExtension};
+use crate::store::sql::{self, Connection, OptionalExtension};
 use serde_json::json;
 
 use super::reviews;
@@ -175,7 +175,7 @@ fn walk_again(connection: &Connection, walk: &Walk, end: i64, step: &Step) -> Re
 
 fn rows_after(connection: &Connection, walk: &Walk, key: i64) -> Result<Vec<Passed>, StoreError> {
     let mut find = connection.prepare_cached(walk.find)?;
-    let read = |row: &rusqlite::Row<'_>| {
+    let read = |row: &sql::Row<'_>| {
         Ok(Passed { key: row.get(0)?, at_ms: row.get(1)?, can_go: row.get::<_, Option<bool>>(2)?.unwrap_or(false) })
     };
     Ok(find.query_map((key, STEP), read)?.collect::<Result<_, _>>()?)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
+use crate::store::sql::{self, Connection};
 use serde_json::json;
 
 use super::by_age::{STEP as STEP_ROWS, Step, Stepped};
@@ -95,10 +95,10 @@ pub(super) struct OldReview {
 pub(super) fn find(
     connection: &Connection,
     sql: &str,
-    params: impl rusqlite::Params,
+    params: impl sql::Params,
 ) -> Result<Vec<OldReview>, StoreError> {
     let mut list = connection.prepare_cached(sql)?;
-    let read = |row: &rusqlite::Row<'_>| Ok(OldReview { id: row.get(0)?, waits: row.get(1)?, project: row.get(2)? });
+    let read = |row: &sql::Row<'_>| Ok(OldReview { id: row.get(0)?, waits: row.get(1)?, project: row.get(2)? });
     Ok(list.query_map(params, read)?.collect::<Result<_, _>>()?)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension};
+use crate::store::sql::{self, Connection, OptionalExtension};
 use serde_json::json;
 
 use super::reviews::OldReview;
@@ -107,10 +107,10 @@ fn moving(
     resources: &BTreeSet<(String, String)>,
 ) -> Result<Vec<i64>, StoreError> {
     const MOVES: &str = "state NOT IN ('processed','failed_final') AND NOT (kind IN ('approval','line') AND state = 'queued' AND claims = 0)";
-    let of = |by: &str, params: &dyn rusqlite::ToSql, project: &str| -> Result<Vec<i64>, StoreError> {
+    let of = |by: &str, params: &dyn sql::ToValue, project: &str| -> Result<Vec<i64>, StoreError> {
         let sql = format!("SELECT id FROM jobs WHERE {by} = ?1 AND (?2 = '' OR project = ?2) AND {MOVES}");
         let mut list = connection.prepare_cached(&sql)?;
-        Ok(list.query_map(rusqlite::params![params, project], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        Ok(list.query_map(sql::params![params, project], |row| row.get(0))?.collect::<Result<_, _>>()?)
     };
     let mut found: BTreeSet<i64> = of("ticket_id", &ticket_id, "")?.into_iter().collect();
     for (project, resource_id) in resources {

@@ -1,6 +1,6 @@
 //! The same of a batch, a part or a line of one.
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use crate::store::sql::{Connection, OptionalExtension, Row};
 
 use super::{deliveries, job_by_key, job_facts, one, submission_facts};
 use crate::domain::batch::{Fate, LineResult, line_id, split_line_id};

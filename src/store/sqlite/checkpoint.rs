@@ -14,9 +14,8 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::Connection;
-
-use super::{Shared, StoreError};
+use crate::store::sql::Connection;
+use crate::store::{Shared, StoreError};
 
 /// Between two looks while much is written, and while nothing is.
 const LOOK_WHILE_BUSY: Duration = Duration::from_millis(100);
