@@ -96,7 +96,9 @@ impl App {
         let workflows = workflows(config)?;
         let schedules = schedules(config, &workflows)?;
         let trial = Trial { policy: Arc::new(policy(config, &workflows)?), workflows };
-        let store = Store::open(&config.database_path()?, migrate)?;
+        let store = Store::open_sized(&config.database()?, migrate, config.pool())?;
+        // Several processes on one database go by its clock.
+        let clock = if matches!(clock, Clock::System) { store.clock() } else { clock };
         if roles.worker {
             keep_policy(&store, &trial.policy, clock.now_ms()).await?;
         }

@@ -19,6 +19,7 @@ pub use alerts::{Alerts, Email, Slack, Webhook};
 
 use crate::domain::secret::{self, Secret};
 pub use crate::domain::wait::Wait;
+use crate::store::{Location, PoolSize};
 use crate::telemetry::LogFormat;
 use retention::OfProject;
 
@@ -68,7 +69,8 @@ impl fmt::Debug for Hidden {
 #[allow(missing_docs, reason = "each is explained in config.example.toml, which a test holds complete")]
 pub struct Config {
     pub listen: std::net::SocketAddr,
-    pub database_url: String,
+    pub database_url: Hidden,
+    pub postgres: Postgres,
     pub public_url: Option<String>,
     pub log: Log,
     pub openai: OpenAi,
@@ -106,6 +108,7 @@ macro_rules! section {
     };
 }
 
+section!(Postgres { writers: usize, readers: usize });
 section!(Log { filter: String, format: String });
 section!(OpenAi {
     webhook_secret: Option<Hidden>,
@@ -201,18 +204,18 @@ impl Config {
         wrong(place.unwrap_or_default() + text)
     }
 
-    /// Where the SQLite database is.
+    /// Where the database is.
     ///
     /// # Errors
-    /// When `database_url` names another kind of database.
-    pub fn database_path(&self) -> Result<PathBuf, ConfigError> {
-        if let Some(path) = self.database_url.strip_prefix("sqlite://").filter(|path| !path.is_empty()) {
-            return Ok(PathBuf::from(path));
-        }
-        if self.database_url.starts_with("postgres") {
-            return Err(wrong("database_url: PostgreSQL is not in this version yet; use sqlite://PATH"));
-        }
-        Err(wrong("database_url must be sqlite://PATH, as sqlite://frontdesk.db"))
+    /// When `database_url` names none that can be used.
+    pub fn database(&self) -> Result<Location, ConfigError> {
+        Location::parse(self.database_url.reveal()).map_err(|error| wrong(format!("database_url {error}")))
+    }
+
+    /// How many connections to PostgreSQL this process may hold.
+    #[must_use]
+    pub fn pool(&self) -> PoolSize {
+        PoolSize { writers: self.postgres.writers, readers: self.postgres.readers }
     }
 
     /// All OpenAI projects, the default one first.
@@ -362,7 +365,7 @@ mod tests {
         let config = Config::load(None, &|_| None).expect("loads");
         assert_eq!(config.worker.lease.ms(), 30_000);
         assert_eq!(config.retry.attempts, 12);
-        assert_eq!(config.database_path().expect("sqlite"), PathBuf::from("frontdesk.db"));
+        assert_eq!(config.database().expect("sqlite"), Location::Sqlite(PathBuf::from("frontdesk.db")));
     }
 
     #[test]
@@ -433,6 +436,6 @@ mod tests {
         };
         let config = Config::load(None, &env).expect("loads");
         assert_eq!(config.projects().expect("secrets")[0].secrets.len(), 1);
-        assert_eq!(config.database_path().expect("path"), PathBuf::from("/tmp/other.db"));
+        assert_eq!(config.database().expect("path"), Location::Sqlite(PathBuf::from("/tmp/other.db")));
     }
 }

@@ -1,6 +1,6 @@
 //! `frontdesk backup`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -16,7 +16,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
-    let database = setup.config()?.database_path()?;
+    let location = setup.config()?.database()?;
+    let Some(database) = location.file().map(Path::to_owned) else {
+        bail!("a backup of PostgreSQL is made with PostgreSQL's own tools; docs/backup.md says how");
+    };
     if !database.exists() {
         bail!("there is no database at {}; DATABASE_URL names another", database.display());
     }

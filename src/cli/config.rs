@@ -43,7 +43,7 @@ fn takes(config: &Config) -> Result<Vec<ProjectSettings>> {
     telemetry::log_filter(&config.log.filter).map_err(anyhow::Error::msg)?;
     let projects = config.projects()?;
     Config::must_have_a_secret(&projects)?;
-    config.database_path()?;
+    config.database()?;
     app::workflows(config)?;
     app::openai_clients(config, &projects)?;
     app::policy(config, &app::workflows(config)?)?;

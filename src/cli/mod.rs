@@ -38,7 +38,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Config;
 use crate::domain::person::{Person, Role};
-use crate::store::Store;
+use crate::store::{PoolSize, Store};
 use output::Output;
 
 /// The system between OpenAI's webhooks and the support ticket.
@@ -212,14 +212,11 @@ impl Setup {
 
     /// The database, which must be there already.
     fn store(&self) -> Result<Store> {
-        let path = self.config()?.database_path()?;
-        if !path.exists() {
-            bail!(
-                "there is no database at {}; `frontdesk migrate` makes one, DATABASE_URL names another",
-                path.display()
-            );
+        let location = self.config()?.database()?;
+        if location.file().is_some_and(|file| !file.exists()) {
+            bail!("there is no database at {location}; `frontdesk migrate` makes one, DATABASE_URL names another");
         }
-        Ok(Store::open(&path, false)?)
+        Ok(Store::open_sized(&location, false, PoolSize { writers: 1, readers: 1 })?)
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) async fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
     // Before anybody is told that it is ready, or a stop right then is a kill.
     let stop = stop_asked()?;
     let app = App::start(&config, args.roles, !args.no_migrate, Clock::System).await?;
-    tracing::info!(address = %app.addr, database = %app.store.path().display(), roles = ?args.roles, "frontdesk is ready");
+    tracing::info!(address = %app.addr, database = %app.store.location(), roles = ?args.roles, "frontdesk is ready");
     stop.await;
     tracing::info!("stopping: finishing what was accepted");
     app.stop().await;

@@ -55,7 +55,7 @@ async fn create(setup: &Setup, name: String, role: Role) -> Result<()> {
         bail!("a name is 1 to 100 printable characters");
     }
     // The first token is often made before the first start.
-    let store = Store::open(&setup.config()?.database_path()?, true)?;
+    let store = Store::open(&setup.config()?.database()?, true)?;
     let (first, second) = (new_id("fdt")?, new_id("")?);
     let token = format!("{first}{}", second.trim_start_matches('_'));
     if !store.create_token(name.clone(), role, token.clone(), Clock::System.now_ms()).await? {

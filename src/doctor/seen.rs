@@ -49,12 +49,18 @@ pub(super) struct Calls {
     pub(super) endpoints: Probe<Vec<Endpoint>>,
 }
 
-/// The database.
-pub(super) struct Database {
+/// The file of a database.
+pub(super) struct DatabaseFile {
     pub(super) path: PathBuf,
     pub(super) mode: u32,
     /// Room on its disk, in bytes.
     pub(super) free_bytes: Option<u64>,
+}
+
+/// The database.
+pub(super) struct Database {
+    /// Where it is a file of ours.
+    pub(super) file: Option<DatabaseFile>,
     pub(super) facts: Facts,
     pub(super) counts: Counts,
     pub(super) alerts: Vec<Alert>,
@@ -98,11 +104,11 @@ impl Settings {
 
 /// The database as it is: it is neither made nor brought up to date.
 fn open(config: &Config) -> Result<Store, String> {
-    let path = config.database_path().map_err(|error| error.to_string())?;
-    if !path.exists() {
-        return Err(format!("there is no database at {}", path.display()));
+    let location = config.database().map_err(|error| error.to_string())?;
+    if location.file().is_some_and(|file| !file.exists()) {
+        return Err(format!("there is no database at {location}"));
     }
-    Store::open(&path, false).map_err(|error| error.to_string())
+    Store::open(&location, false).map_err(|error| error.to_string())
 }
 
 /// Files with secrets: those that the environment names, and the settings file
@@ -163,17 +169,24 @@ async fn calls(project: &ProjectSettings) -> Option<Result<Calls, String>> {
     Some(Ok(Calls { may_read, endpoints }))
 }
 
+impl DatabaseFile {
+    fn look(path: &Path) -> DatabaseFile {
+        DatabaseFile {
+            path: path.to_owned(),
+            mode: mode(path).unwrap_or(0),
+            free_bytes: rustix::fs::statvfs(path).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
+        }
+    }
+}
+
 impl Database {
     async fn look(store: &Store, now_ms: i64) -> Result<Database, String> {
         let said = |error: crate::store::StoreError| error.to_string();
-        let path = store.path().to_owned();
         Ok(Database {
-            mode: mode(&path).unwrap_or(0),
-            free_bytes: rustix::fs::statvfs(&path).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
+            file: store.location().file().map(DatabaseFile::look),
             facts: store.facts(now_ms).await.map_err(said)?,
             counts: store.counts().await.map_err(said)?,
             alerts: store.open_alerts().await.map_err(said)?,
-            path,
         })
     }
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::store::sql::Connection;
 
-use super::{Store, StoreError, connect_to_read};
+use super::sqlite::connect_to_read;
+use super::{Store, StoreError};
 
 /// When work counts as forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,7 +220,7 @@ fn audit(connection: &Connection, at: AuditAt) -> Result<Audit, StoreError> {
     for Rule { rule, thing, sql } in &RULES {
         // A rule uses what it needs of the three numbers; the CTE takes them all.
         let sql = format!("WITH given AS (SELECT ?1, ?2, ?3) SELECT * FROM ({sql}) ORDER BY 2 LIMIT {MAX_FINDINGS}");
-        let mut broken = connection.prepare(&sql)?;
+        let mut broken = connection.prepare_cached(&sql)?;
         let rows = broken.query_map((at.now_ms, at.overdue_ms, LEASE_GRACE_MS), |row| {
             Ok(Finding { rule, thing, id: row.get(0)?, since_ms: row.get(1)? })
         })?;

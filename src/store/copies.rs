@@ -81,7 +81,10 @@ impl Store {
     /// When the file could not be used. What was erased stays erased; only old
     /// bytes may be left.
     pub async fn scrub(&self, always: bool) -> Result<Scrubbed, StoreError> {
-        let path = self.path().to_owned();
+        // What PostgreSQL has freed is its own to clean; see docs/backup.md.
+        let Some(path) = self.location().file().map(Path::to_owned) else {
+            return Ok(Scrubbed { compacted: false, log_emptied: true });
+        };
         tokio::task::spawn_blocking(move || scrub(&path, always)).await.map_err(|_| StoreError::Closed)?
     }
 }
@@ -117,7 +120,7 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
 }
 
 fn scrub(path: &Path, always: bool) -> Result<Scrubbed, StoreError> {
-    let connection = super::connect(path)?;
+    let connection = super::sqlite::connect(path)?;
     let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
     let small = pragma("page_count")?.saturating_mul(pragma("page_size")?) <= COMPACT_UNDER_BYTES;
     if !small {

@@ -1,5 +1,6 @@
 //! How the database itself is doing, and the doctor's test delivery.
 
+use super::sql::{Company, Connection};
 use super::{Store, StoreError};
 
 /// The event type of the doctor's test. Nobody handles it, and it is put away
@@ -9,16 +10,38 @@ pub(super) const TEST_TYPE: &str = "frontdesk.doctor";
 /// How the database is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// As `wal`.
-    pub journal: String,
-    /// Whether a commit is on the disk before it is answered.
-    pub is_durable: bool,
+    /// Why a commit is not on the disk before it is answered, when it is not.
+    pub not_durable: Option<String>,
     /// When a job was claimed last, in ms.
     pub last_claim_ms: Option<i64>,
     /// Jobs whose lease ended at least a minute ago, with nobody taking over.
     pub abandoned: i64,
     /// Jobs whose result OpenAI may have forgotten by now.
     pub forgotten: i64,
+}
+
+fn not_durable(connection: &Connection) -> Result<Option<String>, StoreError> {
+    let is_file = connection.sqlite().is_some();
+    // A standby may be named in synchronous_commit; `off` is what waits for no disk.
+    let wanted: &[(&str, &[&str])] = if is_file {
+        &[("PRAGMA journal_mode", &["wal"]), ("PRAGMA synchronous", &["2", "3"])]
+    } else {
+        &[
+            ("SHOW fsync", &["on"]),
+            ("SHOW full_page_writes", &["on"]),
+            ("SHOW synchronous_commit", &["on", "remote_apply", "remote_write", "local"]),
+        ]
+    };
+    for (question, good) in wanted {
+        let found = connection.query_row(question, [], |row| {
+            row.get::<_, String>(0).or_else(|_| row.get::<_, i64>(0).map(|number| number.to_string()))
+        })?;
+        if !good.contains(&found.as_str()) {
+            let name = question.rsplit(' ').next().unwrap_or(question);
+            return Ok(Some(format!("{name} is {found}")));
+        }
+    }
+    Ok(None)
 }
 
 impl Store {
@@ -28,13 +51,11 @@ impl Store {
     /// When it cannot be read, or no write can be made.
     pub async fn facts(&self, now_ms: i64) -> Result<Facts, StoreError> {
         self.ping().await?;
-        let synchronous: i64 =
-            self.write(|connection| Ok(connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?)).await?;
+        let not_durable = self.writer.run(Company::Anybody, not_durable).await?;
         self.read(move |connection| {
             let one = |sql: &str| connection.query_row(sql, [now_ms], |row| row.get::<_, i64>(0));
             Ok(Facts {
-                journal: connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?,
-                is_durable: synchronous >= 2,
+                not_durable: not_durable.clone(),
                 last_claim_ms: connection.query_row("SELECT max(started_at) FROM (SELECT started_at FROM jobs ORDER BY id DESC LIMIT 1000)", [], |row| row.get(0))?,
                 abandoned: one(
                     "SELECT count(*) FROM jobs WHERE state IN ('processing','failed_retryable') AND state = 'processing' AND claimable_at < ?1 - 60000",

@@ -100,8 +100,7 @@ impl Store {
     /// When the transaction could not be committed.
     pub async fn begin_replay(&self, actor: String, detail: Value, now_ms: i64) -> Result<i64, StoreError> {
         self.write(move |connection| {
-            audit_trail::add(connection, &actor, "deliveries.replay", "deliveries", &detail, now_ms)?;
-            Ok(connection.last_insert_rowid())
+            audit_trail::add_numbered(connection, &actor, "deliveries.replay", "deliveries", &detail, now_ms)
         })
         .await
     }

@@ -20,11 +20,12 @@ pub(super) fn events_are_stored(settings: &Settings, _: i64) -> Finding {
 
 fn durability(database: &Database) -> Finding {
     let facts = &database.facts;
-    if facts.journal != "wal" || !facts.is_durable {
-        return problem(
-            format!("journal {}, commits {} before they are answered", facts.journal, on_disk(facts.is_durable)),
-            "is the database on a network share? put it on a local disk",
-        );
+    if let Some(why) = &facts.not_durable {
+        let fix = match database.file {
+            Some(_) => "is the database on a network share? put it on a local disk",
+            None => "set it so on the server: what was acknowledged must outlive a power cut",
+        };
+        return problem(format!("commits are not on the disk before they are answered: {why}"), fix);
     }
     ok(format!(
         "{} deliveries, the schema is up to date, commits are on the disk before they are answered",
@@ -32,24 +33,18 @@ fn durability(database: &Database) -> Finding {
     ))
 }
 
-fn on_disk(durable: bool) -> &'static str {
-    if durable { "are on the disk" } else { "are not on the disk" }
-}
-
 fn mode(database: &Database) -> Finding {
-    if database.mode & 0o077 == 0 {
-        return ok("");
-    }
-    let path = database.path.display();
+    let Some(file) = database.file.as_ref().filter(|file| file.mode & 0o077 != 0) else { return ok("") };
+    let path = file.path.display();
     warning(
-        format!("{path} can be read or written by others (mode {:o})", database.mode),
+        format!("{path} can be read or written by others (mode {:o})", file.mode),
         format!("chmod 600 {path}: it holds ticket text"),
     )
 }
 
 fn room(database: &Database) -> Finding {
     let fix = "make room: without it nothing can be acknowledged";
-    match database.free_bytes {
+    match database.file.as_ref().and_then(|file| file.free_bytes) {
         Some(free) if free < NO_ROOM => problem(format!("{} MiB are left on its disk", free >> 20), fix),
         Some(free) if free < LITTLE_ROOM => warning(format!("{} MiB are left on its disk", free >> 20), fix),
         _ => ok(""),

@@ -12,7 +12,7 @@ pub(super) fn settings_are_good(settings: &Settings) -> Finding {
     if let Err(why) = telemetry::log_filter(&config.log.filter) {
         return problem(why, "a filter is as in RUST_LOG: info, or frontdesk=debug");
     }
-    if let Err(why) = config.database_path() {
+    if let Err(why) = config.database() {
         return problem(why.to_string(), "set DATABASE_URL to sqlite://PATH");
     }
     match &settings.projects {

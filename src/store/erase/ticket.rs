@@ -88,7 +88,7 @@ fn erase(connection: &Connection, erasure: &Erasure) -> Result<Result<Erased, No
 
 /// All resources that were made for the ticket, with their project.
 fn resources_of(connection: &Connection, ticket_id: &str) -> Result<BTreeSet<(String, String)>, StoreError> {
-    let mut list = connection.prepare(
+    let mut list = connection.prepare_cached(
         "SELECT project, resource_id FROM submissions WHERE ticket_id = ?1 AND resource_id IS NOT NULL
          UNION SELECT project, resource_id FROM jobs WHERE ticket_id = ?1
          UNION SELECT project, resource_id FROM reviews WHERE ticket_id = ?1

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 pub(super) use self::intake::Intake;
 pub(super) use self::listen::CHANNEL;
-pub(super) use self::time::Time;
+pub use self::time::Time;
 use super::location::PostgresUrl;
 use super::sql::{Connection, Postgres, Settings};
 use super::{Engine, Location, Migrated, Shared, Store, StoreError, migrate};

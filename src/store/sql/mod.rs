@@ -107,10 +107,10 @@ impl Connection {
     ///
     /// # Errors
     /// When SQLite does not understand it; PostgreSQL says so when it is run.
-    pub fn prepare_cached<'c>(&'c self, sql: &'c str) -> Result<Statement<'c>> {
+    pub fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>> {
         Ok(match &self.0 {
             Engine::Sqlite(connection) => Statement::Sqlite(connection.prepare_cached(sql)?),
-            Engine::Postgres(connection) => Statement::Postgres(connection, sql),
+            Engine::Postgres(connection) => Statement::Postgres(connection, sql.to_owned()),
         })
     }
 
@@ -201,7 +201,7 @@ pub enum Statement<'c> {
     Sqlite(rusqlite::CachedStatement<'c>),
     /// Of PostgreSQL: readied when it is run.
     #[doc(hidden)]
-    Postgres(&'c Postgres, &'c str),
+    Postgres(&'c Postgres, String),
 }
 
 impl Statement<'_> {
@@ -313,10 +313,16 @@ impl From<Error> for StoreError {
     }
 }
 
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> StoreError {
+        Error::from(error).into()
+    }
+}
+
 /// Values of several types as parameters.
 macro_rules! params {
     ($($value:expr),* $(,)?) => {
         &[$(&$value as &dyn $crate::store::sql::ToValue),*] as &[&dyn $crate::store::sql::ToValue]
     };
 }
-pub use params;
+pub(crate) use params;

@@ -84,7 +84,7 @@ impl Postgres {
         ];
         let options: String = limits.iter().map(|limit| format!("-c {limit} ")).collect();
         let mut with_options = settings.config.clone();
-        with_options.options(format!("{options}-c {OURS}=on"));
+        with_options.options(&format!("{options}-c {OURS}=on"));
         let client = match open(&with_options, settings) {
             // What pgbouncer says to a setting that it does not know.
             Err(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => open(&settings.config, settings)?,

@@ -229,12 +229,6 @@ impl Column for u32 {
     }
 }
 
-impl Column for usize {
-    fn from_bytes(kind: &Type, bytes: Option<&[u8]>) -> Result<usize> {
-        usize::try_from(i64::from_bytes(kind, bytes)?).map_err(|_| Error::Unreadable)
-    }
-}
-
 impl Column for f64 {
     fn from_bytes(kind: &Type, bytes: Option<&[u8]>) -> Result<f64> {
         match *kind {
