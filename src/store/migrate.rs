@@ -7,10 +7,11 @@ use sha2::{Digest, Sha256};
 
 use super::StoreError;
 
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "begin", include_str!("../../migrations/sqlite/0001_begin.sql")),
     (2, "owners", include_str!("../../migrations/sqlite/0002_owners.sql")),
     (3, "batches", include_str!("../../migrations/sqlite/0003_batches.sql")),
+    (4, "nodes", include_str!("../../migrations/sqlite/0004_nodes.sql")),
 ];
 
 /// The schema this program works with.
