@@ -27,10 +27,11 @@ macro_rules! migrations {
     };
 }
 
-const MIGRATIONS: [Migration; 3] = migrations! {
+const MIGRATIONS: [Migration; 4] = migrations! {
     1 "begin",
     2 "owners",
     3 "batches",
+    4 "nodes",
 };
 
 /// The schema this program works with.

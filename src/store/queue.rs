@@ -204,7 +204,7 @@ fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError
         if alerts::raise(connection, Cause::LeaseLost.code(), &claim.project, &detail, claim.now_ms)? {
             tracing::error!(alert = Cause::LeaseLost.code(), project = claim.project, jobs = lost.len(), "alert");
         }
-        count(connection, "failed_final", lost.len())?;
+        count(connection, "failed_final", i64::try_from(lost.len()).unwrap_or(i64::MAX))?;
     }
     Ok(())
 }

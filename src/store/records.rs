@@ -313,11 +313,11 @@ fn counts(connection: &Connection) -> Result<Counts, StoreError> {
         states,
         outcomes: pairs(
             connection,
-            "SELECT name, count FROM tallies WHERE name IN ('applied','failed_final','held','ignored','superseded') ORDER BY name",
+            "SELECT name, CAST(sum(count) AS BIGINT) FROM tallies WHERE name IN ('applied','failed_final','held','ignored','superseded') GROUP BY name ORDER BY name",
         )?,
         found_first: pairs(
             connection,
-            "SELECT substr(name, 10), count FROM tallies WHERE name IN ('found_by_poll','found_by_webhook') ORDER BY name",
+            "SELECT substr(name, 10), CAST(sum(count) AS BIGINT) FROM tallies WHERE name IN ('found_by_poll','found_by_webhook') GROUP BY name ORDER BY name",
         )?,
         deliveries: connection
             .prepare_cached("SELECT coalesce(max(seq), 0) FROM deliveries")?
@@ -327,7 +327,10 @@ fn counts(connection: &Connection) -> Result<Counts, StoreError> {
             .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?,
         pauses: connection.prepare_cached("SELECT count(*) FROM pauses")?.query_row([], |row| row.get(0))?,
         batches: batches(connection)?,
-        refused: pairs(connection, "SELECT code, sum(count) FROM refusals GROUP BY code ORDER BY code")?,
+        refused: pairs(
+            connection,
+            "SELECT code, CAST(sum(count) AS BIGINT) FROM refusals GROUP BY code ORDER BY code",
+        )?,
         least_forget_at_ms: connection
             .prepare_cached("SELECT min(forget_at) FROM jobs WHERE state = 'queued' AND kind = 'ending'")?
             .query_row([], |row| row.get(0))?,
@@ -341,11 +344,11 @@ fn batches(connection: &Connection) -> Result<Batches, StoreError> {
         states: batch::State::ALL.into_iter().map(|state| (state.word(), of(state))).collect(),
         entered: pairs(
             connection,
-            "SELECT substr(name, 14), count FROM tallies WHERE name > 'batch/result/' AND name < 'batch/result0'",
+            "SELECT substr(name, 14), CAST(sum(count) AS BIGINT) FROM tallies WHERE name > 'batch/result/' AND name < 'batch/result0' GROUP BY name ORDER BY name",
         )?,
         ended: pairs(
             connection,
-            "SELECT substr(name, 12), count FROM tallies WHERE name > 'batch/fate/' AND name < 'batch/fate0'",
+            "SELECT substr(name, 12), CAST(sum(count) AS BIGINT) FROM tallies WHERE name > 'batch/fate/' AND name < 'batch/fate0' GROUP BY name ORDER BY name",
         )?,
         oldest_waiting_ms: connection
             .prepare_cached("SELECT min(since) FROM batches WHERE state = 'waiting'")?
@@ -370,7 +373,7 @@ fn count_of(state: State) -> &'static str {
         }
         State::FailedFinal => "SELECT count(*), min(since) FROM jobs WHERE state = 'failed_final' AND outcome IS NULL",
         State::Processed => {
-            "SELECT coalesce(sum(count), 0), NULL FROM tallies WHERE name IN ('applied','held','ignored','superseded')"
+            "SELECT CAST(coalesce(sum(count), 0) AS BIGINT), CAST(NULL AS BIGINT) FROM tallies WHERE name IN ('applied','held','ignored','superseded')"
         }
     }
 }

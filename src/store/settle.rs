@@ -274,10 +274,17 @@ impl<'a> Transition<'a> {
     }
 }
 
-/// Counts an end as it happens, so that no screen ever counts rows.
-pub(super) fn count(connection: &Connection, name: &str, by: usize) -> Result<(), StoreError> {
+/// Where counts go that nobody else has a shard for.
+const SHARD: i64 = 0;
+
+/// Counts something as it happens, so that no screen ever counts rows. The only
+/// writer of the tallies.
+pub(super) fn count(connection: &Connection, name: &str, by: i64) -> Result<(), StoreError> {
     connection
-        .prepare_cached("INSERT INTO tallies (name, count) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET count = count + excluded.count")?
-        .execute((name, i64::try_from(by).unwrap_or(i64::MAX)))?;
+        .prepare_cached(
+            "INSERT INTO tallies (name, shard, count) VALUES (?1, ?2, ?3)
+             ON CONFLICT (name, shard) DO UPDATE SET count = tallies.count + excluded.count",
+        )?
+        .execute((name, SHARD, by))?;
     Ok(())
 }

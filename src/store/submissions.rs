@@ -31,8 +31,8 @@ impl Store {
             // Two statements, because only a plain comparison walks the index.
             let of_ticket = if ticket.is_some() { "ticket_id = ?3" } else { "?3 IS NULL" };
             let mut list = connection.prepare_cached(&format!(
-                "SELECT rowid AS seq, * FROM submissions
-                 WHERE {of_ticket} AND rowid < ?1 AND (?2 IS NULL OR state = ?2) ORDER BY rowid DESC LIMIT ?4"
+                "SELECT * FROM submissions
+                 WHERE {of_ticket} AND seq < ?1 AND (?2 IS NULL OR state = ?2) ORDER BY seq DESC LIMIT ?4"
             ))?;
             let rows = list
                 .query_map((page.before(), state.map(State::word), &ticket, page.limit_and_one()), |row| {

@@ -106,7 +106,7 @@ fn find_ticket(connection: &Connection, id: &str) -> Result<Option<Found>, Store
     let at = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
     let started = connection
         .prepare_cached(
-            "SELECT id, created_at FROM submissions WHERE ticket_id = ?1 ORDER BY created_at DESC, rowid DESC LIMIT 1",
+            "SELECT id, created_at FROM submissions WHERE ticket_id = ?1 ORDER BY created_at DESC, seq DESC LIMIT 1",
         )?
         .query_row([id], at)
         .optional()?;

@@ -4,12 +4,16 @@
 use frontdesk::domain::person::{Person, Role};
 use frontdesk::domain::review::{Action, Refused, RejectReason};
 use frontdesk::store::{Act, AuditAt, Claim, Store, Which};
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 use sha2::{Digest as _, Sha256};
 
 use crate::harness::{ALL, OVERDUE_MS, START_MS};
 
-const FIRST: &str = include_str!("../../migrations/sqlite/0001_begin.sql");
+const MIGRATIONS: [(&str, &str); 3] = [
+    ("begin", include_str!("../../migrations/sqlite/0001_begin.sql")),
+    ("owners", include_str!("../../migrations/sqlite/0002_owners.sql")),
+    ("batches", include_str!("../../migrations/sqlite/0003_batches.sql")),
+];
 
 /// Times: `?` stands for the begin of the tests.
 const ROWS: &str = "
@@ -53,10 +57,15 @@ fn of_version_1(path: &std::path::Path) {
         "CREATE TABLE migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL) STRICT",
     )
     .unwrap();
-    old.execute_batch(FIRST).unwrap();
-    let digest: String = Sha256::digest(FIRST).iter().map(|byte| format!("{byte:02x}")).collect();
-    old.execute("INSERT INTO migrations VALUES (1, 'begin', ?1)", [digest]).unwrap();
+    apply(&old, 1);
     old.execute_batch(&ROWS.replace('?', &START_MS.to_string())).unwrap();
+}
+
+fn apply(old: &Connection, version: u8) {
+    let (name, sql) = MIGRATIONS[usize::from(version) - 1];
+    old.execute_batch(sql).unwrap();
+    let digest: String = Sha256::digest(sql).iter().map(|byte| format!("{byte:02x}")).collect();
+    old.execute("INSERT INTO migrations VALUES (?1, ?2, ?3)", params![version, name, digest]).unwrap();
 }
 
 #[tokio::test]
@@ -121,4 +130,58 @@ async fn a_review_of_version_1_can_be_rejected_and_offers_nothing_to_approve() {
     let no = Action::Reject { reason: RejectReason::OutOfDate, said: "out of date".to_owned() };
     assert_eq!(store.act_on_review(act(no)).await.unwrap().unwrap().unwrap().state, "rejected");
     assert_eq!(store.reviews(None, None, None, ALL).await.unwrap().items.len(), 1);
+}
+
+/// Rows that did not come in the order of their keys, with gaps.
+const UNORDERED: &str = "
+INSERT INTO results (rowid, project, resource_id, raw, fetched_at) VALUES
+  (3, 'default', 'r9', 'nine', 1), (5, 'default', 'r1', 'one', 2), (8, 'other', 'r1', NULL, 3);
+INSERT INTO desk_changes (rowid, ref, ticket_id, before, after, created_at) VALUES
+  (2, 'fd_z', 'T-1', '{}', '{}', 1), (4, 'fd_a', 'T-1', '{}', '{}', 2), (9, 'fd_m', 'T-1', '{}', '{}', 3);
+DELETE FROM submissions WHERE id = 's3';
+UPDATE submissions SET rowid = 40 WHERE id = 's1';
+INSERT INTO tallies VALUES ('applied', 3), ('failed_final', 1), ('found_by_poll', 2), ('batch/result/ok', 5), ('batch/fate/applied', 4);
+";
+
+fn in_order(sql: &Connection, number: &str) -> Vec<(i64, String)> {
+    let mut rows = Vec::new();
+    for (table, key) in [("submissions", "id"), ("results", "resource_id || project"), ("desk_changes", "ref")] {
+        let mut list = sql.prepare(&format!("SELECT {number}, {key} FROM {table} ORDER BY {number}")).unwrap();
+        rows.extend(list.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap));
+    }
+    rows
+}
+
+#[tokio::test]
+async fn rows_of_version_3_keep_their_order_and_what_was_counted_stays_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("desk.db");
+    of_version_1(&path);
+    let sql = Connection::open(&path).unwrap();
+    sql.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    apply(&sql, 2);
+    apply(&sql, 3);
+    sql.execute_batch(UNORDERED).unwrap();
+    let before = in_order(&sql, "rowid");
+    assert_eq!(before.len(), 11);
+
+    let store = Store::open(&path, true).unwrap();
+    assert_eq!(in_order(&sql, "seq"), before);
+    let newest_first = store.submissions(None, None, ALL).await.unwrap().items;
+    let ids: Vec<&str> = newest_first.iter().map(|submission| submission.id.as_str()).collect();
+    assert_eq!(ids, ["s1", "s7", "s6", "s5", "s2"]);
+    let kept: String = sql.query_row("SELECT raw FROM results WHERE resource_id = 'r9'", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, "nine");
+
+    let was = [("applied".to_owned(), 3), ("failed_final".to_owned(), 1)];
+    let counts = store.counts().await.unwrap();
+    assert_eq!(counts.outcomes, was);
+    assert_eq!(counts.found_first, [("poll".to_owned(), 2)]);
+    assert_eq!(
+        (counts.batches.entered, counts.batches.ended),
+        (vec![("ok".to_owned(), 5)], vec![("applied".to_owned(), 4)])
+    );
+    sql.execute_batch("INSERT INTO tallies VALUES ('applied', 7, 4), ('failed_final', 1, -1)").unwrap();
+    let summed = store.counts().await.unwrap().outcomes;
+    assert_eq!(summed, [("applied".to_owned(), 7), ("failed_final".to_owned(), 0)], "a count is the sum of its shards");
 }

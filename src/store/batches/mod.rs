@@ -363,15 +363,11 @@ fn count(connection: &Connection, batch_id: &str, name: &str, by: i64) -> Result
     connection
         .prepare_cached(
             "INSERT INTO batch_counts (batch_id, name, count) VALUES (?1, ?2, ?3)
-             ON CONFLICT (batch_id, name) DO UPDATE SET count = count + excluded.count",
+             ON CONFLICT (batch_id, name) DO UPDATE SET count = batch_counts.count + excluded.count",
         )?
         .execute((batch_id, name, by))?;
     if OF_ALL.contains(&name) {
-        connection
-            .prepare_cached(
-                "INSERT INTO tallies (name, count) VALUES ('batch/' || ?1, ?2) ON CONFLICT (name) DO UPDATE SET count = count + excluded.count",
-            )?
-            .execute((name, by))?;
+        super::settle::count(connection, &format!("batch/{name}"), by)?;
     }
     Ok(())
 }

@@ -227,8 +227,8 @@ fn newer(connection: &Connection, ticket_id: &str, reference: &str) -> Result<Ve
     receipts(
         connection,
         "SELECT c.ref, c.before, c.after, e.payload FROM effects e JOIN desk_changes c ON c.ref = e.ref
-         WHERE e.ticket_id = ?1 AND c.undone_at IS NULL AND c.rowid > (SELECT rowid FROM desk_changes WHERE ref = ?2)
-         ORDER BY c.rowid",
+         WHERE e.ticket_id = ?1 AND c.undone_at IS NULL AND c.seq > (SELECT seq FROM desk_changes WHERE ref = ?2)
+         ORDER BY c.seq",
         [ticket_id, reference],
     )
 }

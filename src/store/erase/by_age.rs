@@ -118,7 +118,7 @@ const BODIES: Walk = Walk {
 };
 
 const RESULTS: Walk = Walk {
-    find: "SELECT rowid, fetched_at, erased_at IS NULL AND NOT EXISTS (
+    find: "SELECT seq, fetched_at, erased_at IS NULL AND NOT EXISTS (
                SELECT 1 FROM jobs j WHERE j.resource_id = results.resource_id AND j.project = results.project AND j.kind IN ('ending','line')
                  AND j.state NOT IN ('processed','failed_final'))
                -- The output of a line, while its batch waits or is applied.
@@ -126,8 +126,8 @@ const RESULTS: Walk = Walk {
                SELECT 1 FROM batch_parts p JOIN batches b ON b.id = p.batch_id
                 WHERE p.resource_id = substr(results.resource_id, 1, instr(results.resource_id, '/') - 1) AND p.project = results.project
                   AND b.state NOT IN ('applied','undone','rejected','failed'))
-           FROM results WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
-    erase: "UPDATE results SET raw = NULL, erased_at = ?2 WHERE rowid = ?1",
+           FROM results WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+    erase: "UPDATE results SET raw = NULL, erased_at = ?2 WHERE seq = ?1",
     mark: "erased/results",
     again: "erased/results/again",
 };
