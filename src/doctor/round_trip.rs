@@ -10,8 +10,8 @@ use crate::config::{DEFAULT_PROJECT, ProjectSettings};
 use crate::domain::id::new_id;
 use crate::domain::secret::Secret;
 use crate::domain::verify::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
-use crate::tls;
 use crate::store::Store;
+use crate::tls;
 
 /// OpenAI waits a few seconds; nothing here is worth more.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -2,12 +2,9 @@
 //! for rows that break it; no row, no finding. A rule is about what *must* be
 //! there, so that work nobody thought of fails it as well.
 
-use std::path::Path;
-
 use crate::store::sql::Connection;
 
-use super::sqlite::connect_to_read;
-use super::{Store, StoreError};
+use super::{Location, Store, StoreError, postgres, sqlite};
 
 /// When work counts as forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,9 +203,12 @@ impl Store {
     /// The same, of a database that no process need be running on.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub fn audit_file(path: &Path, at: AuditAt) -> Result<Audit, StoreError> {
-        audit(&connect_to_read(path)?, at)
+    /// When it cannot be read.
+    pub fn audit_at(location: &Location, at: AuditAt) -> Result<Audit, StoreError> {
+        match location {
+            Location::Sqlite(path) => audit(&sqlite::connect_to_read(path)?, at),
+            Location::Postgres(url) => postgres::apart(|| audit(&postgres::connect(url)?, at)),
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crate::store::sql::{Company, Connection, OptionalExtension};
 
-use super::units::Posted;
 use super::newest::Work;
 use super::row::to_json;
 use super::starts::NewStart;
+use super::units::Posted;
 use super::{Store, StoreError, deciding, desk, erase, newest, starts};
 use crate::domain::effect::Effect;
 use crate::domain::id;

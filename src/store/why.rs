@@ -34,11 +34,7 @@ impl Store {
     }
 }
 
-fn one<T: sql::Column>(
-    connection: &Connection,
-    sql: &str,
-    params: impl Params,
-) -> Result<Option<T>, StoreError> {
+fn one<T: sql::Column>(connection: &Connection, sql: &str, params: impl Params) -> Result<Option<T>, StoreError> {
     Ok(connection.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?)
 }
 

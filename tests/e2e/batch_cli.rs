@@ -21,7 +21,7 @@ struct Ledger {
 impl Ledger {
     async fn new() -> Ledger {
         let place = Place::new();
-        let store = Store::open(&place.database(), true).unwrap();
+        let store = Store::open(&place.location(), true).unwrap();
         let given = PlacePart {
             project: "default".to_owned(),
             resource_id: ID.to_owned(),

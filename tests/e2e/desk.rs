@@ -1,7 +1,7 @@
 //! Frontdesk and a simulated OpenAI in this process.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use frontdesk::app::{App, Roles};
 use frontdesk::clock::Clock;
@@ -9,10 +9,10 @@ use frontdesk::config::Config;
 use frontdesk::domain::person::Role;
 use frontdesk::store::{AuditAt, Store};
 use frontdesk_simulator::{DEMO_SECRET, Settings, Simulator};
-use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::database::{Sql, TestDatabase};
 use crate::wire::{Answer, Message, ask, request, until};
 
 /// The key that must never be seen again.
@@ -20,6 +20,7 @@ pub const API_KEY: &str = "sk-e2e-never-to-be-shown";
 
 pub struct Desk {
     _proof: Proof,
+    held: Arc<TestDatabase>,
     pub addr: SocketAddr,
     pub app: App,
     pub simulator: Simulator,
@@ -45,7 +46,8 @@ impl Desk {
         let quick = Settings { work_ms: (1, 20), first_retry_ms: 20, ..Settings::default() };
         let simulator = Simulator::start(quick).await.unwrap();
         let base = simulator.base_url();
-        let database = format!("sqlite://{}", dir.path().join("desk.db").display());
+        let held = TestDatabase::fresh();
+        let database = held.url();
         let env = |name: &str| match name {
             "OPENAI_WEBHOOK_SECRET" => Some(DEMO_SECRET.to_owned()),
             "OPENAI_API_KEY" => Some(API_KEY.to_owned()),
@@ -64,8 +66,9 @@ impl Desk {
             let made = app.store.create_token(role.word().to_owned(), role, token(role.word()), 1);
             assert!(made.await.unwrap());
         }
-        let _proof = Proof(app.store.path().to_owned());
-        Desk { _proof, addr: app.addr, app, simulator, dir }
+        let held = Arc::new(held);
+        let _proof = Proof(Arc::clone(&held));
+        Desk { _proof, held, addr: app.addr, app, simulator, dir }
     }
 
     pub async fn send(&self, message: &Message) -> Answer {
@@ -109,9 +112,19 @@ impl Desk {
         .await
     }
 
-    /// A second connection to the database.
-    pub fn database(&self) -> Connection {
-        Connection::open(self.app.store.path()).unwrap()
+    /// The database, past the store.
+    pub fn database(&self) -> Sql<'_> {
+        self.held.sql()
+    }
+
+    /// The database's file, where it has one.
+    pub fn file(&self) -> Option<&std::path::Path> {
+        self.held.location.file()
+    }
+
+    /// What `DATABASE_URL` is set to.
+    pub fn database_url(&self) -> String {
+        self.held.url()
     }
 
     pub fn count(&self, sql: &str) -> i64 {
@@ -126,7 +139,7 @@ impl Desk {
 }
 
 /// Whatever a test does to a desk, nothing may have ended silently.
-struct Proof(PathBuf);
+struct Proof(Arc<TestDatabase>);
 
 impl Drop for Proof {
     fn drop(&mut self) {
@@ -135,7 +148,7 @@ impl Drop for Proof {
         }
         let at = AuditAt { now_ms: Clock::System.now_ms(), overdue_ms: 900_000 };
         // Some tests take the database away; there is nothing to prove then.
-        if let Ok(audit) = Store::audit_file(&self.0, at) {
+        if let Ok(audit) = Store::audit_at(&self.0.location, at) {
             assert_eq!(audit.findings, [], "work ended silently");
         }
     }

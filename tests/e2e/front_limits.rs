@@ -171,7 +171,8 @@ async fn connections_beyond_the_bound_wait_for_a_place() {
 async fn what_cannot_be_made_durable_is_503_and_can_be_sent_again() {
     let desk = Desk::with("", INTAKE).await;
     let (one, two) = (Message::summary_of("T-1"), Message::summary_of("T-2").signed_with(DEMO_SECRET));
-    let lock = desk.database();
+    let Some(file) = desk.file() else { return };
+    let lock = rusqlite::Connection::open(file).unwrap();
     lock.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let ready = request("GET", "/health/ready", &[], b"");
     let (first, second, ready) = tokio::join!(desk.send(&one), desk.send(&two), ask(desk.addr, &ready));

@@ -86,7 +86,7 @@ impl Load {
 }
 
 async fn make_tickets(place: &Place, count: usize) {
-    let store = Store::open(&place.database(), true).unwrap();
+    let store = Store::open(&place.location(), true).unwrap();
     let made = (0..count).map(|number| {
         let ticket = NewTicket {
             id: Some(format!("T-{number}")),

@@ -27,3 +27,6 @@ mod process;
 mod reviews;
 mod terminal;
 mod wire;
+
+#[path = "../support/mod.rs"]
+mod support;

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
+use frontdesk::store::Location;
 use frontdesk_simulator::DEMO_SECRET;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -69,6 +70,10 @@ impl Place {
     pub fn without(mut self, name: &str) -> Place {
         self.env.retain(|(known, _)| known != name);
         self
+    }
+
+    pub fn location(&self) -> Location {
+        Location::Sqlite(self.database())
     }
 
     pub fn database(&self) -> PathBuf {

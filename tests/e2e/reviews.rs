@@ -148,9 +148,7 @@ async fn the_audit_finds_nothing_on_a_desk_that_works() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_does_all_that_the_api_does() {
     let desk = Desk::start().await;
-    let place = Place::new()
-        .with("DATABASE_URL", &format!("sqlite://{}", desk.app.store.path().display()))
-        .with("USER", "lena");
+    let place = Place::new().with("DATABASE_URL", &desk.database_url()).with("USER", "lena");
     let review = drafted(&desk, "T-1").await;
     let id = review["id"].as_str().unwrap();
     let run = |args: &[&str]| place.json(&[&["reviews"], args].concat());
@@ -185,7 +183,7 @@ async fn why_names_who_looks_after_the_topic_of_what_waits() {
     .await;
     assert_eq!(why["topics"], json!([{"topic": "refund", "owner": "billing"}]));
     assert_eq!(why["owner"], "reviewer");
-    let place = Place::new().with("DATABASE_URL", &format!("sqlite://{}", desk.app.store.path().display()));
+    let place = Place::new().with("DATABASE_URL", &desk.database_url());
     let said = place.run(&["why", "T-9"]).succeeds().out;
     assert!(said.contains("topic refund: billing"), "{said}");
 }

@@ -125,7 +125,7 @@ impl History {
             Op::Writes(ticket) => self.write(ticket).await,
         }
         self.look().await;
-        crate::invariants::of_rows(&self.desk.sql());
+        crate::invariants::of_rows(self.desk.sql());
     }
 
     async fn tell(&mut self, batch: usize, again: bool) {

@@ -25,13 +25,12 @@ use frontdesk::telemetry::Metrics;
 use frontdesk::worker::{Keeping, Limits, Settings, Step, Worker};
 use frontdesk::workflows::{self, Catalogue};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use rusqlite::Connection;
 use serde_json::json;
 use sha2::Sha256;
-use tempfile::TempDir;
 
 use super::fake_openai::FakeOpenAi;
 use super::invariants;
+use crate::support::database::{Sql, TestDatabase};
 
 /// When every test begins.
 pub const START_MS: i64 = 1_780_000_000_000;
@@ -86,15 +85,23 @@ pub struct TestDesk {
     pub policy: Policy,
     /// One for each project; they are slow to build and cheap to clone.
     clients: BTreeMap<String, Client>,
-    dir: TempDir,
+    database: TestDatabase,
     left_over: Option<&'static str>,
     spoiled: bool,
 }
 
 impl TestDesk {
     pub async fn open() -> TestDesk {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("desk.db"), true).unwrap();
+        TestDesk::on(TestDatabase::fresh()).await
+    }
+
+    /// For tests that look into the file.
+    pub async fn open_in_a_file() -> TestDesk {
+        TestDesk::on(TestDatabase::sqlite()).await
+    }
+
+    async fn on(database: TestDatabase) -> TestDesk {
+        let store = database.store();
         let openai = FakeOpenAi::start().await;
         let clients = ["default", "second"].map(|name| (name.to_owned(), openai.client(&format!("sk-{name}"))));
         TestDesk {
@@ -106,7 +113,7 @@ impl TestDesk {
             settings: settings(),
             workflows: catalogue(),
             policy: Policy::default(),
-            dir,
+            database,
             left_over: None,
             spoiled: false,
         }
@@ -254,8 +261,13 @@ impl TestDesk {
     }
 
     /// The database, past the store.
-    pub fn sql(&self) -> Connection {
-        Connection::open(self.dir.path().join("desk.db")).unwrap()
+    /// The file that holds everything.
+    pub fn file(&self) -> &std::path::Path {
+        self.database.location.file().expect("a test of files opens a desk in a file")
+    }
+
+    pub fn sql(&self) -> Sql<'_> {
+        self.database.sql()
     }
 
     /// Declares that the database was broken on purpose.
@@ -272,9 +284,9 @@ impl TestDesk {
 impl Drop for TestDesk {
     fn drop(&mut self) {
         if !std::thread::panicking() && !self.spoiled {
-            invariants::hold(&self.sql(), self.left_over);
+            invariants::hold(self.sql(), self.left_over);
             let at = AuditAt { now_ms: self.now_ms(), overdue_ms: OVERDUE_MS };
-            let audit = Store::audit_file(&self.dir.path().join("desk.db"), at).unwrap();
+            let audit = Store::audit_at(&self.database.location, at).unwrap();
             if self.left_over.is_none() {
                 assert_eq!(audit.findings, [], "work ended silently");
             }

@@ -1,7 +1,7 @@
 //! What must be true of the database after any history. Each rule is a query
 //! for rows that break it.
 
-use rusqlite::Connection;
+use crate::support::database::Sql;
 
 const RULES: [(&str, &str); 18] = [
     (
@@ -115,14 +115,14 @@ const RULES: [(&str, &str); 18] = [
 ];
 
 /// Asserts what must be true of the rows at any time.
-pub fn of_rows(sql: &Connection) {
+pub fn of_rows(sql: Sql<'_>) {
     for (rule, query) in RULES {
         assert_eq!(rows(sql, query), Vec::<String>::new(), "{rule}");
     }
 }
 
 /// Asserts all of it. `left_over` says why jobs may be there that have not ended.
-pub fn hold(sql: &Connection, left_over: Option<&str>) {
+pub fn hold(sql: Sql<'_>, left_over: Option<&str>) {
     of_rows(sql);
     let moving = rows(sql, "SELECT key || ' is ' || state FROM jobs WHERE state NOT IN ('processed','failed_final')");
     match left_over {
@@ -131,7 +131,6 @@ pub fn hold(sql: &Connection, left_over: Option<&str>) {
     }
 }
 
-fn rows(sql: &Connection, query: &str) -> Vec<String> {
-    let mut list = sql.prepare(query).unwrap();
-    list.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+fn rows(sql: Sql<'_>, query: &str) -> Vec<String> {
+    sql.rows(query, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{query}: {error:?}"))
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::support::database::{Sql, TestDatabase};
 use frontdesk::domain::decision::Hold;
 use frontdesk::domain::delivery::Receipt;
 use frontdesk::domain::failure::{Cause, Failure};
@@ -10,7 +11,6 @@ use frontdesk::domain::hold::HoldReason;
 use frontdesk::domain::job::{AfterFailure, RetryPolicy};
 use frontdesk::store::{Claim, ClaimedJob, Discarded, NewReview, Retried, Settled, Settlement, Store, Which};
 use proptest::prelude::*;
-use rusqlite::Connection;
 
 use super::harness::{START_MS, event, signed};
 use super::invariants;
@@ -79,7 +79,7 @@ struct Job {
 /// A history: the store under test, and what should be in it.
 struct History<'a> {
     store: &'a Store,
-    sql: &'a Connection,
+    sql: Sql<'a>,
     project: String,
     now_ms: i64,
     jobs: BTreeMap<usize, Job>,
@@ -226,21 +226,17 @@ impl History<'_> {
     }
 
     fn compare(&self) {
-        let mut list = self
-            .sql
-            .prepare_cached(
-                "SELECT resource_id, state, outcome, attempts, claims, claimable_at FROM jobs WHERE project = ?1",
-            )
-            .unwrap();
+        let jobs = "SELECT resource_id, state, outcome, attempts, claims, claimable_at FROM jobs WHERE project = ?1";
         type Row = (String, String, Option<String>, i64, i64, Option<i64>);
-        let stored: BTreeMap<usize, Row> = list
-            .query_map([&self.project], |row| {
+        let stored: BTreeMap<usize, Row> = self
+            .sql
+            .rows(jobs, [&self.project], |row| {
                 let resource: String = row.get(0)?;
                 let row = (resource, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?);
                 Ok((row.0[5..].parse().unwrap(), row))
             })
             .unwrap()
-            .map(Result::unwrap)
+            .into_iter()
             .collect();
         let expected = self.jobs.iter().map(|(n, job)| {
             let outcome = job.outcome.map(str::to_owned);
@@ -271,10 +267,8 @@ fn settlement(ending: Ending, held: &ClaimedJob, now_ms: i64) -> Settlement {
 
 #[test]
 fn after_any_history_the_store_and_the_model_of_the_states_agree() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("desk.db");
-    let store = Store::open(&path, true).unwrap();
-    let sql = Connection::open(&path).unwrap();
+    let database = TestDatabase::fresh();
+    let (store, sql) = (database.store(), database.sql());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let case = std::cell::Cell::new(0);
     // A failing history is printed whole, and the seed file would only hide it.
@@ -285,7 +279,7 @@ fn after_any_history_the_store_and_the_model_of_the_states_agree() {
             // A project of its own keeps a history apart from the others.
             let mut history = History {
                 store: &store,
-                sql: &sql,
+                sql,
                 project: format!("p{}", case.get()),
                 now_ms: START_MS,
                 jobs: BTreeMap::new(),
@@ -300,7 +294,7 @@ fn after_any_history_the_store_and_the_model_of_the_states_agree() {
             Ok(())
         })
         .unwrap();
-    invariants::of_rows(&sql);
+    invariants::of_rows(sql);
 }
 
 proptest! {

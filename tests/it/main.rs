@@ -23,3 +23,6 @@ mod vectors;
 mod worker;
 mod workflow_page;
 mod workflow_settings;
+
+#[path = "../support/mod.rs"]
+mod support;

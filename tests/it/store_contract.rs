@@ -23,10 +23,9 @@ use frontdesk::domain::delivery::Receipt;
 use frontdesk::domain::failure::{Cause, Failure};
 use frontdesk::domain::submission::Placement;
 use frontdesk::store::{Claim, ClaimedJob, NewTicket, Settled, Settlement, Store, Which};
-use rusqlite::Connection;
-use tempfile::TempDir;
 
 use crate::harness::{LEASE_MS, START_MS, event, signed};
+use crate::support::database::{Sql, TestDatabase};
 
 /// Makes a test of each behaviour for each kind of store. Another kind is one
 /// more line here.
@@ -38,6 +37,13 @@ macro_rules! for_every_store {
                 super::$behaviour(crate::store_contract::Fresh::sqlite()).await;
             })+
         }
+
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $behaviour() {
+                super::$behaviour(crate::store_contract::Fresh::postgres()).await;
+            })+
+        }
     };
 }
 pub(crate) use for_every_store;
@@ -45,18 +51,25 @@ pub(crate) use for_every_store;
 /// A store of its own for one behaviour.
 pub struct Fresh {
     pub store: Store,
-    dir: TempDir,
+    pub database: TestDatabase,
 }
 
 impl Fresh {
     pub fn sqlite() -> Fresh {
-        let dir = tempfile::tempdir().unwrap();
-        Fresh { store: Store::open(&dir.path().join("desk.db"), true).unwrap(), dir }
+        Fresh::of(TestDatabase::sqlite())
+    }
+
+    pub fn postgres() -> Fresh {
+        Fresh::of(TestDatabase::postgres())
+    }
+
+    fn of(database: TestDatabase) -> Fresh {
+        Fresh { store: database.store(), database }
     }
 
     /// The database, past the store.
-    pub fn sql(&self) -> Connection {
-        Connection::open(self.dir.path().join("desk.db")).unwrap()
+    pub fn sql(&self) -> Sql<'_> {
+        self.database.sql()
     }
 
     /// Records a handled event about a resource.

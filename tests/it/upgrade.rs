@@ -73,7 +73,7 @@ async fn rows_of_version_1_in_every_state_are_kept_and_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("desk.db");
     of_version_1(&path);
-    let store = Store::open(&path, true).unwrap();
+    let store = Store::open(&frontdesk::store::Location::Sqlite(path.clone()), true).unwrap();
     let sql = Connection::open(&path).unwrap();
     let broken: i64 = sql.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
     assert_eq!(broken, 0);
@@ -116,7 +116,7 @@ async fn a_review_of_version_1_can_be_rejected_and_offers_nothing_to_approve() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("desk.db");
     of_version_1(&path);
-    let store = Store::open(&path, true).unwrap();
+    let store = Store::open(&frontdesk::store::Location::Sqlite(path.clone()), true).unwrap();
     let act = |action| Act {
         review: "rev_4".to_owned(),
         version: None,
@@ -165,7 +165,7 @@ async fn rows_of_version_3_keep_their_order_and_what_was_counted_stays_counted()
     let before = in_order(&sql, "rowid");
     assert_eq!(before.len(), 11);
 
-    let store = Store::open(&path, true).unwrap();
+    let store = Store::open(&frontdesk::store::Location::Sqlite(path.clone()), true).unwrap();
     assert_eq!(in_order(&sql, "seq"), before);
     let newest_first = store.submissions(None, None, ALL).await.unwrap().items;
     let ids: Vec<&str> = newest_first.iter().map(|submission| submission.id.as_str()).collect();

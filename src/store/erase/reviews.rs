@@ -92,11 +92,7 @@ pub(super) struct OldReview {
     pub(super) project: String,
 }
 
-pub(super) fn find(
-    connection: &Connection,
-    sql: &str,
-    params: impl sql::Params,
-) -> Result<Vec<OldReview>, StoreError> {
+pub(super) fn find(connection: &Connection, sql: &str, params: impl sql::Params) -> Result<Vec<OldReview>, StoreError> {
     let mut list = connection.prepare_cached(sql)?;
     let read = |row: &sql::Row<'_>| Ok(OldReview { id: row.get(0)?, waits: row.get(1)?, project: row.get(2)? });
     Ok(list.query_map(params, read)?.collect::<Result<_, _>>()?)

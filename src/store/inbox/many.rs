@@ -30,7 +30,9 @@ pub(in crate::store) fn record_many(
                 mark_known_parked(connection, delivery)?;
                 Receipt::Stored
             }
-            Some(job) if first_of(&mut has_queued, &(delivery.project().to_owned(), job.key.clone())) => Receipt::Queued,
+            Some(job) if first_of(&mut has_queued, &(delivery.project().to_owned(), job.key.clone())) => {
+                Receipt::Queued
+            }
             Some(job) => {
                 mark_known_event(connection, delivery, &job.key)?;
                 Receipt::KnownEvent

@@ -85,10 +85,12 @@ fn tls(root: Option<&str>) -> Result<ClientConfig, StoreError> {
     let wrong = |what: String| StoreError::Open(format!("DATABASE_URL: {what}"));
     crate::tls::install_provider();
     let Some(file) = root.filter(|file| *file != "system") else {
-        return ClientConfig::with_platform_verifier().map_err(|error| wrong(format!("no trusted certificates: {error}")));
+        return ClientConfig::with_platform_verifier()
+            .map_err(|error| wrong(format!("no trusted certificates: {error}")));
     };
     let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| wrong(format!("sslrootcert {file}: {error}")))?;
+    let certificates =
+        CertificateDer::pem_file_iter(file).map_err(|error| wrong(format!("sslrootcert {file}: {error}")))?;
     for certificate in certificates {
         let certificate = certificate.map_err(|error| wrong(format!("sslrootcert {file}: {error}")))?;
         roots.add(certificate).map_err(|error| wrong(format!("sslrootcert {file}: {error}")))?;

@@ -51,7 +51,11 @@ pub(super) fn open(url: &PostgresUrl, migrate: bool, size: PoolSize) -> Result<S
     let location = Location::Postgres(url.clone());
     let (first, time) = apart(|| {
         let first = first_connection(&settings, &location)?;
-        if migrate { migrate::up(&first).map(drop)? } else { migrate::check(&first)? }
+        if migrate {
+            migrate::up(&first).map(drop)?
+        } else {
+            migrate::check(&first)?
+        }
         let time = Arc::new(Time::of(&first)?);
         Ok((first, time))
     })?;
@@ -71,7 +75,9 @@ pub(super) fn open(url: &PostgresUrl, migrate: bool, size: PoolSize) -> Result<S
         pulse: tokio::sync::Mutex::new(None),
     });
     if is_pooled {
-        tracing::info!("a pooler hands sessions around: statements are not prepared, and new work of other processes is found by looking");
+        tracing::info!(
+            "a pooler hands sessions around: statements are not prepared, and new work of other processes is found by looking"
+        );
     }
     listen::start(&settings, &shared)?;
     Ok(Store { writer, readers, shared })
@@ -83,6 +89,11 @@ pub(super) fn migrate(url: &PostgresUrl) -> Result<Migrated, StoreError> {
     apart(move || migrate::up(&first_connection(&settings, &location)?))
 }
 
+/// One connection past the store. Not on a thread that runs async work.
+pub(super) fn connect(url: &PostgresUrl) -> Result<Connection, StoreError> {
+    first_connection(&connect::settings(url)?, &Location::Postgres(url.clone()))
+}
+
 fn first_connection(settings: &Settings, location: &Location) -> Result<Connection, StoreError> {
     let connected = Postgres::connect(settings).map_err(StoreError::from);
     connected.map(Connection::from).map_err(|error| StoreError::Open(format!("{location}: {error}")))
@@ -90,6 +101,6 @@ fn first_connection(settings: &Settings, location: &Location) -> Result<Connecti
 
 /// On a thread of its own: the client runs a loop of its own, which is not
 /// allowed on a thread that belongs to another one.
-fn apart<T: Send>(work: impl FnOnce() -> Result<T, StoreError> + Send) -> Result<T, StoreError> {
+pub(super) fn apart<T: Send>(work: impl FnOnce() -> Result<T, StoreError> + Send) -> Result<T, StoreError> {
     std::thread::scope(|scope| scope.spawn(work).join()).map_err(|_| StoreError::Closed)?
 }

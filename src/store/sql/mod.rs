@@ -103,6 +103,17 @@ impl From<Postgres> for Connection {
 }
 
 impl Connection {
+    /// Connects past the store, for tests and tools.
+    ///
+    /// # Errors
+    /// When the database cannot be opened.
+    pub fn open(location: &super::Location) -> std::result::Result<Connection, StoreError> {
+        match location {
+            super::Location::Sqlite(path) => Ok(rusqlite::Connection::open(path)?.into()),
+            super::Location::Postgres(url) => super::postgres::connect(url),
+        }
+    }
+
     /// Readies a statement; it is kept for the next time.
     ///
     /// # Errors

@@ -20,7 +20,8 @@ fn without_hints(part: &str) -> String {
     let mut rest = part;
     while let Some(at) = rest.find(HINT) {
         left.push_str(&rest[..at]);
-        rest = rest[at + HINT.len()..].trim_start_matches(|letter: char| letter.is_ascii_alphanumeric() || letter == '_');
+        rest =
+            rest[at + HINT.len()..].trim_start_matches(|letter: char| letter.is_ascii_alphanumeric() || letter == '_');
     }
     left.push_str(rest);
     left
@@ -38,6 +39,9 @@ mod tests {
 
     #[test]
     fn hints_are_left_out() {
-        assert_eq!(for_postgres("SELECT 1 FROM jobs INDEXED BY jobs_due WHERE a = ?1"), "SELECT 1 FROM jobs  WHERE a = $1");
+        assert_eq!(
+            for_postgres("SELECT 1 FROM jobs INDEXED BY jobs_due WHERE a = ?1"),
+            "SELECT 1 FROM jobs  WHERE a = $1"
+        );
     }
 }

@@ -322,4 +322,3 @@ impl ColumnIndex for &str {
         row.columns().iter().position(|column| column.name() == *self).ok_or(Error::Unreadable)
     }
 }
-

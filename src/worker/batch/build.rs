@@ -149,7 +149,12 @@ impl Worker {
     /// Without a name, and gone when it is closed: it holds ticket texts. It lies
     /// beside the database, which is where those are kept already.
     fn temporary_file(&self) -> Result<File, Failure> {
-        let beside = self.store.location().file().and_then(std::path::Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+        let beside = self
+            .store
+            .location()
+            .file()
+            .and_then(std::path::Path::parent)
+            .filter(|folder| !folder.as_os_str().is_empty());
         let made = match beside {
             Some(folder) => tempfile::tempfile_in(folder).or_else(|_| tempfile::tempfile()),
             None => tempfile::tempfile_in(".").or_else(|_| tempfile::tempfile()),

@@ -14,13 +14,20 @@ for_every_store! {
 
 /// Each statement breaks a rule on a row that is otherwise there and good.
 fn refused(fresh: &Fresh, statements: &[&str]) {
-    let sql = fresh.sql();
-    sql.execute_batch("PRAGMA foreign_keys = ON").unwrap();
-    for statement in statements {
-        let error = sql.execute(statement, []).expect_err(statement);
-        let rusqlite::Error::SqliteFailure(failure, _) = error else { panic!("{statement}: {error}") };
-        assert_eq!(failure.code, rusqlite::ErrorCode::ConstraintViolation, "{statement}");
-    }
+    fresh.sql().with(|connection| {
+        if connection.sqlite().is_some() {
+            connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
+        }
+        for statement in statements {
+            let error = StoreError::from(connection.execute(statement, []).expect_err(statement));
+            let is_of_a_rule = match &error {
+                StoreError::Sqlite { code, .. } => *code == 19,
+                StoreError::Postgres { code, .. } => code.starts_with("23"),
+                _ => false,
+            };
+            assert!(is_of_a_rule, "{statement}: {error}");
+        }
+    });
 }
 
 async fn a_job_in_an_impossible_state_is_refused(fresh: Fresh) {
@@ -98,10 +105,13 @@ async fn the_gates_are_unique_keys(fresh: Fresh) {
 }
 
 async fn a_database_that_this_program_does_not_know_is_not_opened(fresh: Fresh) {
-    let path = fresh.store.path().to_owned();
+    let path = fresh.database.location.clone();
     assert_eq!(Store::migrate(&path).unwrap().to, SCHEMA_VERSION);
-    let empty = path.with_file_name("empty.db");
-    assert!(matches!(Store::open(&empty, false), Err(StoreError::Open(_))), "older, and not allowed to migrate");
+    let empty = fresh.database.empty_one();
+    assert!(
+        matches!(Store::open(&empty.location, false), Err(StoreError::Open(_))),
+        "older, and not allowed to migrate"
+    );
     fresh.sql().execute("UPDATE migrations SET sha256 = 'edited' WHERE version = 1", []).unwrap();
     assert!(matches!(Store::open(&path, true), Err(StoreError::Open(_))), "a migration was changed");
     let newer = format!("INSERT INTO migrations VALUES ({}, 'newer', '')", SCHEMA_VERSION + 1);

@@ -11,15 +11,32 @@ use super::{Fresh, for_every_store};
 use crate::harness::{START_MS, event, signed};
 
 for_every_store! {
-    one_unit_that_fails_inside_a_group_does_not_spoil_the_others,
-    a_delivery_goes_before_what_the_back_office_has_handed_over,
-    a_full_queue_says_so_at_once_and_takes_deliveries_again_afterwards,
     what_was_answered_is_there_after_the_database_is_opened_again,
+}
+
+// One writer, which a test can stop.
+mod on_one_writer {
+    use super::Fresh;
+
+    #[tokio::test]
+    async fn one_unit_that_fails_inside_a_group_does_not_spoil_the_others() {
+        super::one_unit_that_fails_inside_a_group_does_not_spoil_the_others(Fresh::sqlite()).await;
+    }
+
+    #[tokio::test]
+    async fn a_delivery_goes_before_what_the_back_office_has_handed_over() {
+        super::a_delivery_goes_before_what_the_back_office_has_handed_over(Fresh::sqlite()).await;
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_says_so_at_once_and_takes_deliveries_again_afterwards() {
+        super::a_full_queue_says_so_at_once_and_takes_deliveries_again_afterwards(Fresh::sqlite()).await;
+    }
 }
 
 /// Keeps the writer from starting its next transaction, so that a group gathers.
 fn stop_the_writer(fresh: &Fresh) -> Connection {
-    let other = fresh.sql();
+    let other = Connection::open(fresh.database.location.file().unwrap()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     other
 }
@@ -138,12 +155,10 @@ async fn a_full_queue_says_so_at_once_and_takes_deliveries_again_afterwards(fres
 async fn what_was_answered_is_there_after_the_database_is_opened_again(fresh: Fresh) {
     fresh.queued(5).await;
     fresh.claim_at(START_MS, 2).await;
-    let path = fresh.store.path().to_owned();
-    let Fresh { store, dir } = fresh;
+    let Fresh { store, database } = fresh;
     drop(store);
-    let again = Store::open(&path, false).unwrap();
+    let again = database.store();
     assert_eq!(record(again.clone(), 0).await, Ok(Receipt::Duplicate { altered: false }));
     let left = again.claim(super::claim_at(START_MS, 10)).await.unwrap();
     assert_eq!(left.len(), 3, "the leases are there as well");
-    drop(dir);
 }

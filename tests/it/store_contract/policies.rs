@@ -23,9 +23,9 @@ async fn a_policy_is_kept_once_and_a_version_stands_for_one_text(fresh: Fresh) {
     assert!(store.use_policy(policy(3, "b"), false, 4).await.unwrap());
     assert!(store.use_policy(policy(3, "c"), true, 5).await.unwrap(), "where it may differ");
     let sql = fresh.sql();
-    let mut list = sql.prepare("SELECT version, text, first_used_at FROM policies ORDER BY version, text").unwrap();
-    let rows = list.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
-    let rows: Vec<(i64, String, i64)> = rows.map(Result::unwrap).collect();
+    let question = "SELECT version, text, first_used_at FROM policies ORDER BY version, text";
+    let rows: Vec<(i64, String, i64)> =
+        sql.rows(question, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
     assert_eq!(rows, [(2, "a".into(), 1), (3, "b".into(), 4), (3, "c".into(), 5)]);
 }
 

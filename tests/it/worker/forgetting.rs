@@ -8,7 +8,9 @@ use frontdesk::domain::job::State;
 use frontdesk::domain::person::{Person, Role};
 use frontdesk::domain::review::{Action, RejectReason};
 use frontdesk::domain::ticket::{Author, Visibility};
-use frontdesk::store::{Act, BackupError, Content, Erased, Erasure, NewTicket, NotErased, Step, Store, TicketPatch};
+use frontdesk::store::{
+    Act, BackupError, Content, Erased, Erasure, Location, NewTicket, NotErased, Step, Store, TicketPatch,
+};
 use serde_json::{Value, json};
 
 use crate::canary::{found_in, found_in_files};
@@ -142,8 +144,8 @@ impl TestDesk {
 }
 
 fn backup(desk: &TestDesk, name: &str) -> std::path::PathBuf {
-    let to = desk.store.path().with_file_name(name);
-    Store::backup(desk.store.path(), &to).unwrap();
+    let to = desk.file().with_file_name(name);
+    Store::backup(desk.file(), &to).unwrap();
     to
 }
 
@@ -155,7 +157,7 @@ async fn of_an_erased_ticket_no_word_is_left_in_the_rows_the_files_or_a_backup()
     desk.every_ending().await;
     desk.every_line().await;
     desk.ends(&completed("resp_other", "bystander-words of the model", &to("T-2", "summary"))).await;
-    let path = desk.store.path().to_owned();
+    let path = desk.file().to_owned();
     assert_eq!(found_in_files(&path, &WORDS), WORDS, "every word did come in");
     assert_eq!(found_in(&std::fs::read(backup(&desk, "before.db")).unwrap(), &WORDS), WORDS);
 
@@ -185,7 +187,7 @@ async fn of_an_erased_ticket_no_word_is_left_in_the_rows_the_files_or_a_backup()
 /// Grows tickets until rows that were pushed onto other pages have left copies
 /// behind, and gives one of those tickets: `T-N` with `canary-N-` in it.
 fn with_copies_left_behind(desk: &TestDesk) -> usize {
-    let sql = desk.sql();
+    let sql = rusqlite::Connection::open(desk.file()).unwrap();
     sql.execute_batch("PRAGMA secure_delete = ON; PRAGMA synchronous = OFF").unwrap();
     for n in 0..300 {
         sql.execute(
@@ -200,7 +202,7 @@ fn with_copies_left_behind(desk: &TestDesk) -> usize {
         let longer = "UPDATE tickets SET subject = 'canary-' || ?1 || '-' || hex(zeroblob(?2)) WHERE id = 'T-' || ?1";
         sql.execute(longer, [row, 50 + round * 97 % 700]).unwrap();
         sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
-        let bytes = std::fs::read(desk.store.path()).unwrap();
+        let bytes = std::fs::read(desk.file()).unwrap();
         let mut seen = BTreeSet::new();
         let text = String::from_utf8_lossy(&bytes);
         let mut numbers = text.split("canary-").skip(1).filter_map(|rest| rest.split('-').next()?.parse().ok());
@@ -216,7 +218,7 @@ async fn copies_that_the_database_left_behind_when_it_moved_rows_are_gone_as_wel
     let desk = TestDesk::open().await;
     let found = with_copies_left_behind(&desk);
     desk.erase(&format!("T-{found}")).await.unwrap();
-    assert_eq!(found_in_files(desk.store.path(), &[&format!("canary-{found}-")]), Vec::<&str>::new());
+    assert_eq!(found_in_files(desk.file(), &[&format!("canary-{found}-")]), Vec::<&str>::new());
 }
 
 #[tokio::test]
@@ -239,7 +241,7 @@ async fn a_result_that_comes_after_the_erasure_changes_nothing_and_leaves_nothin
     let ticket = desk.read_ticket("T-1").await;
     assert!(ticket.messages.len() == 1 && ticket.drafts.is_empty());
     desk.store.scrub(false).await.unwrap();
-    assert_eq!(found_in_files(desk.store.path(), &WORDS), Vec::<&str>::new());
+    assert_eq!(found_in_files(desk.file(), &WORDS), Vec::<&str>::new());
 
     desk.clock.advance(1_000);
     desk.started("sub_3", "T-1", "summary", "resp_new").await;
@@ -320,14 +322,14 @@ async fn a_backup_is_a_whole_database_that_only_its_owner_reads_and_never_goes_o
     desk.ticket("T-1", "Where is my parcel?").await;
     let to = backup(&desk, "copy.db");
     assert_eq!(std::fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
-    let copy = Store::open(&to, false).unwrap();
+    let copy = Store::open(&Location::Sqlite(to.clone()), false).unwrap();
     assert_eq!(copy.ticket("T-1".to_owned()).await.unwrap(), desk.store.ticket("T-1".to_owned()).await.unwrap());
     let bytes = std::fs::read(&to).unwrap();
-    assert!(matches!(Store::backup(desk.store.path(), &to), Err(BackupError::Exists(_))));
+    assert!(matches!(Store::backup(desk.file(), &to), Err(BackupError::Exists(_))));
     assert_eq!(std::fs::read(&to).unwrap(), bytes);
-    let broken = desk.store.path().with_file_name("broken.db");
+    let broken = desk.file().with_file_name("broken.db");
     std::fs::write(&broken, "no database").unwrap();
-    let target = desk.store.path().with_file_name("never.db");
+    let target = desk.file().with_file_name("never.db");
     assert!(Store::backup(&broken, &target).is_err() && !target.exists());
-    assert!(Store::backup(desk.store.path(), Path::new("/no/such/folder/copy.db")).is_err());
+    assert!(Store::backup(desk.file(), Path::new("/no/such/folder/copy.db")).is_err());
 }

@@ -203,7 +203,7 @@ async fn decide_all(desk: &TestDesk) {
             assert_silent("a refused decision", &format!("{refused} {refused:?}"));
         }
     }
-    let kept: String = desk.sql().query_row("SELECT group_concat(raw) FROM results", [], |row| row.get(0)).unwrap();
+    let kept: String = desk.sql().query_row("SELECT string_agg(raw, '') FROM results", [], |row| row.get(0)).unwrap();
     assert!(kept.contains("canary-model-output"), "the canaries did come in");
 }
 
@@ -285,9 +285,7 @@ async fn no_word_of_a_customer_a_model_or_a_secret_gets_into_what_operators_read
         "SELECT coalesce(status, '') || coalesce(errors, '') || coalesce(said, '') FROM batch_parts",
         "SELECT coalesce(note, '') || secret_hint FROM deliveries",
     ] {
-        let sql = desk.sql();
-        let mut list = sql.prepare(query).unwrap();
-        let rows: Vec<String> = list.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let rows: Vec<String> = desk.sql().rows(query, [], |row| row.get(0)).unwrap();
         assert!(!rows.is_empty(), "{query}");
         assert_silent(query, &rows.join("\n"));
     }

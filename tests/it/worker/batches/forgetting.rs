@@ -16,11 +16,8 @@ use crate::worker::building::tickets;
 impl TestDesk {
     /// Lines whose output is kept.
     fn outputs(&self) -> Vec<String> {
-        let sql = self.sql();
-        let mut list = sql
-            .prepare("SELECT resource_id FROM results WHERE raw IS NOT NULL AND resource_id LIKE '%/%' ORDER BY 1")
-            .unwrap();
-        list.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+        let kept = "SELECT resource_id FROM results WHERE raw IS NOT NULL AND resource_id LIKE '%/%' ORDER BY 1";
+        self.sql().rows(kept, [], |row| row.get(0)).unwrap()
     }
 
     async fn forget(&self, ticket: &str) -> Result<Erased, NotErased> {
@@ -176,8 +173,8 @@ async fn an_output_that_comes_after_the_erasure_is_not_kept() {
     assert_eq!(shapes::batch(&batch)["counts"]["held"], 0);
     assert_eq!(desk.outputs(), ["batch_1/T-2"]);
     desk.store.scrub(false).await.unwrap();
-    assert_eq!(found_in_files(desk.store.path(), &["canary-late"]), Vec::<&str>::new());
-    let files: Vec<_> = std::fs::read_dir(desk.store.path().parent().unwrap())
+    assert_eq!(found_in_files(desk.file(), &["canary-late"]), Vec::<&str>::new());
+    let files: Vec<_> = std::fs::read_dir(desk.file().parent().unwrap())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| !name.starts_with("desk.db"))
