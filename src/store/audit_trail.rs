@@ -71,6 +71,22 @@ impl Store {
     }
 }
 
+/// Adds an entry in the transaction of what it tells of, and numbers it.
+pub(super) fn add_numbered(
+    connection: &Connection,
+    actor: &str,
+    action: &str,
+    subject: &str,
+    detail: &Value,
+    now_ms: i64,
+) -> Result<i64, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "INSERT INTO audit_trail (at, actor, action, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING seq",
+        )?
+        .query_row((now_ms, actor, action, subject, detail.to_string()), |row| row.get(0))?)
+}
+
 /// Adds an entry in the transaction of what it tells of.
 pub(super) fn add(
     connection: &Connection,
@@ -80,8 +96,5 @@ pub(super) fn add(
     detail: &Value,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("INSERT INTO audit_trail (at, actor, action, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute((now_ms, actor, action, subject, detail.to_string()))?;
-    Ok(())
+    add_numbered(connection, actor, action, subject, detail, now_ms).map(drop)
 }

@@ -35,7 +35,7 @@ impl Store {
             Ok(Facts {
                 journal: connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?,
                 is_durable: synchronous >= 2,
-                last_claim_ms: connection.query_row("SELECT max(started_at) FROM (SELECT started_at FROM jobs ORDER BY id DESC LIMIT 1000)", [], |row| row.get(0))?,
+                last_claim_ms: connection.query_row("SELECT max(started_at) FROM (SELECT started_at FROM jobs ORDER BY id DESC LIMIT 1000) AS latest", [], |row| row.get(0))?,
                 abandoned: one(
                     "SELECT count(*) FROM jobs WHERE state IN ('processing','failed_retryable') AND state = 'processing' AND claimable_at < ?1 - 60000",
                 )?,
