@@ -264,7 +264,7 @@ impl Store {
         }
         let beat = self.writer.hurry(|connection| {
             connection.execute(
-                "INSERT INTO pulse (id, beats) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET beats = beats + 1",
+                "INSERT INTO pulse (id, beats) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET beats = pulse.beats + 1",
                 [],
             )?;
             Ok(())
