@@ -71,19 +71,7 @@ impl Store {
     }
 }
 
-/// Adds an entry in the transaction of what it tells of.
-pub(super) fn add(
-    connection: &Connection,
-    actor: &str,
-    action: &str,
-    subject: &str,
-    detail: &Value,
-    now_ms: i64,
-) -> Result<(), StoreError> {
-    add_numbered(connection, actor, action, subject, detail, now_ms).map(drop)
-}
-
-/// As [`add`], and says which number the entry has.
+/// Adds an entry in the transaction of what it tells of, and numbers it.
 pub(super) fn add_numbered(
     connection: &Connection,
     actor: &str,
@@ -97,4 +85,16 @@ pub(super) fn add_numbered(
             "INSERT INTO audit_trail (at, actor, action, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING seq",
         )?
         .query_row((now_ms, actor, action, subject, detail.to_string()), |row| row.get(0))?)
+}
+
+/// Adds an entry in the transaction of what it tells of.
+pub(super) fn add(
+    connection: &Connection,
+    actor: &str,
+    action: &str,
+    subject: &str,
+    detail: &Value,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    add_numbered(connection, actor, action, subject, detail, now_ms).map(drop)
 }

@@ -242,8 +242,8 @@ fn write(connection: &Connection, next: &Review, act: &Act) -> Result<(), StoreE
     connection
         .prepare_cached(
             "UPDATE reviews SET version = ?2, state = ?3, reviewers = ?4, first_approved_by = ?5, claimed_by = ?6, claimed_until = ?7,
-                    undo_until = ?8, decided_by = ?9, decided_at = CASE WHEN ?10 THEN ?11 END, decision_reason = ?12, text = ?13,
-                    escalated_by = CASE WHEN ?14 THEN ?15 ELSE escalated_by END
+                    undo_until = ?8, decided_by = ?9, decided_at = CASE WHEN ?10 = 1 THEN ?11 END, decision_reason = ?12, text = ?13,
+                    escalated_by = CASE WHEN ?14 = 1 THEN ?15 ELSE escalated_by END
              WHERE id = ?1",
         )?
         .execute(params![

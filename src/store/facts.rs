@@ -56,7 +56,7 @@ impl Store {
             let one = |sql: &str| connection.query_row(sql, [now_ms], |row| row.get::<_, i64>(0));
             Ok(Facts {
                 not_durable: not_durable.clone(),
-                last_claim_ms: connection.query_row("SELECT max(started_at) FROM (SELECT started_at FROM jobs ORDER BY id DESC LIMIT 1000)", [], |row| row.get(0))?,
+                last_claim_ms: connection.query_row("SELECT max(started_at) FROM (SELECT started_at FROM jobs ORDER BY id DESC LIMIT 1000) AS latest", [], |row| row.get(0))?,
                 abandoned: one(
                     "SELECT count(*) FROM jobs WHERE state IN ('processing','failed_retryable') AND state = 'processing' AND claimable_at < ?1 - 60000",
                 )?,

@@ -32,13 +32,14 @@ impl Store {
         self.read(move |connection| {
             let since = since_ms.unwrap_or(i64::MIN);
             let mut list = connection.prepare_cached(
-                "SELECT workflow, prompt_version, sum(verdict = 'kept'), sum(verdict = 'edited'), sum(verdict = 'rejected'), avg(distance)
-                 FROM feedback WHERE at >= ?1 GROUP BY workflow, prompt_version ORDER BY workflow, prompt_version",
+                "SELECT workflow, prompt_version, count(*) FILTER (WHERE verdict = 'kept'), count(*) FILTER (WHERE verdict = 'edited'),
+                        count(*) FILTER (WHERE verdict = 'rejected'), avg(distance)
+                 FROM feedback WHERE at >= ?1 GROUP BY workflow, prompt_version ORDER BY workflow, prompt_version NULLS FIRST",
             )?;
             let mut all = list.query_map([since], read)?.collect::<Result<Vec<_>, _>>()?;
             let mut reasons = connection.prepare_cached(
                 "SELECT reason, count(*) FROM feedback
-                 WHERE at >= ?1 AND workflow = ?2 AND prompt_version IS ?3 AND reason IS NOT NULL GROUP BY reason ORDER BY 2 DESC, 1",
+                 WHERE at >= ?1 AND workflow = ?2 AND prompt_version IS NOT DISTINCT FROM ?3 AND reason IS NOT NULL GROUP BY reason ORDER BY 2 DESC, 1",
             )?;
             for one in &mut all {
                 one.reasons = reasons

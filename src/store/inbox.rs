@@ -152,7 +152,7 @@ fn mark_known_parked(connection: &Connection, delivery: &NewDelivery) -> Result<
 fn count_copy(connection: &Connection, delivery: &NewDelivery) -> Result<Receipt, StoreError> {
     let altered = connection
         .prepare_cached(
-            "UPDATE deliveries SET copies = copies + 1, altered_copies = altered_copies + (body_sha256 <> ?3)
+            "UPDATE deliveries SET copies = copies + 1, altered_copies = altered_copies + CASE WHEN body_sha256 <> ?3 THEN 1 ELSE 0 END
              WHERE project = ?1 AND delivery_id = ?2 RETURNING body_sha256 <> ?3",
         )?
         .query_row((delivery.project(), delivery.delivery_id(), delivery.body_sha256()), |row| row.get(0))?;
@@ -166,7 +166,7 @@ fn add_refusal(connection: &Connection, tally: &RefusalTally) -> Result<(), Stor
             "INSERT INTO refusals (day, project, code, count, first_at, last_at, explanation)
              VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)
              ON CONFLICT (day, project, code) DO UPDATE
-             SET count = count + excluded.count, last_at = excluded.last_at, explanation = excluded.explanation",
+             SET count = refusals.count + excluded.count, last_at = excluded.last_at, explanation = excluded.explanation",
         )?
         .execute((
             tally.last_at_ms / DAY_MS,

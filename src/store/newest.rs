@@ -60,7 +60,7 @@ pub(super) fn enter(connection: &Connection, work: &Work) -> Result<bool, StoreE
             "INSERT INTO newest (ticket_id, workflow, project, resource_id, made_at) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (ticket_id, workflow) DO UPDATE
              SET project = excluded.project, resource_id = excluded.resource_id, made_at = excluded.made_at
-             WHERE excluded.made_at >= made_at",
+             WHERE excluded.made_at >= newest.made_at",
         )?
         .execute((&work.ticket_id, &work.workflow, &work.project, &work.resource_id, work.made_at_ms))?;
     Ok(entered == 1)
@@ -96,10 +96,11 @@ fn newest_standing(connection: &Connection, ticket_id: &str, workflow: &str) -> 
             "SELECT project, resource_id, made_at FROM (
                SELECT e.project, e.resource_id, coalesce(s.made_at, (
                         SELECT l.made_at FROM batch_lines l JOIN batch_parts p ON p.batch_id = l.batch_id AND p.number = l.part
-                         WHERE l.ticket_id = ?1 AND p.resource_id || '/' || l.custom_id = e.resource_id)) AS made_at
+                         WHERE l.ticket_id = ?1 AND p.resource_id || '/' || l.custom_id = e.resource_id
+                         ORDER BY l.number LIMIT 1)) AS made_at
                  FROM effects e JOIN jobs j ON j.id = e.job_id
                  LEFT JOIN submissions s ON s.resource_id = e.resource_id AND s.project = e.project
-                WHERE e.ticket_id = ?1 AND j.workflow = ?2 AND e.state = 'applied' AND e.undone_at IS NULL)
+                WHERE e.ticket_id = ?1 AND j.workflow = ?2 AND e.state = 'applied' AND e.undone_at IS NULL) AS written
               WHERE made_at IS NOT NULL ORDER BY made_at DESC LIMIT 1",
         )?
         .query_row((ticket_id, workflow), |row| {

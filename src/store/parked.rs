@@ -63,7 +63,7 @@ impl Store {
         self.read(|connection| {
             let mut list = connection.prepare_cached(
                 "SELECT coalesce(event_type, ?1), count(*), min(received_at) FROM deliveries
-                 WHERE job_key IS NULL AND dismissed_at IS NULL AND event_type IS NOT ?2 GROUP BY event_type ORDER BY event_type LIMIT 100",
+                 WHERE job_key IS NULL AND dismissed_at IS NULL AND event_type IS DISTINCT FROM ?2 GROUP BY event_type ORDER BY event_type NULLS FIRST LIMIT 100",
             )?;
             let rows = list.query_map([UNREADABLE, TEST_TYPE], |row| {
                 Ok(Parked { event_type: row.get(0)?, count: row.get(1)?, oldest_ms: row.get(2)? })

@@ -213,23 +213,23 @@ fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError
 /// walks an index of just those rows, so a long queue does not slow a claim.
 const SOONEST_FORGOTTEN: &str = "SELECT id FROM (
     SELECT * FROM (SELECT id, forget_at FROM jobs WHERE project = ?1 AND state = 'queued' AND claimable_at <= ?2
-                   ORDER BY forget_at, id LIMIT ?5)
+                   ORDER BY forget_at, id LIMIT ?5) AS waiting
     UNION ALL
     SELECT * FROM (SELECT id, forget_at FROM jobs
                    WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2
-                   ORDER BY claimable_at LIMIT ?5)
-  ) ORDER BY forget_at, id LIMIT ?5";
+                   ORDER BY claimable_at LIMIT ?5) AS due
+  ) AS either ORDER BY forget_at, id LIMIT ?5";
 
 /// One that has never been tried, or else the one tried longest ago; what does not
 /// ask OpenAI would show nothing.
 const LONGEST_UNTRIED: &str = "SELECT id FROM (
     SELECT * FROM (SELECT id, 0 AS tried_at FROM jobs WHERE project = ?1 AND state = 'queued' AND claimable_at <= ?2 AND kind NOT IN ('approval','line','undo')
-                   ORDER BY forget_at, id LIMIT ?5)
+                   ORDER BY forget_at, id LIMIT ?5) AS waiting
     UNION ALL
     SELECT * FROM (SELECT id, coalesce(started_at, 0) AS tried_at FROM jobs
                    WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2 AND kind NOT IN ('approval','line','undo')
-                   ORDER BY tried_at, id LIMIT ?5)
-  ) ORDER BY tried_at, id LIMIT ?5";
+                   ORDER BY tried_at, id LIMIT ?5) AS due
+  ) AS either ORDER BY tried_at, id LIMIT ?5";
 
 /// What people have approved, and lines of batches, whose results are here. The
 /// words of the index as they stand there.

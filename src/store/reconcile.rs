@@ -167,7 +167,9 @@ impl Store {
         self.read(move |connection| {
             hanging(
                 connection,
-                "SELECT project, count(*), id, min(deadline_at) FROM submissions
+                "SELECT project, count(*), (SELECT oldest.id FROM submissions oldest
+                    WHERE oldest.project = submissions.project AND oldest.state IN ('planned','starting','started','unknown')
+                    ORDER BY oldest.deadline_at, oldest.seq LIMIT 1), min(deadline_at) FROM submissions
                  WHERE state IN ('planned','starting','started','unknown') AND deadline_at <= ?1 GROUP BY project",
                 [now_ms],
             )
@@ -183,7 +185,10 @@ impl Store {
         self.read(|connection| {
             hanging(
                 connection,
-                "SELECT project, count(*), id, min(created_at) FROM submissions WHERE state = 'lost' GROUP BY project",
+                "SELECT project, count(*), (SELECT oldest.id FROM submissions oldest
+                    WHERE oldest.project = submissions.project AND oldest.state = 'lost'
+                    ORDER BY oldest.created_at, oldest.seq LIMIT 1), min(created_at) FROM submissions
+                 WHERE state = 'lost' GROUP BY project",
                 [],
             )
         })

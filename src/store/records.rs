@@ -214,7 +214,8 @@ impl Store {
             let mut list = connection.prepare_cached(&format!(
                 "SELECT {DELIVERY_COLUMNS} FROM {DELIVERY_FROM}
                  WHERE d.seq < ?1 AND (?2 IS NULL OR coalesce(j.state, 'received') = ?2) AND (?3 IS NULL OR d.event_type = ?3)
-                   AND (?4 IS NULL OR instr(d.delivery_id, ?4) OR instr(d.event_id, ?4) OR instr(d.resource_id, ?4) OR instr(j.ticket_id, ?4))
+                   AND (?4 IS NULL OR instr(d.delivery_id, ?4) > 0 OR instr(d.event_id, ?4) > 0 OR instr(d.resource_id, ?4) > 0
+                        OR instr(j.ticket_id, ?4) > 0)
                  ORDER BY d.seq DESC LIMIT ?5"
             ))?;
             let rows = list.query_map(
@@ -279,7 +280,7 @@ impl Store {
                 "SELECT min(project) FROM (
                    SELECT min(project) AS project FROM jobs WHERE state = 'queued' AND project > ?1
                    UNION ALL
-                   SELECT min(project) FROM jobs WHERE state IN ('processing','failed_retryable') AND project > ?1)",
+                   SELECT min(project) FROM jobs WHERE state IN ('processing','failed_retryable') AND project > ?1) AS next",
             )?;
             let mut projects: Vec<String> = Vec::new();
             loop {

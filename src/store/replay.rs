@@ -155,7 +155,7 @@ const COLUMNS: &str = "d.seq, d.event_type, d.resource_id, d.dismissed_at IS NOT
     EXISTS (SELECT 1 FROM results r WHERE r.resource_id = d.resource_id AND r.project = d.project AND r.erased_at IS NOT NULL)
       -- The results of a batch are read once: reading them again would bring nothing.
       OR EXISTS (SELECT 1 FROM batch_parts p WHERE p.resource_id = d.resource_id AND p.project = d.project AND p.read_at IS NOT NULL
-                   AND p.status IS NOT 'given_up')";
+                   AND p.status IS DISTINCT FROM 'given_up')";
 const FROM: &str = "FROM deliveries d LEFT JOIN jobs j ON j.key = d.job_key AND j.project = d.project";
 
 fn candidate(row: &Row<'_>) -> sql::Result<Candidate> {

@@ -76,10 +76,10 @@ fn find_job(connection: &Connection, id: &str) -> Result<Option<i64>, StoreError
         "SELECT id FROM jobs WHERE key = 'event/' || ?1",
         "SELECT j.id FROM deliveries d JOIN jobs j ON j.key = d.job_key AND j.project = d.project WHERE d.delivery_id = ?1",
         // Of several events about one resource, the one that did something.
-        "SELECT id FROM jobs WHERE resource_id = ?1 AND kind = 'ending' ORDER BY outcome IN ('applied','held') DESC, id DESC LIMIT 1",
+        "SELECT id FROM jobs WHERE resource_id = ?1 AND kind = 'ending' ORDER BY outcome IN ('applied','held') DESC NULLS LAST, id DESC LIMIT 1",
         "SELECT job_id FROM reviews WHERE id = ?1",
         "SELECT job_id FROM effects WHERE ref = ?1",
-        "SELECT id FROM jobs WHERE resource_id = (SELECT resource_id FROM submissions WHERE id = ?1) AND kind = 'ending' ORDER BY outcome IN ('applied','held') DESC, id DESC LIMIT 1",
+        "SELECT id FROM jobs WHERE resource_id = (SELECT resource_id FROM submissions WHERE id = ?1) AND kind = 'ending' ORDER BY outcome IN ('applied','held') DESC NULLS LAST, id DESC LIMIT 1",
     ];
     for sql in by {
         if let Some(job) = one(connection, sql, [id])? {

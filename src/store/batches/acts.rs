@@ -62,7 +62,7 @@ impl Store {
     pub async fn batches_waiting_since(&self, before_ms: i64) -> Result<Vec<(String, i64, i64)>, StoreError> {
         self.read(move |connection| {
             let mut list = connection.prepare_cached(
-                "SELECT id, since, (SELECT coalesce(sum(count), 0) FROM batch_counts c
+                "SELECT id, since, (SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM batch_counts c
                                     WHERE c.batch_id = b.id AND c.name IN ('result/ok','result/held'))
                  FROM batches b WHERE state = 'waiting' AND since < ?1 ORDER BY seq",
             )?;

@@ -452,7 +452,7 @@ fn go_on_without_the_rest(connection: &Connection, batch_id: &str, now_ms: i64) 
     let (sent, unread): (i64, i64) = connection
         .prepare_cached(
             "SELECT count(*), count(*) FILTER (WHERE read_at IS NULL) FROM batch_parts
-             WHERE batch_id = ?1 AND status IS NOT ?2 AND EXISTS (SELECT 1 FROM batches WHERE id = ?1 AND state = 'failed')",
+             WHERE batch_id = ?1 AND status IS DISTINCT FROM ?2 AND EXISTS (SELECT 1 FROM batches WHERE id = ?1 AND state = 'failed')",
         )?
         .query_row((batch_id, NOT_SENT), |row| Ok((row.get(0)?, row.get(1)?)))?;
     if sent == 0 {

@@ -85,7 +85,7 @@ pub(in crate::store) fn feed(connection: &Connection, batch_id: &str, now_ms: i6
 fn stage(connection: &Connection, batch_id: &str) -> Result<Option<Stage>, StoreError> {
     Ok(connection
         .prepare_cached(
-            "SELECT project, workflow, fed_to, in_flight, next_at, pace, window FROM batches
+            "SELECT project, workflow, fed_to, in_flight, next_at, pace, \"window\" FROM batches
              WHERE id = ?1 AND state = 'applying' AND paused_at IS NULL",
         )?
         .query_row([batch_id], |row| {

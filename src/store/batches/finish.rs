@@ -137,7 +137,7 @@ pub(in crate::store) fn conclude(
 /// How it is to be applied, as the settings are now.
 pub(super) fn keep_pace(connection: &Connection, batch_id: &str, rules: &Rules) -> Result<(), StoreError> {
     connection
-        .prepare_cached("UPDATE batches SET pace = ?2, window = ?3, stop_after = ?4 WHERE id = ?1")?
+        .prepare_cached("UPDATE batches SET pace = ?2, \"window\" = ?3, stop_after = ?4 WHERE id = ?1")?
         .execute((batch_id, rules.pace, rules.window.max(1), rules.stop_after.max(1)))?;
     Ok(())
 }
@@ -147,7 +147,7 @@ pub(super) fn keep_pace(connection: &Connection, batch_id: &str, rules: &Rules) 
 pub(super) fn rules_at_hand(connection: &Connection, batch_id: &str) -> Result<Rules, StoreError> {
     let rules = Rules { preview_over: -1, requeue: false, ..Rules::default() };
     Ok(connection
-        .prepare_cached("SELECT pace, window, stop_after FROM batches WHERE id = ?1")?
+        .prepare_cached("SELECT pace, \"window\", stop_after FROM batches WHERE id = ?1")?
         .query_row([batch_id], |row| {
             Ok(Rules { pace: row.get(0)?, window: row.get(1)?, stop_after: row.get(2)?, ..rules })
         })?)
@@ -204,11 +204,11 @@ fn tell_of_losses(connection: &Connection, batch_id: &str, found: &Counts, now_m
 
 pub(super) fn runs_before(connection: &Connection, batch_id: &str) -> Result<Counts, StoreError> {
     let mut list = connection.prepare_cached(
-        "SELECT c.name, sum(c.count) FROM batch_counts c
+        "SELECT c.name, CAST(sum(c.count) AS BIGINT) FROM batch_counts c
          WHERE c.batch_id IN (
            SELECT run FROM (SELECT b.id AS run, b.seq FROM batches b JOIN batches now ON now.id = ?1
                             WHERE b.workflow = now.workflow AND b.project = now.project AND b.state = 'applied' AND b.seq < now.seq
-                            ORDER BY b.seq DESC LIMIT ?3)
+                            ORDER BY b.seq DESC LIMIT ?3) AS runs
             -- A night on which there was nothing to do is no run to compare with.
             WHERE EXISTS (SELECT 1 FROM batch_counts u
                           WHERE u.batch_id = run AND u.name IN ('result/ok','result/held') AND u.count > 0)

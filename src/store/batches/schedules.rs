@@ -51,7 +51,7 @@ impl Store {
             connection.execute(
                 "INSERT INTO batch_schedules (name, stated, next_at) VALUES (?1, ?2, ?3)
                  ON CONFLICT (name) DO UPDATE SET stated = excluded.stated, next_at = excluded.next_at
-                 WHERE stated <> excluded.stated",
+                 WHERE batch_schedules.stated <> excluded.stated",
                 (&name, &stated, next_at_ms),
             )?;
             Ok(())

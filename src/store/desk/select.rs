@@ -56,15 +56,16 @@ impl Store {
 /// Walks the index of status and queue when both are given, which has the
 /// tickets in their order; otherwise all tickets from where the last page ended.
 fn sql(filter: &Filter) -> String {
-    let plus = if filter.status.is_some() && filter.queue.is_some() { "" } else { "+" };
+    // No index has what is calculated.
+    let calculated = if filter.status.is_some() && filter.queue.is_some() { "" } else { " || ''" };
     let is = |column: &str, given: bool, place: &str| {
-        if given { format!("{plus}{column} = {place}") } else { format!("{place} IS NULL") }
+        if given { format!("{column}{calculated} = {place}") } else { format!("{place} IS NULL") }
     };
     format!(
         "SELECT id, seq FROM tickets WHERE seq > ?1 AND {} AND {}
            AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) tag WHERE tag.value = ?4))
            AND (?5 IS NULL OR created_at <= ?5) AND (?6 IS NULL OR created_at >= ?6)
-           AND (NOT ?7 OR intent IS NULL) AND erased_at IS NULL ORDER BY seq LIMIT ?8",
+           AND (?7 = 0 OR intent IS NULL) AND erased_at IS NULL ORDER BY seq LIMIT ?8",
         is("status", filter.status.is_some(), "?2"),
         is("queue", filter.queue.is_some(), "?3"),
     )

@@ -124,7 +124,8 @@ const RESULTS: Walk = Walk {
                -- The output of a line, while its batch waits or is applied.
                AND NOT EXISTS (
                SELECT 1 FROM batch_parts p JOIN batches b ON b.id = p.batch_id
-                WHERE p.resource_id = substr(results.resource_id, 1, instr(results.resource_id, '/') - 1) AND p.project = results.project
+                WHERE p.resource_id = CASE WHEN instr(results.resource_id, '/') > 0
+                                           THEN substr(results.resource_id, 1, instr(results.resource_id, '/') - 1) END AND p.project = results.project
                   AND b.state NOT IN ('applied','undone','rejected','failed'))
            FROM results WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     erase: "UPDATE results SET raw = NULL, erased_at = ?2 WHERE seq = ?1",
@@ -134,7 +135,7 @@ const RESULTS: Walk = Walk {
 
 const EFFECTS: Walk = Walk {
     find: "SELECT effects.id, planned_at, payload IS NOT NULL AND j.state IN ('processed','failed_final')
-               AND (effects.state <> 'applying' OR j.outcome IS 'discarded')
+               AND (effects.state <> 'applying' OR j.outcome IS NOT DISTINCT FROM 'discarded')
            FROM effects JOIN jobs j ON j.id = effects.job_id WHERE effects.id > ?1 ORDER BY effects.id LIMIT ?2",
     erase: "UPDATE effects SET payload = NULL WHERE id = ?1 AND planned_at <= ?2",
     mark: "erased/effects",

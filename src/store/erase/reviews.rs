@@ -51,7 +51,7 @@ const OLD: &str = concat!(
 const DONE: &str = concat!(
     of_reviews!("INDEXED BY reviews_unerased"),
     "erased_at IS NULL AND project IN (SELECT value FROM json_each(?2)) AND ",
-    review_is_over!("NOT (j.state = 'processed' OR j.outcome IS 'discarded')"),
+    review_is_over!("NOT (j.state = 'processed' OR j.outcome IS NOT DISTINCT FROM 'discarded')"),
     " LIMIT ?3"
 );
 
@@ -60,7 +60,7 @@ pub(super) const OF_TICKET: &str = concat!(of_reviews!(""), "ticket_id = ?1 AND 
 pub(super) const DONE_OF_RESOURCE: &str = concat!(
     of_reviews!(""),
     "resource_id = ?2 AND project = ?3 AND erased_at IS NULL AND ",
-    review_is_over!("NOT (j.state = 'processed' OR j.outcome IS 'discarded')"),
+    review_is_over!("NOT (j.state = 'processed' OR j.outcome IS NOT DISTINCT FROM 'discarded')"),
 );
 
 pub(super) fn erase_old(connection: &Connection, step: &Step) -> Result<Stepped, StoreError> {

@@ -144,7 +144,7 @@ fn job_of(connection: &Connection, batch: &Batch, part: Option<i64>) -> Result<O
         .prepare_cached(
             "SELECT j.* FROM batch_parts p JOIN jobs j ON j.resource_id = p.resource_id AND j.project = p.project AND j.kind = 'ending'
              WHERE p.batch_id = ?1 AND (?2 IS NULL OR p.number = ?2)
-             ORDER BY j.state = 'processed', j.outcome IN ('applied','held') DESC, j.id DESC LIMIT 1",
+             ORDER BY j.state = 'processed', j.outcome IN ('applied','held') DESC NULLS LAST, j.id DESC LIMIT 1",
         )?
         .query_row((&batch.id, part), job_facts)
         .optional()?;
@@ -200,7 +200,7 @@ fn part_facts(connection: &Connection, part: &Part) -> Result<PartFacts, StoreEr
     let start = ledger::one(connection, "SELECT * FROM submissions WHERE id = ?1", &part.id)?;
     let by_poll = one(
         connection,
-        "SELECT min(key LIKE 'poll/%') FROM jobs WHERE resource_id = ?1 AND project = ?2 AND kind = 'ending' HAVING count(*) > 0",
+        "SELECT count(*) FILTER (WHERE key LIKE 'poll/%') = count(*) FROM jobs WHERE resource_id = ?1 AND project = ?2 AND kind = 'ending' HAVING count(*) > 0",
         (&part.resource_id, &part.project),
     )?;
     Ok(PartFacts {
