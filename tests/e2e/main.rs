@@ -25,5 +25,7 @@ mod policy;
 mod privacy;
 mod process;
 mod reviews;
+#[path = "../support/mod.rs"]
+mod support;
 mod terminal;
 mod wire;

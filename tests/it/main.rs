@@ -17,7 +17,10 @@ mod openai_batches;
 mod openai_client;
 mod openai_files;
 mod openai_read;
+mod postgres_support;
 mod store_contract;
+#[path = "../support/mod.rs"]
+mod support;
 mod upgrade;
 mod vectors;
 mod worker;

@@ -1,0 +1,5 @@
+//! What the tests inside the process and the tests of the real binary share.
+#![allow(dead_code, reason = "each of them uses a part of it")]
+
+pub mod pgbouncer;
+pub mod postgres;
