@@ -25,8 +25,7 @@ mod policy;
 mod privacy;
 mod process;
 mod reviews;
-mod terminal;
-mod wire;
-
 #[path = "../support/mod.rs"]
 mod support;
+mod terminal;
+mod wire;

@@ -1,7 +1,6 @@
 //! The file that everything is kept in.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use frontdesk::domain::delivery::Receipt;
 use frontdesk::store::{Location, Store, StoreError};

@@ -17,12 +17,12 @@ mod openai_batches;
 mod openai_client;
 mod openai_files;
 mod openai_read;
+mod postgres_support;
 mod store_contract;
+#[path = "../support/mod.rs"]
+mod support;
 mod upgrade;
 mod vectors;
 mod worker;
 mod workflow_page;
 mod workflow_settings;
-
-#[path = "../support/mod.rs"]
-mod support;

@@ -40,7 +40,9 @@ impl TestDatabase {
     }
 
     pub fn postgres() -> TestDatabase {
-        let database = postgres::Database::fresh(|url| drop(Store::migrate(&Location::parse(url).unwrap()).unwrap()));
+        let database = postgres::Database::fresh(|url| {
+            Store::migrate(&Location::parse(url).unwrap()).unwrap();
+        });
         TestDatabase { location: Location::parse(&database.url()).unwrap(), _held: Held::Server(database) }
     }
 
