@@ -24,7 +24,7 @@ const RULES: [(&str, &str); 18] = [
     (
         "something of ours is on a ticket without an effect",
         "SELECT ref FROM (SELECT ref FROM messages WHERE author = 'frontdesk' OR ref IS NOT NULL UNION ALL SELECT ref FROM drafts
-           UNION ALL SELECT ref FROM attachments UNION ALL SELECT ref FROM desk_changes) WHERE ref IS NULL OR ref NOT IN (SELECT ref FROM effects)",
+           UNION ALL SELECT ref FROM attachments UNION ALL SELECT ref FROM desk_changes) AS ours WHERE ref IS NULL OR ref NOT IN (SELECT ref FROM effects)",
     ),
     (
         "a note is on a ticket twice",
@@ -53,7 +53,7 @@ const RULES: [(&str, &str); 18] = [
     (
         "a job has ended and its submission has not",
         "SELECT s.id FROM submissions s JOIN jobs j ON j.resource_id = s.resource_id AND j.project = s.project
-          WHERE j.state IN ('processed','failed_final') AND j.outcome IS NOT 'discarded' AND s.state <> 'ended'",
+          WHERE j.state IN ('processed','failed_final') AND j.outcome IS DISTINCT FROM 'discarded' AND s.state <> 'ended'",
     ),
     (
         "started work that nobody looks after",
@@ -79,7 +79,7 @@ const RULES: [(&str, &str); 18] = [
            UNION ALL SELECT batch_id, 'fate/' || fate, count(*) FROM batch_lines WHERE fate IS NOT NULL GROUP BY 1, 2
            UNION ALL SELECT batch_id, 'lines', count(*) FROM batch_lines WHERE result NOT IN ('unknown','duplicate','unreadable') GROUP BY 1)
          SELECT batch_id || ' ' || name || ' ' || count FROM batch_counts c
-          WHERE (name GLOB 'result/*' OR name GLOB 'fate/*' OR name = 'lines')
+          WHERE (name LIKE 'result/%' OR name LIKE 'fate/%' OR name = 'lines')
             AND count <> coalesce((SELECT n FROM has WHERE has.batch_id = c.batch_id AND has.name = c.name), 0)
          UNION ALL SELECT batch_id || ' ' || name || ' is not counted' FROM has h
           WHERE NOT EXISTS (SELECT 1 FROM batch_counts c WHERE c.batch_id = h.batch_id AND c.name = h.name)",
@@ -92,7 +92,7 @@ const RULES: [(&str, &str); 18] = [
         "a line has a job that ended otherwise than the line says",
         "SELECT j.key || ' ' || coalesce(l.fate, 'no fate') FROM batch_lines l JOIN batch_parts p ON p.batch_id = l.batch_id AND p.number = l.part
            JOIN jobs j ON j.key = 'line/' || p.resource_id || '/' || l.custom_id AND j.project = p.project
-          WHERE l.result IN ('ok','held') AND l.fate IS NOT CASE
+          WHERE l.result IN ('ok','held') AND l.fate IS DISTINCT FROM CASE
             WHEN l.fate IN ('undone','kept') THEN l.fate
             WHEN j.state IN ('queued','processing','failed_retryable') THEN CASE l.fate WHEN 'failed' THEN 'failed' ELSE 'queued' END
             WHEN j.state = 'failed_final' THEN 'failed'

@@ -73,7 +73,7 @@ async fn other_impossible_rows_are_refused(fresh: Fresh) {
             &format!("{message} ('T-1', 'nobody', 'internal', '', 1)"),
             &format!("{message} ('T-9', 'agent', 'internal', '', 1)"),
             "UPDATE tickets SET priority = 'very high'",
-            "INSERT INTO tokens (name, role, hash, created_at) VALUES ('n', 'root', x'00', 1)",
+            "INSERT INTO tokens (name, role, hash, created_at) SELECT 'n', 'root', body_sha256, 1 FROM deliveries",
             "INSERT INTO submissions (id, project, ticket_id, workflow, prompt_version, ticket_revision, state, created_at, actor)
              VALUES ('sub_1', 'p', 'T-1', 'w', '1', 1, 'started', 1, 'a')",
         ],

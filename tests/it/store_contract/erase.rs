@@ -105,11 +105,12 @@ async fn a_body_whose_job_still_moves_stays_until_it_has_ended(fresh: Fresh) {
 async fn a_backlog_is_erased_in_steps(fresh: Fresh) {
     fresh
         .sql()
-        .execute_batch(&format!(
+        .execute(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1100)
              INSERT INTO deliveries (project, delivery_id, body, body_sha256, signed_at, secret_hint, received_at, note)
-             SELECT 'default', 'wh_' || i, x'7b7d', x'00', {START_MS}, '', {START_MS}, 'nobody handles it' FROM n"
-        ))
+             SELECT 'default', 'wh_' || i, ?1, ?1, ?2, '', ?2, 'nobody handles it' FROM n",
+            (b"{}".as_slice(), START_MS),
+        )
         .unwrap();
     let mut erased = Vec::new();
     loop {

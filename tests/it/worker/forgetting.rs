@@ -161,13 +161,14 @@ async fn of_an_erased_ticket_no_word_is_left_in_the_rows_the_files_or_a_backup()
     assert_eq!(found_in_files(&path, &WORDS), WORDS, "every word did come in");
     assert_eq!(found_in(&std::fs::read(backup(&desk, "before.db")).unwrap(), &WORDS), WORDS);
 
-    let states = "SELECT group_concat(state || reason || ticket_id) FROM (SELECT * FROM reviews ORDER BY seq)";
+    let states =
+        "SELECT string_agg(state || reason || ticket_id, ',') FROM (SELECT * FROM reviews ORDER BY seq) AS ordered";
     let erased = desk.erase("T-1").await.unwrap();
     assert!(erased.counts.iter().all(|(_, count)| *count > 0), "{erased:?}");
     assert_eq!(found_in_files(&path, &WORDS), ["canary-body"], "T-2 has bodies of its own");
     let after = backup(&desk, "after.db");
     assert_eq!(found_in(&std::fs::read(&after).unwrap(), &WORDS), ["canary-body"]);
-    let bodies = "SELECT group_concat(delivery_id) FROM (SELECT * FROM deliveries WHERE body IS NOT NULL ORDER BY seq)";
+    let bodies = "SELECT string_agg(delivery_id, ',') FROM (SELECT * FROM deliveries WHERE body IS NOT NULL ORDER BY seq) AS ordered";
     let left: String = desk.sql().query_row(bodies, [], |row| row.get(0)).unwrap();
     let whole_batches = "wh_batch_held,wh_batch_waiting";
     assert_eq!(left, format!("{whole_batches},wh_resp_other_a,wh_resp_other_b"), "those name no ticket");
