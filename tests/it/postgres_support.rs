@@ -8,23 +8,26 @@ use postgres::{Client, NoTls};
 use super::support::postgres::{Database, Maintenance, apart, ask};
 
 /// A template that no other test uses; gone when dropped.
-struct Template(String);
+struct Template {
+    name: String,
+    maintenance: Maintenance,
+}
 
 impl Template {
-    fn new(name: &str) -> Template {
-        let template = Template(format!("fd_template_of_{name}"));
-        Maintenance::of_the_tests().forget(&template.0);
+    fn new(of: &str) -> Template {
+        let template = Template { name: format!("fd_template_of_{of}"), maintenance: Maintenance::of_the_tests() };
+        template.maintenance.forget(&template.name);
         template
     }
 
     fn database(&self, migrate: impl FnOnce(&str)) -> Database {
-        Database::from_template(&self.0, migrate)
+        Database::from_template(&self.name, migrate)
     }
 }
 
 impl Drop for Template {
     fn drop(&mut self) {
-        Maintenance::of_the_tests().forget(&self.0);
+        self.maintenance.forget(&self.name);
     }
 }
 
