@@ -279,7 +279,11 @@ pub fn stats(counts: &Counts, alerts: &[Alert], now_ms: i64) -> Value {
         .states
         .iter()
         .map(|count| {
-            (count.state.word().to_owned(), json!({"count": count.count, "oldest_age_s": age(count.oldest_ms)}))
+            let mut said = json!({"count": count.count, "oldest_age_s": age(count.oldest_ms)});
+            if count.at_least {
+                said["at_least"] = Value::from(true);
+            }
+            (count.state.word().to_owned(), said)
         })
         .collect();
     json!({

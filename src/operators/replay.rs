@@ -22,10 +22,10 @@ impl Replay {
     pub async fn look(&self, store: &Store) -> Result<Replayed, StoreError> {
         let (mut would, mut after) = (Replayed::default(), 0);
         loop {
-            let (order, more) = store.to_replay(self.window.clone(), after, STEP).await?;
-            would.add(&more);
-            match order.last() {
-                Some(last) => after = *last,
+            let step = store.to_replay(self.window.clone(), after, STEP).await?;
+            would.add(&step.would);
+            match step.next {
+                Some(next) => after = next,
                 None => return Ok(would),
             }
         }
@@ -51,11 +51,15 @@ impl Replay {
         let number = store.begin_replay(actor.to_owned(), asked, clock.now_ms()).await?;
         let (mut done, mut after) = (Replayed::default(), 0);
         loop {
-            let (order, _) = store.to_replay(self.window.clone(), after, STEP).await?;
-            let Some(last) = order.last().copied() else { return Ok(done) };
-            done.add(&store.replay(number, order, *all, clock.now_ms()).await?);
-            progress(&done);
-            after = last;
+            let step = store.to_replay(self.window.clone(), after, STEP).await?;
+            if !step.order.is_empty() {
+                done.add(&store.replay(number, step.order, *all, clock.now_ms()).await?);
+                progress(&done);
+            }
+            match step.next {
+                Some(next) => after = next,
+                None => return Ok(done),
+            }
         }
     }
 }

@@ -134,10 +134,10 @@ impl Store {
     /// When the database cannot be read.
     pub async fn alerts(&self, open_only: bool, page: PageRequest) -> Result<Page<Alert>, StoreError> {
         self.read(move |connection| {
-            let mut list = connection.prepare_cached(
-                "SELECT * FROM alerts WHERE id < ?1 AND (?2 = 0 OR closed_at IS NULL) ORDER BY id DESC LIMIT ?3",
-            )?;
-            let rows = list.query_map((page.before(), open_only, page.limit_and_one()), alert)?;
+            let which = if open_only { "INDEXED BY alerts_open_number WHERE closed_at IS NULL AND" } else { "WHERE" };
+            let sql = format!("SELECT * FROM alerts {which} id < ?1 ORDER BY id DESC LIMIT ?2");
+            let mut list = connection.prepare_cached(&sql)?;
+            let rows = list.query_map((page.before(), page.limit_and_one()), alert)?;
             let (mut items, next) = page.cut(rows.collect::<Result<Vec<_>, _>>()?, |alert| alert.id);
             for alert in &mut items {
                 alert.sends = sends(connection, alert.id)?;

@@ -3,6 +3,7 @@
 use crate::store::sql::Connection;
 use serde_json::Value;
 
+use super::page::end_of_walk;
 use super::{Page, PageRequest, Store, StoreError};
 
 /// One entry.
@@ -22,6 +23,9 @@ pub struct Entry {
     pub detail: Value,
 }
 
+const OF_SUBJECT: &str = "SELECT seq FROM audit_trail INDEXED BY audit_trail_subject
+    WHERE subject = ?2 AND seq < ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?3";
+
 impl Store {
     /// The trail, newest first; of one subject or actor when given.
     ///
@@ -34,11 +38,22 @@ impl Store {
         page: PageRequest,
     ) -> Result<Page<Entry>, StoreError> {
         self.read(move |connection| {
-            let mut list = connection.prepare_cached(
-                "SELECT seq, at, actor, action, subject, detail FROM audit_trail
-                 WHERE seq < ?1 AND (?2 IS NULL OR subject = ?2) AND (?3 IS NULL OR actor = ?3) ORDER BY seq DESC LIMIT ?4",
-            )?;
-            let rows = list.query_map((page.before(), &subject, &actor, page.limit_and_one()), |row| {
+            // Only a plain comparison walks an index.
+            let (index, of_subject, of_actor) = match (&subject, &actor) {
+                (None, None) => ("", "?2 IS NULL", "?3 IS NULL"),
+                (None, Some(_)) => ("INDEXED BY audit_trail_actor", "?2 IS NULL", "actor = ?3"),
+                (Some(_), None) => ("INDEXED BY audit_trail_subject", "subject = ?2", "?3 IS NULL"),
+                (Some(_), Some(_)) => ("INDEXED BY audit_trail_subject", "subject = ?2", "actor = ?3"),
+            };
+            let end = match (&subject, &actor) {
+                (Some(subject), Some(_)) => end_of_walk(connection, OF_SUBJECT, page.before(), Some(subject))?,
+                _ => 1,
+            };
+            let mut list = connection.prepare_cached(&format!(
+                "SELECT seq, at, actor, action, subject, detail FROM audit_trail {index}
+                 WHERE seq < ?1 AND seq >= ?5 AND {of_subject} AND {of_actor} ORDER BY seq DESC LIMIT ?4"
+            ))?;
+            let rows = list.query_map((page.before(), &subject, &actor, page.limit_and_one(), end), |row| {
                 let detail: String = row.get(5)?;
                 Ok(Entry {
                     seq: row.get(0)?,
@@ -49,8 +64,7 @@ impl Store {
                     detail: serde_json::from_str(&detail).unwrap_or_default(),
                 })
             })?;
-            let (items, next) = page.cut(rows.collect::<Result<_, _>>()?, |entry| entry.seq);
-            Ok(Page { items, next })
+            Ok(page.of_stretch(rows.collect::<Result<_, _>>()?, end, |entry| entry.seq))
         })
         .await
     }

@@ -5,6 +5,7 @@
 use crate::store::sql::{self, Connection, OptionalExtension, params};
 use serde_json::json;
 
+use super::feedback::{self, Verdict};
 use super::newest::Work;
 use super::row::json as from_json;
 use super::{ClaimedJob, Store, StoreError, audit_trail, reviews};
@@ -185,7 +186,16 @@ fn follow(
             set_draft(connection, row.draft_ref.as_deref(), "open", "rejected")?;
             if let Some(workflow) = &row.workflow {
                 let reason = next.decision_reason.as_deref().map(code_of);
-                add_feedback(connection, row, workflow, "rejected", None, reason, &act.person.name, act.now_ms)?;
+                let verdict = Verdict {
+                    review: &row.review.id,
+                    workflow,
+                    prompt_version: row.prompt_version.as_deref(),
+                    verdict: "rejected",
+                    distance: None,
+                    reason,
+                    actor: &act.person.name,
+                };
+                feedback::add(connection, &verdict, act.now_ms)?;
             }
         }
         Next::TakeBack if row.review.state == State::Approved => {
@@ -195,7 +205,7 @@ fn follow(
         }
         Next::TakeBack => {
             set_draft(connection, row.draft_ref.as_deref(), "rejected", "open")?;
-            connection.prepare_cached("DELETE FROM feedback WHERE review_id = ?1")?.execute([&row.review.id])?;
+            feedback::remove(connection, &row.review.id)?;
         }
     }
     Ok(Ok(()))
@@ -317,8 +327,16 @@ pub(super) fn carried_out(connection: &Connection, job: &ClaimedJob, now_ms: i64
         (Some(_), None) => 1.0,
         (None, _) => 0.0,
     };
-    let verdict = if distance > 0.0 { "edited" } else { "kept" };
-    add_feedback(connection, &row, workflow, verdict, Some(distance), None, by, now_ms)
+    let verdict = Verdict {
+        review: &row.review.id,
+        workflow,
+        prompt_version: row.prompt_version.as_deref(),
+        verdict: if distance > 0.0 { "edited" } else { "kept" },
+        distance: Some(distance),
+        reason: None,
+        actor: by,
+    };
+    feedback::add(connection, &verdict, now_ms)
 }
 
 /// The text that a person may have changed.
@@ -328,26 +346,6 @@ fn proposed_text(row: &Row) -> Result<Option<String>, StoreError> {
     }
     let effects: Vec<Effect> = from_json(&row.effects, "reviews", "effects")?;
     Ok(effects.iter().find(|effect| effect.slot() == Slot::Note).map(Effect::in_words))
-}
-
-#[allow(clippy::too_many_arguments, reason = "one row")]
-fn add_feedback(
-    connection: &Connection,
-    row: &Row,
-    workflow: &str,
-    verdict: &str,
-    distance: Option<f64>,
-    reason: Option<&str>,
-    actor: &str,
-    now_ms: i64,
-) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO feedback (review_id, workflow, prompt_version, verdict, distance, reason, actor, at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (review_id) DO NOTHING",
-        )?
-        .execute(params![row.review.id, workflow, row.prompt_version, verdict, distance, reason, actor, now_ms])?;
-    Ok(())
 }
 
 fn set_draft(connection: &Connection, reference: Option<&str>, from: &str, to: &str) -> Result<(), StoreError> {

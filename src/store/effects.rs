@@ -272,6 +272,7 @@ fn planned_before(connection: &Connection, intent: &Intent, now_ms: i64) -> Resu
                     "UPDATE effects SET job_id = ?2, state = 'applying', payload = ?3, permission = ?4 WHERE ref = ?1",
                 )?
                 .execute((&reference, intent.job_id, to_json(&effect)?, effect.permission().map(Permission::word)))?;
+            erase::effect_again(connection, &reference)?;
             Standing::MayBeThere
         }
     };

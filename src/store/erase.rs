@@ -12,6 +12,7 @@ use super::{ClaimedJob, Settlement, StoreError};
 use crate::domain::failure::Cause;
 use crate::domain::submission::Placement;
 
+pub(super) use by_age::effect_again;
 pub use by_age::{Content, Step, Stepped};
 pub use ticket::{Erased, Erasure, NotErased};
 

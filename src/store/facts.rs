@@ -1,7 +1,7 @@
 //! How the database itself is doing, and the doctor's test delivery.
 
 use super::sql::{Company, Connection};
-use super::{Store, StoreError};
+use super::{COUNTED, Store, StoreError};
 
 /// The event type of the doctor's test. Nobody handles it, and it is put away
 /// at once.
@@ -53,15 +53,19 @@ impl Store {
         self.ping().await?;
         let not_durable = self.writer.run(Company::Anybody, not_durable).await?;
         self.read(move |connection| {
-            let one = |sql: &str| connection.query_row(sql, [now_ms], |row| row.get::<_, i64>(0));
+            let one = |sql: &str| connection.query_row(sql, [now_ms, COUNTED], |row| row.get::<_, i64>(0));
             Ok(Facts {
                 not_durable: not_durable.clone(),
                 last_claim_ms: connection.query_row("SELECT max(started_at) FROM (SELECT started_at FROM jobs ORDER BY id DESC LIMIT 1000) AS latest", [], |row| row.get(0))?,
                 abandoned: one(
-                    "SELECT count(*) FROM jobs WHERE state IN ('processing','failed_retryable') AND state = 'processing' AND claimable_at < ?1 - 60000",
+                    "SELECT count(*) FROM (SELECT state, claimable_at FROM jobs INDEXED BY jobs_due
+                       WHERE state IN ('processing','failed_retryable') ORDER BY project, claimable_at LIMIT ?2) AS due
+                     WHERE state = 'processing' AND claimable_at < ?1 - 60000",
                 )?,
                 forgotten: one(
-                    "SELECT count(*) FROM jobs WHERE state = 'queued' AND kind = 'ending' AND forget_at < ?1",
+                    "SELECT count(*) FROM (SELECT kind, forget_at FROM jobs INDEXED BY jobs_queued
+                       WHERE state = 'queued' ORDER BY project, forget_at, id LIMIT ?2) AS soonest
+                     WHERE kind = 'ending' AND forget_at < ?1",
                 )?,
             })
         })

@@ -1,8 +1,10 @@
 //! How drafts fared with the people who decide: counts and distances, no text.
 
-use crate::store::sql::{self, Row};
+use crate::store::sql::{self, Connection, Row, params};
 
 use super::{Store, StoreError};
+
+const DAY_MS: i64 = 86_400_000;
 
 /// How the drafts of one workflow and prompt fared.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,35 +33,136 @@ impl Store {
     pub async fn feedback(&self, since_ms: Option<i64>) -> Result<Vec<Feedback>, StoreError> {
         self.read(move |connection| {
             let since = since_ms.unwrap_or(i64::MIN);
-            let mut list = connection.prepare_cached(
-                "SELECT workflow, prompt_version, count(*) FILTER (WHERE verdict = 'kept'), count(*) FILTER (WHERE verdict = 'edited'),
-                        count(*) FILTER (WHERE verdict = 'rejected'), avg(distance)
-                 FROM feedback WHERE at >= ?1 GROUP BY workflow, prompt_version ORDER BY workflow, prompt_version NULLS FIRST",
-            )?;
-            let mut all = list.query_map([since], read)?.collect::<Result<Vec<_>, _>>()?;
-            let mut reasons = connection.prepare_cached(
-                "SELECT reason, count(*) FROM feedback
-                 WHERE at >= ?1 AND workflow = ?2 AND prompt_version IS NOT DISTINCT FROM ?3 AND reason IS NOT NULL GROUP BY reason ORDER BY 2 DESC, 1",
-            )?;
-            for one in &mut all {
-                one.reasons = reasons
-                    .query_map((since, &one.workflow, &one.prompt_version), |row| Ok((row.get(0)?, row.get(1)?)))?
-                    .collect::<Result<_, _>>()?;
-            }
-            Ok(all)
+            // The day that it begins on is only a part of that day.
+            let day = since.div_euclid(DAY_MS);
+            let mut list = connection.prepare_cached(COUNTED)?;
+            let rows = list.query_map((day, since, day.saturating_add(1).saturating_mul(DAY_MS)), read)?;
+            Ok(put_together(rows.collect::<Result<_, _>>()?))
         })
         .await
     }
 }
 
-fn read(row: &Row<'_>) -> sql::Result<Feedback> {
-    Ok(Feedback {
+const COUNTED: &str = "SELECT workflow, prompt_version, verdict, reason, CAST(sum(count) AS BIGINT), sum(distance) FROM (
+       SELECT workflow, prompt_version, verdict, reason, count, distance FROM feedback_days WHERE day > ?1
+       UNION ALL
+       SELECT workflow, coalesce(prompt_version, ''), verdict, coalesce(reason, ''), 1, coalesce(distance, 0.0)
+         FROM feedback WHERE at >= ?2 AND at < ?3) AS counted
+     GROUP BY workflow, prompt_version, verdict, reason HAVING sum(count) > 0
+     ORDER BY workflow, prompt_version, CAST(sum(count) AS BIGINT) DESC, reason";
+
+/// How many drafts of one workflow and prompt met one fate.
+struct Fared {
+    workflow: String,
+    prompt_version: Option<String>,
+    verdict: String,
+    reason: String,
+    count: i64,
+    distance: f64,
+}
+
+fn read(row: &Row<'_>) -> sql::Result<Fared> {
+    Ok(Fared {
         workflow: row.get(0)?,
-        prompt_version: row.get(1)?,
-        kept: row.get(2)?,
-        edited: row.get(3)?,
-        rejected: row.get(4)?,
-        mean_distance: row.get(5)?,
-        reasons: Vec::new(),
+        prompt_version: Some(row.get::<_, String>(1)?).filter(|version| !version.is_empty()),
+        verdict: row.get(2)?,
+        reason: row.get(3)?,
+        count: row.get(4)?,
+        distance: row.get(5)?,
     })
+}
+
+fn put_together(fared: Vec<Fared>) -> Vec<Feedback> {
+    let mut all: Vec<Feedback> = Vec::new();
+    let mut distance = 0.0;
+    for one in fared {
+        if all.last().is_none_or(|last| (&last.workflow, &last.prompt_version) != (&one.workflow, &one.prompt_version)) {
+            distance = 0.0;
+            all.push(Feedback {
+                workflow: one.workflow,
+                prompt_version: one.prompt_version,
+                kept: 0,
+                edited: 0,
+                rejected: 0,
+                mean_distance: None,
+                reasons: Vec::new(),
+            });
+        }
+        let Some(last) = all.last_mut() else { continue };
+        match one.verdict.as_str() {
+            "kept" => last.kept += one.count,
+            "edited" => last.edited += one.count,
+            _ => last.rejected += one.count,
+        }
+        if !one.reason.is_empty() {
+            last.reasons.push((one.reason, one.count));
+        }
+        distance += one.distance;
+        let sent = last.kept + last.edited;
+        last.mean_distance = (sent > 0).then(|| distance / sent as f64);
+    }
+    all
+}
+
+/// What somebody decided about a draft.
+pub(super) struct Verdict<'a> {
+    pub(super) review: &'a str,
+    pub(super) workflow: &'a str,
+    pub(super) prompt_version: Option<&'a str>,
+    pub(super) verdict: &'static str,
+    pub(super) distance: Option<f64>,
+    pub(super) reason: Option<&'a str>,
+    pub(super) actor: &'a str,
+}
+
+/// Writes it down, once a review.
+pub(super) fn add(connection: &Connection, verdict: &Verdict<'_>, now_ms: i64) -> Result<(), StoreError> {
+    let added = connection
+        .prepare_cached(
+            "INSERT INTO feedback (review_id, workflow, prompt_version, verdict, distance, reason, actor, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (review_id) DO NOTHING",
+        )?
+        .execute(params![
+            verdict.review,
+            verdict.workflow,
+            verdict.prompt_version,
+            verdict.verdict,
+            verdict.distance,
+            verdict.reason,
+            verdict.actor,
+            now_ms
+        ])?;
+    if added == 0 {
+        return Ok(());
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO feedback_days (day, workflow, prompt_version, verdict, reason, count, distance) VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)
+             ON CONFLICT (day, workflow, prompt_version, verdict, reason)
+             DO UPDATE SET count = feedback_days.count + 1, distance = feedback_days.distance + excluded.distance",
+        )?
+        .execute(params![
+            now_ms.div_euclid(DAY_MS),
+            verdict.workflow,
+            verdict.prompt_version.unwrap_or_default(),
+            verdict.verdict,
+            verdict.reason.unwrap_or_default(),
+            verdict.distance.unwrap_or(0.0)
+        ])?;
+    Ok(())
+}
+
+/// The decision was taken back.
+pub(super) fn remove(connection: &Connection, review: &str) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE feedback_days SET count = feedback_days.count - 1, distance = feedback_days.distance - coalesce(gone.distance, 0.0)
+             FROM (SELECT * FROM feedback WHERE review_id = ?1) AS gone
+             WHERE feedback_days.day = gone.at / ?2 AND feedback_days.workflow = gone.workflow
+               AND feedback_days.prompt_version = coalesce(gone.prompt_version, '')
+               AND feedback_days.verdict = gone.verdict AND feedback_days.reason = coalesce(gone.reason, '')",
+        )?
+        .execute((review, DAY_MS))?;
+    connection.prepare_cached("DELETE FROM feedback WHERE review_id = ?1")?.execute([review])?;
+    Ok(())
 }

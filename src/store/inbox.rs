@@ -8,6 +8,7 @@ pub(super) use many::record_many;
 
 use crate::store::sql::{Connection, params};
 
+use super::settle::count;
 use super::{Engine, Store, StoreError};
 use crate::domain::delivery::{NewDelivery, NewJob, Receipt};
 
@@ -176,5 +177,5 @@ fn add_refusal(connection: &Connection, tally: &RefusalTally) -> Result<(), Stor
             tally.last_at_ms,
             &tally.explanation,
         ))?;
-    Ok(())
+    count(connection, &format!("refused/{}", tally.code), tally.count)
 }

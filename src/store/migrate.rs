@@ -27,11 +27,12 @@ macro_rules! migrations {
     };
 }
 
-const MIGRATIONS: [Migration; 4] = migrations! {
+const MIGRATIONS: [Migration; 5] = migrations! {
     1 "begin",
     2 "owners",
     3 "batches",
     4 "nodes",
+    5 "growth",
 };
 
 /// The schema this program works with.

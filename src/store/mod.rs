@@ -11,7 +11,7 @@
 //! | `batches` | a change-set over many tickets: its parts, its lines, applying them |
 //! | `reviews`, `deciding`, `feedback` | people who decide, and how drafts fare with them |
 //! | `audit_trail`, `audit`, `policies` | who did what; that nothing ended silently; which policies have decided |
-//! | `records`, `why` | people who look: lists, counts, the trail of one piece of work |
+//! | `deliveries`, `records`, `page`, `counts`, `why` | people who look: lists, counts, the trail of one piece of work |
 //! | `desk` | the built-in helpdesk |
 //! | `alerts`, `sends`, `parked`, `pauses`, `tokens` | operators: what they are told, what they pause, who may ask |
 //! | `failed`, `replay` | operators: failed jobs, and deliveries to be worked again |
@@ -23,7 +23,9 @@ mod audit;
 mod audit_trail;
 mod batches;
 mod copies;
+mod counts;
 mod deciding;
+mod deliveries;
 mod desk;
 mod effects;
 mod erase;
@@ -35,6 +37,7 @@ mod ledger;
 mod location;
 mod migrate;
 mod newest;
+mod page;
 mod parked;
 mod pauses;
 mod policies;
@@ -74,7 +77,9 @@ pub use batches::{
     Scheduled, Start, Starting, Undone, part_id,
 };
 pub use copies::{Backup, BackupError, Scrubbed};
+pub use counts::{Batches, COUNTED, Counts, StateCount};
 pub use deciding::{Act, Approved};
+pub use deliveries::{Delivery, DeliveryFilter};
 pub use desk::{Attachment, DeskTicket, Draft, NewTicket, Selected, StoredMessage, TicketPatch};
 pub use effects::{Change, Intent, Kept, Plan, Planned, Standing};
 pub use erase::{Content, Erased, Erasure, NotErased, Step, Stepped};
@@ -86,14 +91,15 @@ pub use ledger::{NewSubmission, Prompted, Submission};
 pub use location::{Location, NoDatabase, PostgresUrl};
 pub use migrate::{Migrated, SCHEMA_VERSION};
 pub use newest::Work;
-pub use parked::{Parked, ParkedNotice, RECEIVED};
+pub use page::{LOOKED_AT, Page, PageRequest};
+pub use parked::{PARKED_COUNTED, Parked, ParkedNotice, RECEIVED};
 pub use pauses::{Pausable, Pause};
 pub use policies::{PastDecision, UsedPolicy};
 pub use postgres::{PoolSize, Time};
 pub use queue::{Claim, ClaimedJob, Which};
 pub use reconcile::{Check, Found, Hanging, TakeChecks, Unanswered};
-pub use records::{Batches, Counts, Delivery, DeliveryFilter, Job, Page, PageRequest, StateCount};
-pub use replay::{Replayed, Window};
+pub use records::Job;
+pub use replay::{Replayed, ToReplay, Window};
 pub use reviews::{NewReview, Proposed, Review};
 pub use sends::{ALERT_CHANNEL, DueSend};
 pub use settle::{Settled, Settlement};

@@ -1,7 +1,7 @@
 //! Deliveries without a job: what a watcher makes of them, and how a person
 //! puts them away. They stay `received` for ever.
 
-use crate::store::sql::{Connection, OptionalExtension};
+use crate::store::sql::{Connection, OptionalExtension, Row};
 use serde_json::json;
 
 use super::facts::TEST_TYPE;
@@ -9,20 +9,25 @@ use super::{Store, StoreError, alerts, audit_trail};
 
 /// How far the parked deliveries have been read.
 const MARK: &str = "parked";
-/// How many are read at once.
+/// How many are read, or put away, at once.
 const AT_ONCE: i64 = 500;
+/// How many types are listed.
+const TYPES: usize = 100;
 
 /// The kind of the alert that parked deliveries wait for a person; its subject is their event type.
 pub const RECEIVED: &str = "received";
 /// The subject of those whose event type cannot be read.
 pub const UNREADABLE: &str = "unreadable";
 
+/// So many parked deliveries of one type are counted, and no more.
+pub const PARKED_COUNTED: i64 = 10_000;
+
 /// Parked deliveries of one event type that nobody has dismissed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
     /// As `video.completed`; `unreadable` when there is none.
     pub event_type: String,
-    /// How many.
+    /// How many; [`PARKED_COUNTED`] of them at most are counted.
     pub count: i64,
     /// When the oldest came, in ms.
     pub oldest_ms: i64,
@@ -60,17 +65,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn parked(&self) -> Result<Vec<Parked>, StoreError> {
-        self.read(|connection| {
-            let mut list = connection.prepare_cached(
-                "SELECT coalesce(event_type, ?1), count(*), min(received_at) FROM deliveries
-                 WHERE job_key IS NULL AND dismissed_at IS NULL AND event_type IS DISTINCT FROM ?2 GROUP BY event_type ORDER BY event_type NULLS FIRST LIMIT 100",
-            )?;
-            let rows = list.query_map([UNREADABLE, TEST_TYPE], |row| {
-                Ok(Parked { event_type: row.get(0)?, count: row.get(1)?, oldest_ms: row.get(2)? })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
+        self.read(parked).await
     }
 
     /// A person puts one parked delivery away. False when it is put away
@@ -99,10 +94,11 @@ impl Store {
         .await
     }
 
-    /// A person puts away all parked deliveries of one event type. How many.
+    /// A person puts away all parked deliveries of one event type, some hundreds
+    /// in a transaction, each with its entry in the audit trail. How many.
     ///
     /// # Errors
-    /// When the transaction could not be committed.
+    /// When a transaction could not be committed; those before it are done.
     pub async fn dismiss_type(
         &self,
         event_type: String,
@@ -110,18 +106,73 @@ impl Store {
         reason: String,
         now_ms: i64,
     ) -> Result<usize, StoreError> {
-        self.write(move |connection| {
-            let which =
-                if event_type == UNREADABLE { "(event_type IS NULL OR event_type = ?3)" } else { "event_type = ?3" };
-            let changed = dismiss(connection, which, &event_type, &actor, now_ms)?;
-            if changed > 0 {
-                let detail = json!({"reason": reason, "count": changed});
-                audit_trail::add(connection, &actor, "delivery.dismiss_type", &event_type, &detail, now_ms)?;
+        let mut dismissed = 0;
+        loop {
+            let (event_type, actor, reason) = (event_type.clone(), actor.clone(), reason.clone());
+            let changed =
+                self.write(move |connection| dismiss_some(connection, &event_type, &actor, &reason, now_ms)).await?;
+            dismissed += changed;
+            if i64::try_from(changed).unwrap_or(0) < AT_ONCE {
+                return Ok(dismissed);
             }
-            Ok(changed)
-        })
-        .await
+        }
     }
+}
+
+/// From one type to the next along their index.
+fn parked(connection: &Connection) -> Result<Vec<Parked>, StoreError> {
+    let mut all = Vec::new();
+    let mut count = connection.prepare_cached(
+        "SELECT count(*), min(received_at) FROM (
+           SELECT received_at FROM deliveries WHERE job_key IS NULL AND dismissed_at IS NULL AND event_type = ?1
+           ORDER BY received_at LIMIT ?2) AS parked",
+    )?;
+    let mut unreadable = connection.prepare_cached(
+        "SELECT count(*), min(received_at) FROM (
+           SELECT received_at FROM deliveries WHERE job_key IS NULL AND dismissed_at IS NULL AND event_type IS NULL
+           ORDER BY received_at LIMIT ?1) AS parked",
+    )?;
+    let mut next = connection.prepare_cached(
+        "SELECT min(event_type) FROM deliveries WHERE job_key IS NULL AND dismissed_at IS NULL AND event_type > ?1",
+    )?;
+    let counted = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?));
+    let mut add = |event_type: &str, (count, oldest_ms): (i64, Option<i64>)| {
+        if let Some(oldest_ms) = oldest_ms {
+            all.push(Parked { event_type: event_type.to_owned(), count, oldest_ms });
+        }
+    };
+    add(UNREADABLE, unreadable.query_row([PARKED_COUNTED], counted)?);
+    let mut last = String::new();
+    for _ in 0..TYPES {
+        match next.query_row([&last], |row| row.get(0))? {
+            Some(event_type) => last = event_type,
+            None => break,
+        }
+        if last != TEST_TYPE {
+            add(&last, count.query_row((&last, PARKED_COUNTED), counted)?);
+        }
+    }
+    Ok(all)
+}
+
+/// Puts away the next of one event type.
+fn dismiss_some(
+    connection: &Connection,
+    event_type: &str,
+    actor: &str,
+    reason: &str,
+    now_ms: i64,
+) -> Result<usize, StoreError> {
+    let of = if event_type == UNREADABLE { "(event_type IS NULL OR event_type = ?3)" } else { "event_type = ?3" };
+    let which = format!(
+        "seq IN (SELECT seq FROM deliveries WHERE job_key IS NULL AND dismissed_at IS NULL AND {of} LIMIT {AT_ONCE})"
+    );
+    let changed = dismiss(connection, &which, event_type, actor, now_ms)?;
+    if changed > 0 {
+        let detail = json!({"reason": reason, "count": changed});
+        audit_trail::add(connection, actor, "delivery.dismiss_type", event_type, &detail, now_ms)?;
+    }
+    Ok(changed)
 }
 
 fn tell(
@@ -161,7 +212,7 @@ fn tell(
 /// Puts away what `which` selects, and closes the alerts that told of nothing else.
 fn dismiss(
     connection: &Connection,
-    which: &'static str,
+    which: &str,
     of: &str,
     actor: &str,
     now_ms: i64,
@@ -176,7 +227,9 @@ fn dismiss(
         .prepare_cached(
             "UPDATE alerts SET closed_at = ?1 WHERE kind = ?2 AND closed_at IS NULL
                AND NOT EXISTS (SELECT 1 FROM deliveries WHERE job_key IS NULL AND dismissed_at IS NULL
-                                 AND coalesce(event_type, ?3) = alerts.subject)",
+                                 AND event_type = alerts.subject)
+               AND NOT (alerts.subject = ?3 AND EXISTS (
+                     SELECT 1 FROM deliveries WHERE job_key IS NULL AND dismissed_at IS NULL AND event_type IS NULL))",
         )?
         .execute((now_ms, RECEIVED, UNREADABLE))?;
     Ok(changed)

@@ -1,7 +1,8 @@
 //! Policies that have decided, and what they decided.
 
-use crate::store::sql::params;
+use crate::store::sql::{Connection, params};
 
+use super::page::stretch;
 use super::{Store, StoreError};
 
 /// A policy as it was loaded.
@@ -65,34 +66,54 @@ impl Store {
     }
 
     /// Results that were applied or held since `since_ms` and are still kept,
-    /// newest first.
+    /// the last queued first. It looks back, in short reads, until enough are found
+    /// or for a long stretch there was none.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn past_decisions(&self, since_ms: i64, limit: usize) -> Result<Vec<PastDecision>, StoreError> {
-        self.read(move |connection| {
-            let mut list = connection.prepare_cached(
-                "SELECT j.id, j.resource_id, j.ticket_id, j.workflow, j.outcome, j.reason, j.since, j.policy_version, r.raw
-                 FROM jobs j JOIN results r ON r.resource_id = j.resource_id AND r.project = j.project
-                 WHERE j.kind = 'ending' AND j.outcome IN ('applied','held') AND j.since >= ?1 AND r.raw IS NOT NULL
-                       AND j.ticket_id IS NOT NULL AND j.workflow IS NOT NULL AND j.event_type LIKE 'response.%'
-                 ORDER BY j.since DESC, j.id DESC LIMIT ?2",
-            )?;
-            let rows = list.query_map((since_ms, i64::try_from(limit).unwrap_or(i64::MAX)), |row| {
-                Ok(PastDecision {
-                    job_id: row.get(0)?,
-                    resource_id: row.get(1)?,
-                    ticket_id: row.get(2)?,
-                    workflow: row.get(3)?,
-                    outcome: row.get(4)?,
-                    reason: row.get(5)?,
-                    at_ms: row.get(6)?,
-                    policy_version: row.get(7)?,
-                    raw: row.get(8)?,
-                })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
+        let (mut found, mut before, mut without) = (Vec::new(), i64::MAX, 0);
+        while found.len() < limit && before > 1 && without < WITHOUT {
+            let left = limit - found.len();
+            let (more, end) = self.read(move |connection| decided(connection, since_ms, before, left)).await?;
+            without = if more.is_empty() { without + 1 } else { 0 };
+            found.extend(more);
+            before = end;
+        }
+        Ok(found)
     }
+}
+
+/// So many stretches in a row without a decision that is kept are the end.
+const WITHOUT: usize = 20;
+
+/// The decisions of one stretch of jobs, and where the next one ends.
+fn decided(
+    connection: &Connection,
+    since_ms: i64,
+    before: i64,
+    limit: usize,
+) -> Result<(Vec<PastDecision>, i64), StoreError> {
+    let end = stretch(connection, "SELECT max(id) FROM jobs", before)?;
+    let mut list = connection.prepare_cached(
+        "SELECT j.id, j.resource_id, j.ticket_id, j.workflow, j.outcome, j.reason, j.since, j.policy_version, r.raw
+         FROM jobs j JOIN results r ON r.resource_id = j.resource_id AND r.project = j.project
+         WHERE j.id < ?1 AND j.id >= ?2 AND j.kind = 'ending' AND j.outcome IN ('applied','held') AND j.since >= ?3
+               AND r.raw IS NOT NULL AND j.ticket_id IS NOT NULL AND j.workflow IS NOT NULL AND j.event_type LIKE 'response.%'
+         ORDER BY j.id DESC LIMIT ?4",
+    )?;
+    let rows = list.query_map((before, end, since_ms, i64::try_from(limit).unwrap_or(i64::MAX)), |row| {
+        Ok(PastDecision {
+            job_id: row.get(0)?,
+            resource_id: row.get(1)?,
+            ticket_id: row.get(2)?,
+            workflow: row.get(3)?,
+            outcome: row.get(4)?,
+            reason: row.get(5)?,
+            at_ms: row.get(6)?,
+            policy_version: row.get(7)?,
+            raw: row.get(8)?,
+        })
+    })?;
+    Ok((rows.collect::<Result<_, _>>()?, end))
 }

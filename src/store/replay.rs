@@ -5,7 +5,7 @@
 use crate::store::sql::{self, Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
-use super::{Store, StoreError, audit_trail, failed};
+use super::{LOOKED_AT, Store, StoreError, audit_trail, failed};
 use crate::domain::event::HANDLED;
 use crate::domain::job::State;
 
@@ -59,9 +59,38 @@ impl Replayed {
     }
 }
 
+/// A step through the deliveries of a window.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToReplay {
+    /// Those of the window, by their place in the order.
+    pub order: Vec<i64>,
+    /// What would be done about them.
+    pub would: Replayed,
+    /// What the next step begins after; none at the end of the window.
+    pub next: Option<i64>,
+}
+
+/// So far may a clock have been set back, or be behind another, in ms, and what
+/// came in is still found by its time.
+const SLACK_MS: i64 = 3_600_000;
+
+/// The last delivery that came before a time: deliveries are numbered as they come.
+fn before_time(connection: &Connection, at_ms: i64) -> Result<i64, StoreError> {
+    let mut came = connection.prepare_cached("SELECT received_at FROM deliveries WHERE seq >= ?1 ORDER BY seq LIMIT 1")?;
+    let newest: i64 =
+        connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM deliveries")?.query_row([], |row| row.get(0))?;
+    let (mut before, mut from) = (0, newest + 1);
+    while from - before > 1 {
+        let middle = before + (from - before) / 2;
+        let is_before = came.query_row([middle], |row| row.get::<_, i64>(0)).optional()?.is_some_and(|came| came < at_ms);
+        if is_before { before = middle } else { from = middle }
+    }
+    Ok(before)
+}
+
 impl Store {
     /// Deliveries of the window after `after`, by their place in the order, and
-    /// what would be done about them.
+    /// what would be done about them. Looks at a fixed number of deliveries.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -70,17 +99,19 @@ impl Store {
         window: Window,
         after: i64,
         limit: usize,
-    ) -> Result<(Vec<i64>, Replayed), StoreError> {
+    ) -> Result<ToReplay, StoreError> {
         self.read(move |connection| {
+            let after = after.max(before_time(connection, window.since_ms.saturating_sub(SLACK_MS))?);
+            let end = after + LOOKED_AT;
             let mut list = connection.prepare_cached(&format!(
                 "SELECT {COLUMNS} {FROM} WHERE d.seq > ?1 AND d.received_at >= ?2 AND d.received_at < ?3
                    AND (?4 IS NULL OR d.event_type = ?4) AND (?5 IS NULL OR coalesce(j.state, 'received') = ?5)
-                 ORDER BY d.seq LIMIT ?6"
+                   AND d.seq <= ?7 ORDER BY d.seq LIMIT ?6"
             ))?;
             let status = window.status.map(State::word);
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let rows = list.query_map(
-                params![after, window.since_ms, window.until_ms, window.event_type, status, limit],
+                params![after, window.since_ms, window.until_ms, window.event_type, status, limit, end],
                 candidate,
             )?;
             let (mut order, mut would) = (Vec::new(), Replayed::default());
@@ -89,7 +120,10 @@ impl Store {
                 order.push(row.seq);
                 would.count(row.verdict(window.all));
             }
-            Ok((order, would))
+            let is_full = i64::try_from(order.len()).is_ok_and(|found| found >= limit);
+            let next = if is_full { order.last().copied() } else { Some(end) };
+            let last = before_time(connection, window.until_ms.saturating_add(SLACK_MS))?;
+            Ok(ToReplay { order, would, next: next.filter(|next| *next < last) })
         })
         .await
     }
@@ -217,7 +251,7 @@ fn unpark(connection: &Connection, seq: i64, now_ms: i64) -> Result<(), StoreErr
     connection
         .prepare_cached(
             "INSERT INTO jobs (project, key, event_id, event_type, resource_id, delivery_id, state, since, queued_at, claimable_at, forget_at)
-             SELECT project, job_key, event_id, event_type, resource_id, delivery_id, 'queued', ?2, ?2, ?2, received_at + ?3
+             SELECT project, job_key, event_id, event_type, resource_id, coalesce(duplicate_of, delivery_id), 'queued', ?2, ?2, ?2, received_at + ?3
              FROM deliveries WHERE seq = ?1 ON CONFLICT (key, project) DO NOTHING",
         )?
         .execute((seq, now_ms, USUAL_RETENTION_MS))?;

@@ -3,6 +3,7 @@
 use crate::store::sql::{self, Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
+use super::page::end_of_walk;
 use super::row::{json, next_seq, to_json};
 use super::{ClaimedJob, Page, PageRequest, Store, StoreError};
 use crate::domain::decision::{Hold, Match};
@@ -126,16 +127,20 @@ impl Store {
     ) -> Result<Page<Review>, StoreError> {
         let state = state.map(State::word);
         self.read(move |connection| {
-            let mut list = connection.prepare_cached(
-                "SELECT * FROM reviews WHERE seq < ?1 AND (?2 IS NULL OR state = ?2)
-                   AND (?4 IS NULL OR ticket_id = ?4) AND (?5 IS NULL OR reason = ?5) ORDER BY seq DESC LIMIT ?3",
-            )?;
-            let rows = list
-                .query_map((page.before(), &state, page.limit_and_one(), &ticket, &reason), read)?
-                .collect::<Result<Vec<_>, _>>()?;
-            let reviews = rows.into_iter().map(Raw::open).collect::<Result<Vec<_>, _>>()?;
-            let (items, next) = page.cut(reviews, |review| review.seq);
-            Ok(Page { items, next })
+            let asked = Asked { ticket: ticket.as_deref(), state, reason: reason.as_deref() };
+            let walk = asked.walk();
+            let end = match walk {
+                Some((column, first)) if asked.left() > 1 => {
+                    let sql = format!(
+                        "SELECT seq FROM reviews INDEXED BY reviews_{column} WHERE {} = ?2 AND seq < ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?3",
+                        column_of(column)
+                    );
+                    end_of_walk(connection, &sql, page.before(), Some(first))?
+                }
+                _ => 1,
+            };
+            let reviews = list(connection, &asked, walk.map(|(column, _)| column), end, page)?;
+            Ok(page.of_stretch(reviews, end, |review| review.seq))
         })
         .await
     }
@@ -181,6 +186,60 @@ impl Store {
         })
         .await
     }
+}
+
+/// Which reviews are asked for.
+struct Asked<'a> {
+    ticket: Option<&'a str>,
+    state: Option<&'a str>,
+    reason: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    /// The index that has the fewest rows besides those asked for, by the end of its
+    /// name, and the value of its first column.
+    fn walk(&self) -> Option<(&'static str, &'a str)> {
+        let by_ticket = self.ticket.map(|ticket| ("ticket", ticket));
+        let by_state = self.state.map(|state| ("state", state));
+        by_ticket.or(by_state).or(self.reason.map(|reason| ("reason", reason)))
+    }
+
+    /// How many things are asked.
+    fn left(&self) -> usize {
+        [self.ticket, self.state, self.reason].into_iter().flatten().count()
+    }
+}
+
+fn column_of(index: &str) -> &'static str {
+    match index {
+        "ticket" => "ticket_id",
+        "state" => "state",
+        _ => "reason",
+    }
+}
+
+fn list(
+    connection: &Connection,
+    asked: &Asked<'_>,
+    walk: Option<&str>,
+    end: i64,
+    page: PageRequest,
+) -> Result<Vec<Review>, StoreError> {
+    // Only a plain comparison walks an index.
+    let given = |column: &str, place: &str, given: bool| {
+        if given { format!("{column} = {place}") } else { format!("{place} IS NULL") }
+    };
+    let index = walk.map(|walk| format!("INDEXED BY reviews_{walk}")).unwrap_or_default();
+    let sql = format!(
+        "SELECT * FROM reviews {index} WHERE seq < ?1 AND seq >= ?2 AND {} AND {} AND {} ORDER BY seq DESC LIMIT ?3",
+        given("ticket_id", "?4", asked.ticket.is_some()),
+        given("state", "?5", asked.state.is_some()),
+        given("reason", "?6", asked.reason.is_some()),
+    );
+    let mut list = connection.prepare_cached(&sql)?;
+    let limit = page.limit_and_one();
+    let rows = list.query_map(params![page.before(), end, limit, asked.ticket, asked.state, asked.reason], read)?;
+    rows.collect::<Result<Vec<_>, _>>()?.into_iter().map(Raw::open).collect()
 }
 
 pub(super) fn one(connection: &Connection, id: &str) -> Result<Option<Review>, StoreError> {

@@ -1,9 +1,10 @@
 //! What people see of submissions, and what they may do about one that hangs.
 
-use crate::store::sql::{Connection, OptionalExtension};
+use crate::store::sql::{self, Connection, OptionalExtension, Row};
 use serde_json::json;
 
 use super::batches::Said;
+use super::page::{LOOKED_AT, numbers, stretch};
 use super::{Page, PageRequest, Store, StoreError, Submission, audit_trail, batches, ledger};
 use crate::domain::submission::State;
 
@@ -28,19 +29,22 @@ impl Store {
         page: PageRequest,
     ) -> Result<Page<Submission>, StoreError> {
         self.read(move |connection| {
-            // Two statements, because only a plain comparison walks the index.
-            let of_ticket = if ticket.is_some() { "ticket_id = ?3" } else { "?3 IS NULL" };
-            let mut list = connection.prepare_cached(&format!(
-                "SELECT * FROM submissions
-                 WHERE {of_ticket} AND seq < ?1 AND (?2 IS NULL OR state = ?2) ORDER BY seq DESC LIMIT ?4"
-            ))?;
-            let rows = list
-                .query_map((page.before(), state.map(State::word), &ticket, page.limit_and_one()), |row| {
-                    Ok((row.get::<_, i64>("seq")?, ledger::read(row)?))
-                })?
-                .collect::<Result<_, _>>()?;
-            let (items, next) = page.cut(rows, |(seq, _)| *seq);
-            Ok(Page { items: items.into_iter().map(|(_, submission)| submission).collect(), next })
+            let (state, ticket) = (state.map(State::word), ticket.as_deref());
+            // A ticket has few, and its index has them in the order of the list.
+            let found = match (ticket, state) {
+                (Some(_), _) => walk(connection, OF_TICKET, state, ticket, 1, page)?,
+                (None, None) => walk(connection, ALL, state, ticket, 1, page)?,
+                (None, Some("refused")) => walk(connection, REFUSED, state, ticket, 1, page)?,
+                (None, Some(word)) => match waiting_in(connection, word)? {
+                    Some(picked) => return pick(connection, &picked, page),
+                    None => {
+                        let end = stretch(connection, "SELECT max(seq) FROM submissions", page.before())?;
+                        let found = walk(connection, ALL, state, ticket, end, page)?;
+                        return Ok(without_numbers(page.of_stretch(found, end, |(seq, _)| *seq)));
+                    }
+                },
+            };
+            Ok(without_numbers(page.of_stretch(found, 1, |(seq, _)| *seq)))
         })
         .await
     }
@@ -73,6 +77,68 @@ impl Store {
         })
         .await
     }
+}
+
+/// An index, and what it is of.
+type Walk = (&'static str, &'static str);
+
+const ALL: Walk = ("", "?5 IS NULL");
+const OF_TICKET: Walk = ("INDEXED BY submissions_ticket", "ticket_id = ?5");
+const REFUSED: Walk = ("INDEXED BY submissions_refused", "state = 'refused' AND ?5 IS NULL");
+
+/// A submission with its place in the order.
+type Numbered = (i64, Submission);
+
+fn walk(
+    connection: &Connection,
+    (index, of): Walk,
+    state: Option<&str>,
+    ticket: Option<&str>,
+    end: i64,
+    page: PageRequest,
+) -> Result<Vec<Numbered>, StoreError> {
+    let mut list = connection.prepare_cached(&format!(
+        "SELECT * FROM submissions {index} WHERE {of} AND seq < ?1 AND seq >= ?2 AND (?3 IS NULL OR state = ?3)
+         ORDER BY seq DESC LIMIT ?4"
+    ))?;
+    let rows = list.query_map((page.before(), end, state, page.limit_and_one(), ticket), numbered)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A page of submissions that are known by number.
+fn pick(connection: &Connection, picked: &[i64], page: PageRequest) -> Result<Page<Submission>, StoreError> {
+    let mut list = connection.prepare_cached(
+        "SELECT submissions.* FROM (SELECT CAST(value AS BIGINT) AS seq FROM json_each(?1)) AS picked
+           JOIN submissions ON submissions.seq = picked.seq WHERE submissions.seq < ?2
+         ORDER BY submissions.seq DESC LIMIT ?3",
+    )?;
+    let rows = list.query_map((numbers(picked), page.before(), page.limit_and_one()), numbered)?;
+    Ok(without_numbers(page.of_stretch(rows.collect::<Result<_, _>>()?, 1, |(seq, _)| *seq)))
+}
+
+/// The submissions in a state that waits for something, when they are few. Those
+/// that move share an index.
+fn waiting_in(connection: &Connection, word: &str) -> Result<Option<Vec<i64>>, StoreError> {
+    let index = match word {
+        "ended" => return Ok(None),
+        "lost" => "submissions_lost WHERE state = 'lost'",
+        _ => "submissions_open WHERE state IN ('planned','starting','started','unknown')",
+    };
+    let sql = format!("SELECT seq, state FROM submissions INDEXED BY {index} LIMIT ?1");
+    let found: Vec<(i64, String)> = connection
+        .prepare_cached(&sql)?
+        .query_map([LOOKED_AT + 1], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let is_few = i64::try_from(found.len()).is_ok_and(|found| found <= LOOKED_AT);
+    Ok(is_few.then(|| found.into_iter().filter(|(_, state)| state == word).map(|(seq, _)| seq).collect()))
+}
+
+fn numbered(row: &Row<'_>) -> sql::Result<Numbered> {
+    Ok((row.get("seq")?, ledger::read(row)?))
+}
+
+fn without_numbers(page: Page<Numbered>) -> Page<Submission> {
+    Page { items: page.items.into_iter().map(|(_, submission)| submission).collect(), next: page.next }
 }
 
 fn standing(connection: &Connection, id: &str, now_ms: i64) -> Result<(State, bool), StoreError> {

@@ -92,7 +92,10 @@ fn find_job(connection: &Connection, id: &str) -> Result<Option<i64>, StoreError
 fn find_parked(connection: &Connection, id: &str) -> Result<Option<i64>, StoreError> {
     one(
         connection,
-        "SELECT seq FROM deliveries WHERE job_key IS NULL AND (delivery_id = ?1 OR event_id = ?1 OR resource_id = ?1) ORDER BY seq DESC LIMIT 1",
+        "SELECT max(seq) FROM (
+           SELECT max(seq) AS seq FROM deliveries WHERE job_key IS NULL AND delivery_id = ?1
+           UNION ALL SELECT max(seq) FROM deliveries WHERE job_key IS NULL AND event_id = ?1
+           UNION ALL SELECT max(seq) FROM deliveries WHERE job_key IS NULL AND resource_id = ?1) AS parked HAVING max(seq) IS NOT NULL",
         [id],
     )
 }

@@ -49,7 +49,7 @@ const OLD: &str = concat!(
 
 /// An approval that failed may be tried again, and needs its text until then.
 const DONE: &str = concat!(
-    of_reviews!("INDEXED BY reviews_unerased"),
+    of_reviews!("INDEXED BY reviews_unerased_project"),
     "erased_at IS NULL AND project IN (SELECT value FROM json_each(?2)) AND ",
     review_is_over!("NOT (j.state = 'processed' OR j.outcome IS NOT DISTINCT FROM 'discarded')"),
     " LIMIT ?3"

@@ -154,7 +154,12 @@ impl Worker {
                     found.tickets
                 }
             };
-            if ids.is_empty() || matches!(from.source, Source::Desk { after: None, .. }) {
+            // A page of the desk's may be empty with more behind it.
+            let is_over = match &from.source {
+                Source::Desk { after, .. } => after.is_none(),
+                Source::List(_) | Source::End => ids.is_empty(),
+            };
+            if is_over {
                 from.source = Source::End;
             }
             let mut ids = self.store.without_line(from.batch_id.clone(), ids).await?;

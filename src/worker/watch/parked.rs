@@ -1,7 +1,7 @@
 //! Deliveries without a job: what is told once, and what waits for a person.
 
 use crate::domain::event::told_as;
-use crate::store::{RECEIVED, StoreError};
+use crate::store::{PARKED_COUNTED, RECEIVED, StoreError};
 use crate::worker::Worker;
 
 impl Worker {
@@ -19,5 +19,9 @@ impl Worker {
 }
 
 fn counted(count: i64) -> String {
-    if count == 1 { "1 delivery".to_owned() } else { format!("{count} deliveries") }
+    match count {
+        1 => "1 delivery".to_owned(),
+        PARKED_COUNTED => format!("{count} deliveries or more"),
+        _ => format!("{count} deliveries"),
+    }
 }

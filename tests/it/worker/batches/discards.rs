@@ -2,7 +2,7 @@
 
 use frontdesk::domain::batch::acts::Act;
 use frontdesk::domain::job::State;
-use frontdesk::store::{Batch, Closed, Discarded, FailedFilter, Pausable, Remedy, Retried, Window};
+use frontdesk::store::{Batch, Closed, Discarded, FailedFilter, Pausable, Remedy, Retried, ToReplay, Window};
 use frontdesk::telemetry::Metrics;
 use frontdesk::worker::Step;
 
@@ -174,7 +174,7 @@ async fn a_replay_leaves_batches_alone_that_have_been_read() {
     desk.applied_batch(2).await;
     let jobs = desk.store.jobs(None, crate::harness::ALL).await.unwrap().items.len();
     let window = Window { since_ms: 0, until_ms: i64::MAX, event_type: None, status: None, all: true };
-    let (order, would) = desk.store.to_replay(window, 0, 10).await.unwrap();
+    let ToReplay { order, would, .. } = desk.store.to_replay(window, 0, 10).await.unwrap();
     assert_eq!((order.len(), would.left, would.again), (1, 1, 0));
     let done = desk.store.replay(1, order, true, desk.now_ms()).await.unwrap();
     assert_eq!((done.left, desk.store.jobs(None, crate::harness::ALL).await.unwrap().items.len()), (1, jobs));

@@ -1,0 +1,205 @@
+//! Everything that is counted. What has ended is counted as it ends; what waits is
+//! counted from an index of just that, up to a bound.
+
+use crate::store::sql::Connection;
+
+use super::{Store, StoreError};
+use crate::domain::batch;
+use crate::domain::job::State;
+
+/// So far is counted what waits; of more, the count says that it is at least this.
+pub const COUNTED: i64 = 100_000;
+
+/// So many of the jobs soonest forgotten are looked at for one that has a result to lose.
+const SOONEST: i64 = 1_000;
+
+/// How many are in a state, and since when the oldest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateCount {
+    /// The state.
+    pub state: State,
+    /// How many; [`COUNTED`] when there are more.
+    pub count: i64,
+    /// Whether there are more than were counted.
+    pub at_least: bool,
+    /// Since when the oldest of those is in it, in ms; not kept for `processed`.
+    pub oldest_ms: Option<i64>,
+}
+
+/// Everything that `/metrics` and `/api/v1/stats` count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// In the order of [`State::ALL`].
+    pub states: Vec<StateCount>,
+    /// Ended jobs by outcome.
+    pub outcomes: Vec<(String, i64)>,
+    /// Submissions by what told first that they have ended: `webhook` or `poll`.
+    pub found_first: Vec<(String, i64)>,
+    /// Deliveries ever stored.
+    pub deliveries: i64,
+    /// Reviews that wait for a person, [`COUNTED`] of them at most, and since when the oldest.
+    pub open_reviews: (i64, Option<i64>),
+    /// What people have paused.
+    pub pauses: i64,
+    /// Batches, by their state and all others.
+    pub batches: Batches,
+    /// Refused requests since the beginning, by cause.
+    pub refused: Vec<(String, i64)>,
+    /// The least time at which OpenAI may forget a result not yet fetched, in ms.
+    pub least_forget_at_ms: Option<i64>,
+}
+
+/// What is counted of batches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batches {
+    /// In the order of the states; those of which there is none as well. [`COUNTED`] of each at most.
+    pub states: Vec<(&'static str, i64)>,
+    /// Lines that were read, by what OpenAI's files say of them.
+    pub entered: Vec<(String, i64)>,
+    /// Lines that were dealt with, by what they came to.
+    pub ended: Vec<(String, i64)>,
+    /// Since when the oldest change-set waits for a decision, in ms.
+    pub oldest_waiting_ms: Option<i64>,
+}
+
+impl Store {
+    /// Everything that is counted.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn counts(&self) -> Result<Counts, StoreError> {
+        self.read(counts).await
+    }
+}
+
+fn counts(connection: &Connection) -> Result<Counts, StoreError> {
+    Ok(Counts {
+        states: states(connection)?,
+        outcomes: pairs(
+            connection,
+            "SELECT name, CAST(sum(count) AS BIGINT) FROM tallies WHERE name IN ('applied','failed_final','held','ignored','superseded') GROUP BY name ORDER BY name",
+        )?,
+        found_first: pairs(
+            connection,
+            "SELECT substr(name, 10), CAST(sum(count) AS BIGINT) FROM tallies WHERE name IN ('found_by_poll','found_by_webhook') GROUP BY name ORDER BY name",
+        )?,
+        deliveries: connection
+            .prepare_cached("SELECT coalesce(max(seq), 0) FROM deliveries")?
+            .query_row([], |row| row.get(0))?,
+        open_reviews: some(connection, OPEN_REVIEWS).map(|(count, oldest)| (count.min(COUNTED), oldest))?,
+        pauses: connection.prepare_cached("SELECT count(*) FROM pauses")?.query_row([], |row| row.get(0))?,
+        batches: batches(connection)?,
+        refused: pairs(
+            connection,
+            "SELECT substr(name, 9), CAST(sum(count) AS BIGINT) FROM tallies WHERE name > 'refused/' AND name < 'refused0' GROUP BY name ORDER BY name",
+        )?,
+        least_forget_at_ms: least_forget_at(connection)?,
+    })
+}
+
+const OPEN_REVIEWS: &str = "SELECT count(*), min(created_at) FROM
+    (SELECT created_at FROM reviews WHERE state IN ('open','claimed') ORDER BY created_at LIMIT ?1) AS waiting";
+
+const RECEIVED: &str = "SELECT count(*), min(received_at) FROM
+    (SELECT received_at FROM deliveries WHERE job_key IS NULL AND dismissed_at IS NULL ORDER BY received_at LIMIT ?1) AS waiting";
+
+/// One that is not due yet, as in its undo window, does not get old.
+const QUEUED: &str = "SELECT count(*), min(claimable_at) FROM
+    (SELECT claimable_at FROM jobs INDEXED BY jobs_queued WHERE state = 'queued' ORDER BY project, forget_at, id LIMIT ?1) AS waiting";
+
+const FAILED_FINAL: &str = "SELECT count(*), min(since) FROM
+    (SELECT since FROM jobs WHERE state = 'failed_final' AND outcome IS NULL ORDER BY since, id LIMIT ?1) AS waiting";
+
+/// Those that have a time when they are due, of both states.
+const DUE: &str = "SELECT state, count(*), min(since) FROM
+    (SELECT state, since FROM jobs INDEXED BY jobs_due WHERE state IN ('processing','failed_retryable') LIMIT ?1) AS due GROUP BY state";
+
+fn states(connection: &Connection) -> Result<Vec<StateCount>, StoreError> {
+    let due: Vec<(String, i64, Option<i64>)> = connection
+        .prepare_cached(DUE)?
+        .query_map([COUNTED + 1], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    let all_due: i64 = due.iter().map(|(_, count, _)| count).sum();
+    let count = |state: State| -> Result<StateCount, StoreError> {
+        let (count, oldest_ms) = match state {
+            State::Received => some(connection, RECEIVED)?,
+            State::Queued => some(connection, QUEUED)?,
+            State::FailedFinal => some(connection, FAILED_FINAL)?,
+            State::Processed => (ended(connection)?, None),
+            State::Processing | State::FailedRetryable => {
+                let found = due.iter().find(|(word, ..)| word == state.word());
+                found.map_or((0, None), |(_, count, oldest_ms)| (*count, *oldest_ms))
+            }
+        };
+        let is_due = matches!(state, State::Processing | State::FailedRetryable);
+        let counted = if is_due { all_due } else { count };
+        let at_least = state != State::Processed && counted > COUNTED;
+        Ok(StateCount { state, count: count - i64::from(at_least && !is_due), at_least, oldest_ms })
+    };
+    State::ALL.into_iter().map(count).collect()
+}
+
+/// How many, one more than [`COUNTED`] at most, and since when the oldest.
+fn some(connection: &Connection, sql: &str) -> Result<(i64, Option<i64>), StoreError> {
+    Ok(connection.prepare_cached(sql)?.query_row([COUNTED + 1], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
+/// The state that grows for ever is counted as jobs end.
+fn ended(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM tallies WHERE name IN ('applied','held','ignored','superseded')",
+        )?
+        .query_row([], |row| row.get(0))?)
+}
+
+fn batches(connection: &Connection) -> Result<Batches, StoreError> {
+    let mut of_state = connection.prepare_cached(
+        "SELECT count(*) FROM (SELECT 1 AS one FROM batches WHERE state = ?1 LIMIT ?2) AS counted",
+    )?;
+    let mut states = Vec::new();
+    for state in batch::State::ALL {
+        states.push((state.word(), of_state.query_row((state.word(), COUNTED), |row| row.get(0))?));
+    }
+    Ok(Batches {
+        states,
+        entered: pairs(
+            connection,
+            "SELECT substr(name, 14), CAST(sum(count) AS BIGINT) FROM tallies WHERE name > 'batch/result/' AND name < 'batch/result0' GROUP BY name ORDER BY name",
+        )?,
+        ended: pairs(
+            connection,
+            "SELECT substr(name, 12), CAST(sum(count) AS BIGINT) FROM tallies WHERE name > 'batch/fate/' AND name < 'batch/fate0' GROUP BY name ORDER BY name",
+        )?,
+        oldest_waiting_ms: connection
+            .prepare_cached("SELECT min(since) FROM batches WHERE state = 'waiting'")?
+            .query_row([], |row| row.get(0))?,
+    })
+}
+
+/// From one project to the next, and in each along the order of forgetting. What
+/// is no result of OpenAI's is never many at a time.
+fn least_forget_at(connection: &Connection) -> Result<Option<i64>, StoreError> {
+    let mut next =
+        connection.prepare_cached("SELECT min(project) FROM jobs WHERE state = 'queued' AND project > ?1")?;
+    let mut soonest = connection.prepare_cached(
+        "SELECT min(forget_at) FROM (SELECT forget_at, kind FROM jobs WHERE project = ?1 AND state = 'queued'
+                                     ORDER BY forget_at, id LIMIT ?2) AS soonest WHERE kind = 'ending'",
+    )?;
+    let (mut project, mut least) = (String::new(), None::<i64>);
+    loop {
+        match next.query_row([&project], |row| row.get(0))? {
+            Some(found) => project = found,
+            None => return Ok(least),
+        }
+        let found: Option<i64> = soonest.query_row((&project, SOONEST), |row| row.get(0))?;
+        least = least.into_iter().chain(found).min();
+    }
+}
+
+fn pairs(connection: &Connection, sql: &str) -> Result<Vec<(String, i64)>, StoreError> {
+    Ok(connection
+        .prepare_cached(sql)?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?)
+}
