@@ -84,7 +84,7 @@ fn counts(connection: &Connection) -> Result<Counts, StoreError> {
             "SELECT substr(name, 10), CAST(sum(count) AS BIGINT) FROM tallies WHERE name IN ('found_by_poll','found_by_webhook') GROUP BY name ORDER BY name",
         )?,
         deliveries: connection
-            .prepare_cached("SELECT coalesce(max(seq), 0) FROM deliveries")?
+            .prepare_cached(if connection.sqlite().is_some() { NUMBERED } else { TALLIED })?
             .query_row([], |row| row.get(0))?,
         open_reviews: some(connection, OPEN_REVIEWS).map(|(count, oldest)| (count.min(COUNTED), oldest))?,
         pauses: connection.prepare_cached("SELECT count(*) FROM pauses")?.query_row([], |row| row.get(0))?,
@@ -96,6 +96,12 @@ fn counts(connection: &Connection) -> Result<Counts, StoreError> {
         least_forget_at_ms: least_forget_at(connection)?,
     })
 }
+
+/// SQLite numbers deliveries without a gap, and none is ever taken away.
+const NUMBERED: &str = "SELECT coalesce(max(seq), 0) FROM deliveries";
+
+/// PostgreSQL gives numbers to those as well that turn out to be duplicates.
+const TALLIED: &str = "SELECT coalesce(CAST(sum(count) AS BIGINT), 0) FROM tallies WHERE name = 'deliveries'";
 
 const OPEN_REVIEWS: &str = "SELECT count(*), min(created_at) FROM
     (SELECT created_at FROM reviews WHERE state IN ('open','claimed') ORDER BY created_at LIMIT ?1) AS waiting";
