@@ -1,6 +1,8 @@
 //! The third gate: what was fetched, what we mean to change, what was changed.
 
-use crate::store::sql::{Company, Connection, OptionalExtension};
+use std::collections::BTreeSet;
+
+use crate::store::sql::{self, Company, Connection, OptionalExtension, Subject};
 
 use super::newest::Work;
 use super::row::to_json;
@@ -105,6 +107,14 @@ pub enum Change {
 }
 
 impl Change {
+    /// The ticket that is changed together with the job's end.
+    pub(super) fn ticket_id(&self) -> Option<&str> {
+        match self {
+            Change::WithTheEnd { ticket_id, .. } => Some(ticket_id),
+            Change::Made { .. } | Change::Dropped { .. } | Change::Starts { .. } => None,
+        }
+    }
+
     /// What is left of it when nothing more shall be written.
     pub(super) fn dropped(&self) -> Change {
         match self {
@@ -184,7 +194,7 @@ impl Store {
     /// # Errors
     /// When the transaction could not be committed.
     pub async fn plan(&self, work: Option<Work>, intents: Vec<Intent>, now_ms: i64) -> Result<Plan, StoreError> {
-        self.write(move |connection| plan_all(connection, work.as_ref(), &intents, now_ms)).await
+        self.write_beside(move |connection| plan_all(connection, work.as_ref(), &intents, now_ms)).await
     }
 
     /// Takes back what a job has written down and not made.
@@ -192,11 +202,27 @@ impl Store {
     /// # Errors
     /// When the transaction could not be committed.
     pub async fn withdraw_plan(&self, project: String, resource_id: String, job_id: i64) -> Result<(), StoreError> {
-        self.write(move |connection| withdraw(connection, &project, &resource_id, job_id)).await
+        self.write_beside(move |connection| {
+            connection.alone_with(Subject::Resource(&resource_id))?;
+            withdraw(connection, &project, &resource_id, job_id)
+        })
+        .await
     }
 }
 
+/// Locks each of them once, in an order that is everybody's.
+pub(super) fn subjects<'a>(
+    ids: impl Iterator<Item = &'a str>,
+    lock: impl FnMut(&str) -> sql::Result<()>,
+) -> Result<(), StoreError> {
+    let each: BTreeSet<&str> = ids.collect();
+    Ok(each.into_iter().try_for_each(lock)?)
+}
+
 fn plan_all(connection: &Connection, work: Option<&Work>, intents: &[Intent], now_ms: i64) -> Result<Plan, StoreError> {
+    subjects(intents.iter().map(|intent| intent.resource_id.as_str()), |id| connection.alone_with(Subject::Resource(id)))?;
+    let tickets = intents.iter().map(|intent| intent.ticket_id.as_str()).chain(work.map(|work| work.ticket_id.as_str()));
+    subjects(tickets, |id| connection.alone_with(Subject::Ticket(id)))?;
     let is_outdated = match work {
         None => false,
         // What was erased is not brought back.

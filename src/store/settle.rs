@@ -2,7 +2,7 @@
 //! changes, receipts and reviews are written, all in one transaction, and only
 //! if the claim is still the newest one.
 
-use crate::store::sql::{Connection, params};
+use crate::store::sql::{Connection, Subject, params};
 
 use super::effects::Change;
 use super::ledger::FoundBy;
@@ -90,6 +90,15 @@ impl Settlement {
         }
     }
 
+    fn changes(&self) -> &[Change] {
+        match self {
+            Settlement::Applied { changes }
+            | Settlement::Held { changes, .. }
+            | Settlement::Superseded { changes, .. } => changes,
+            _ => &[],
+        }
+    }
+
     /// Whether the job ends with it, or goes on.
     #[must_use]
     pub fn is_end(&self) -> bool {
@@ -124,7 +133,7 @@ impl Store {
         now_ms: i64,
     ) -> Result<Settled, StoreError> {
         let (settled, fed) =
-            self.write(move |connection| settle(connection, &job, placement.as_ref(), &settlement, now_ms)).await?;
+            self.write_beside(move |connection| settle(connection, &job, placement.as_ref(), &settlement, now_ms)).await?;
         if fed {
             self.ring();
         }
@@ -140,6 +149,7 @@ fn settle(
     settlement: &Settlement,
     now_ms: i64,
 ) -> Result<(Settled, bool), StoreError> {
+    lock(connection, job, placement, settlement)?;
     let instead = match erase::instead(connection, placement, settlement)? {
         None => newest::instead(connection, placement, settlement)?,
         erased => erased,
@@ -187,6 +197,23 @@ fn settle(
         }
     }
     Ok((Settled::Done { new_alert }, fed))
+}
+
+/// What nobody else may work on until this attempt has ended: the resource, and
+/// the tickets that it changes.
+fn lock(
+    connection: &Connection,
+    job: &ClaimedJob,
+    placement: Option<&Placement>,
+    settlement: &Settlement,
+) -> Result<(), StoreError> {
+    connection.alone_with(Subject::Resource(&job.resource_id))?;
+    let placed = placement.map(|placement| placement.ticket_id.as_str());
+    let changed = settlement.changes().iter().filter_map(Change::ticket_id);
+    let approved = job.approved.as_ref().map(|approved| approved.ticket_id.as_str());
+    effects::subjects(placed.into_iter().chain(changed).chain(approved), |id| {
+        connection.alone_with(Subject::Ticket(id))
+    })
 }
 
 /// Moves the job, if the claim is still the newest one.

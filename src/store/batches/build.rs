@@ -2,7 +2,7 @@
 //! calls. Everything is written under the claim of the job that builds it:
 //! whoever has lost that changes nothing more.
 
-use crate::store::sql::{Connection, OptionalExtension, params};
+use crate::store::sql::{Connection, OptionalExtension, params, Subject};
 use serde_json::json;
 
 use super::finish::{conclude, keep_pace, rules_at_hand, set_state};
@@ -174,7 +174,8 @@ impl Store {
     /// # Errors
     /// When the claim is lost or the transaction could not be committed.
     pub async fn add_lines(&self, claim: BuildClaim, part: i64, lines: Vec<NewLine>) -> Result<(), StoreError> {
-        self.write(move |connection| {
+        self.write_beside(move |connection| {
+            connection.alone_with(Subject::Batch(&claim.batch_id))?;
             claim.must_hold(connection)?;
             let mut add = connection.prepare_cached(
                 "INSERT INTO batch_lines (batch_id, number, part, custom_id, ticket_id, revision, made_at, result)
