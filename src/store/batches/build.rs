@@ -10,7 +10,7 @@ use super::{count, counts, place};
 use crate::domain::batch::{Rules, Wanted};
 use crate::domain::id::effect_ref;
 use crate::store::row;
-use crate::store::{ClaimedJob, Store, StoreError, audit_trail, ledger};
+use crate::store::{ClaimedJob, Store, StoreError, audit_trail, ledger, restored};
 
 /// Lines that are written or taken away in one transaction: the front desk waits for it.
 const CHUNK: i64 = 200;
@@ -47,6 +47,18 @@ pub struct Building {
     pub created_at_ms: i64,
     /// The parts whose files OpenAI has, in order.
     pub uploaded: Vec<PartToStart>,
+    /// OpenAI may have parts that are not known here any more: the batch was asked
+    /// for before the database was restored.
+    pub before_restore: Option<BeforeRestore>,
+}
+
+/// When a part that was forgotten in a restore may have been started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BeforeRestore {
+    /// No earlier than this, in ms.
+    pub since_ms: i64,
+    /// No later than this, in ms.
+    pub last_ms: i64,
 }
 
 /// A part whose file OpenAI has.
@@ -328,7 +340,24 @@ fn building(connection: &Connection, batch_id: &str) -> Result<Option<Building>,
             Ok(PartToStart { id: row.get(0)?, lines: row.get(1)?, bytes: row.get(2)?, file_id: row.get(3)?, start })
         })?
         .collect::<Result<_, _>>()?;
-    Ok(Some(Building { project, workflow, wanted, created_at_ms, uploaded }))
+    let before_restore = before_restore(connection, batch_id, created_at_ms)?;
+    Ok(Some(Building { project, workflow, wanted, created_at_ms, uploaded, before_restore }))
+}
+
+/// A batch that a schedule begins late has the id that it would have had in time.
+fn before_restore(
+    connection: &Connection,
+    batch_id: &str,
+    created_at_ms: i64,
+) -> Result<Option<BeforeRestore>, StoreError> {
+    let due_ms: Option<i64> = connection
+        .prepare_cached("SELECT last_at FROM batch_schedules WHERE last_batch = ?1")?
+        .query_row([batch_id], |row| row.get(0))
+        .optional()?
+        .flatten();
+    let since_ms = due_ms.map_or(created_at_ms, |due_ms| due_ms.min(created_at_ms));
+    let restored = restored::standing(connection)?.filter(|restored| since_ms < restored.at_ms);
+    Ok(restored.map(|restored| BeforeRestore { since_ms, last_ms: restored.at_ms }))
 }
 
 /// Lines of the parts without a file, a chunk at a time, and then those parts.

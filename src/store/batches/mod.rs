@@ -37,7 +37,7 @@ use crate::store::sql::{Connection, OptionalExtension, Row};
 pub use acts::BatchAct;
 pub use begin::NewBatch;
 pub(super) use build::discarded as build_discarded;
-pub use build::{BuildClaim, Building, Built, NewLine, NewPart, PartToStart, Start, Starting, part_id};
+pub use build::{BeforeRestore, BuildClaim, Building, Built, NewLine, NewPart, PartToStart, Start, Starting, part_id};
 pub use enter::{Entry as LineEntry, Read as LineRead};
 pub use feed::{CHANGED_SINCE, LineFacts};
 pub(super) use feed::{line_of, lost, settled};
