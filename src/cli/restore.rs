@@ -93,7 +93,7 @@ fn print(setup: &Setup, asked: &Restoring, done: &Restoration) -> Result<()> {
 
 fn print_not_in_it(setup: &Setup, knows: &NotInIt) -> Result<()> {
     let line = |text: &str| setup.output.line(&shown(text));
-    line(&format!("People and the program did {} things since then that are in the trail of the old one.", knows.entries))?;
+    line(&format!("The trail of the old one has {} entries that this one has not: `frontdesk trail list` there.", knows.entries))?;
     for ticket in &knows.erased {
         line(&format!("Erased since then, and back: {ticket}. Erase it again: `frontdesk erase --ticket {ticket} --reason WHY`"))?;
     }
