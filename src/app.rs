@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::clock::{Clock, rfc3339};
+use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_PROJECT, ProjectSettings, Reconcile, Wait};
 use crate::domain::batch::schedule::Schedule;
 use crate::domain::job::RetryPolicy;
@@ -24,7 +24,7 @@ use crate::domain::verify::Verifier;
 use crate::helpdesk::Builtin;
 use crate::intake::{self, FrontDesk};
 use crate::notify::{Channel, EmailSettings, Sender};
-use crate::store::{Marked, Store, UsedPolicy};
+use crate::store::{Store, UsedPolicy};
 use crate::submit::{self, Submitter};
 use crate::telemetry::Metrics;
 use crate::trial::Trial;
@@ -99,9 +99,7 @@ impl App {
         let store = Store::open_sized(&config.database()?, migrate, config.pool())?;
         // Several processes on one database go by its clock.
         let clock = if matches!(clock, Clock::System) { store.clock() } else { clock };
-        if let Some(marked) = store.notice_restore(clock.now_ms()).await? {
-            tell_restored(&marked);
-        }
+        store.notice_restore(clock.now_ms()).await?;
         if roles.worker {
             keep_policy(&store, &trial.policy, clock.now_ms()).await?;
         }
@@ -126,17 +124,6 @@ impl App {
             let _ = task.await;
         }
     }
-}
-
-/// Told once: from here on the database knows itself.
-fn tell_restored(marked: &Marked) {
-    let copied_at = marked.restored.copied_at_ms.map(rfc3339);
-    let starts_in_doubt = marked.starts_in_doubt;
-    tracing::warn!(
-        copied_at,
-        starts_in_doubt,
-        "this database was restored, or moved: work from before is looked for on the ticket before it is written; docs/backup.md says what to look at"
-    );
 }
 
 /// One client for each project.

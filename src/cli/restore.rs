@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use super::Setup;
@@ -32,7 +32,7 @@ pub(super) fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
     let Args { file, to, replace, migrate } = args;
     let to = match to {
         Some(to) => to,
-        None => setup.config()?.database_path()?,
+        None => file_of(setup)?,
     };
     let now_ms = Clock::System.now_ms();
     let keep = replace.then(|| kept_as(&to, now_ms));
@@ -44,6 +44,16 @@ pub(super) fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
         print(setup, &asked, &done)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn file_of(setup: &Setup) -> Result<PathBuf> {
+    let location = setup.config()?.database()?;
+    let Some(file) = location.file() else {
+        bail!(
+            "PostgreSQL is restored with PostgreSQL's own tools, and then told by `frontdesk restored`; docs/backup.md says how"
+        );
+    };
+    Ok(file.to_owned())
 }
 
 /// Beside the database, with the time: `frontdesk.db.replaced-20260528T101500Z`.
@@ -77,28 +87,41 @@ fn print(setup: &Setup, asked: &Restoring, done: &Restoration) -> Result<()> {
         line(&format!("The database that was there is kept: {}", kept.display()))?;
     }
     match done.copied_at_ms {
-        Some(at_ms) => line(&format!("The copy was made at {}. What happened since then is not in it.", rfc3339(at_ms)))?,
+        Some(at_ms) => {
+            line(&format!("The copy was made at {}. What happened since then is not in it.", rfc3339(at_ms)))?
+        }
         None => line("What happened since the copy was made is not in it.")?,
     }
     match &done.marked {
         Some(marked) => print_mark(setup, marked)?,
-        None => line("Its schema is older: `serve` or `frontdesk migrate` brings it up to date, and `serve` marks it as restored.")?,
+        None => line(
+            "Its schema is older: `serve` or `frontdesk migrate` brings it up to date, and `serve` marks it as restored.",
+        )?,
     }
     match &done.not_in_it {
         Some(knows) => print_not_in_it(setup, knows)?,
-        None => line("Erase again what was erased since then, and revoke again what tokens were revoked: nobody here knows which.")?,
+        None => line(
+            "Erase again what was erased since then, and revoke again what tokens were revoked: nobody here knows which.",
+        )?,
     }
     line("Start Frontdesk, then look at `frontdesk doctor`; docs/backup.md says what cannot come back.")
 }
 
 fn print_not_in_it(setup: &Setup, knows: &NotInIt) -> Result<()> {
     let line = |text: &str| setup.output.line(&shown(text));
-    line(&format!("The trail of the old one has {} entries that this one has not: `frontdesk trail list` there.", knows.entries))?;
+    line(&format!(
+        "The trail of the old one has {} entries that this one has not: `frontdesk trail list` there.",
+        knows.entries
+    ))?;
     for ticket in &knows.erased {
-        line(&format!("Erased since then, and back: {ticket}. Erase it again: `frontdesk erase --ticket {ticket} --reason WHY`"))?;
+        line(&format!(
+            "Erased since then, and back: {ticket}. Erase it again: `frontdesk erase --ticket {ticket} --reason WHY`"
+        ))?;
     }
     for token in &knows.revoked {
-        line(&format!("Revoked since then, and good again: token {token}. Revoke it: `frontdesk token revoke --name {token}`"))?;
+        line(&format!(
+            "Revoked since then, and good again: token {token}. Revoke it: `frontdesk token revoke --name {token}`"
+        ))?;
     }
     Ok(())
 }

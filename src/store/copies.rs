@@ -4,8 +4,9 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::OpenFlags;
 
+use super::sql::Connection;
 use super::{Store, StoreError, restored};
 
 /// Up to this size the file is written anew after an erasure: well under a
@@ -146,9 +147,9 @@ pub(super) fn make_folder_durable(file: &Path) -> std::io::Result<()> {
 
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = rusqlite::Connection::open_with_flags(path, flags)?;
     connection.execute_batch("PRAGMA busy_timeout = 5000;")?;
-    Ok(connection)
+    Ok(connection.into())
 }
 
 fn scrub(path: &Path, always: bool) -> Result<Scrubbed, StoreError> {

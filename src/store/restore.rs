@@ -5,10 +5,11 @@ use std::fs::{self, OpenOptions, TryLockError};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::OpenFlags;
 
 use super::copies::{has_table, is_whole, make_durable, make_folder_durable, open, schema_of};
 use super::restored::{self, How};
+use super::sql::{self, Connection, OptionalExtension as _};
 use super::{Marked, SCHEMA_VERSION, Store, StoreError, migrate};
 
 /// Codes of SQLite: somebody else uses it; its pages make no sense; it is no database.
@@ -81,7 +82,9 @@ pub enum RestoreError {
     #[error("{} is damaged: it does not pass SQLite's integrity check; take another copy", .0.display())]
     Damaged(PathBuf),
     /// The copy comes from a newer program.
-    #[error("its schema is version {0}, newer than this program's {SCHEMA_VERSION}; restore it with the newer frontdesk")]
+    #[error(
+        "its schema is version {0}, newer than this program's {SCHEMA_VERSION}; restore it with the newer frontdesk"
+    )]
     Newer(i64),
     /// The copy is from a version that could not say that it is a copy.
     #[error("its schema is version {0}, too old to be marked as restored as it is; say --migrate")]
@@ -114,8 +117,8 @@ pub enum RestoreError {
     Store(#[from] StoreError),
 }
 
-impl From<rusqlite::Error> for RestoreError {
-    fn from(error: rusqlite::Error) -> RestoreError {
+impl From<sql::Error> for RestoreError {
+    fn from(error: sql::Error) -> RestoreError {
         RestoreError::Store(error.into())
     }
 }
@@ -142,8 +145,7 @@ impl Store {
 
 fn put_in_place(asked: &Restoring, new: &NewFile) -> Result<Restoration, RestoreError> {
     copy_to(&asked.from, &new.path)?;
-    let made = open(&new.path)?;
-    let mut done = prepare(made, asked)?;
+    let mut done = prepare(&open(&new.path)?, asked)?;
     let old = asked.to.exists().then(|| Quiet::take(&asked.to)).transpose()?;
     if let Some(old) = &old {
         done.not_in_it = not_in_it(&old.0, &open(&new.path)?).ok().flatten();
@@ -220,7 +222,8 @@ impl NewFile {
 fn copy_to(from: &Path, to: &Path) -> Result<(), RestoreError> {
     let target = to.to_str().ok_or_else(|| of(to)(std::io::Error::other("its name is not UTF-8")))?;
     let checked = || -> Result<(), RestoreError> {
-        let copy = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let copy = Connection::from(rusqlite::Connection::open_with_flags(from, flags).map_err(StoreError::from)?);
         if !is_whole(&copy)? {
             return Err(RestoreError::Damaged(from.to_owned()));
         }
@@ -240,29 +243,29 @@ fn copy_to(from: &Path, to: &Path) -> Result<(), RestoreError> {
 }
 
 /// Brings the new file up to date when that is asked for, and marks it.
-fn prepare(mut made: Connection, asked: &Restoring) -> Result<Restoration, RestoreError> {
+fn prepare(made: &Connection, asked: &Restoring) -> Result<Restoration, RestoreError> {
     // Until it has its name the file is nobody's: no second one is needed beside it.
     made.execute_batch("PRAGMA journal_mode = MEMORY")?;
-    if !is_whole(&made)? {
+    if !is_whole(made)? {
         return Err(RestoreError::Damaged(asked.from.clone()));
     }
     if asked.migrate {
-        migrate::up(&mut made)?;
+        migrate::up(made)?;
     }
-    let schema = schema_of(&made)?.unwrap_or(0);
-    if !has_table(&made, "marks")? {
+    let schema = schema_of(made)?.unwrap_or(0);
+    if !has_table(made, "marks")? {
         return Err(RestoreError::TooOld(schema));
     }
-    let copied_at_ms = restored::copied_at(&made)?;
-    let tx = made.transaction()?;
+    let copied_at_ms = restored::copied_at(made)?;
+    made.execute_batch("BEGIN")?;
     let marked = if schema == SCHEMA_VERSION {
-        Some(restored::mark_as(&tx, How::ByCommand, &asked.actor, asked.now_ms)?)
+        Some(restored::mark_as(made, How::ByCommand, &asked.actor, asked.now_ms)?)
     } else {
         // A copy of a copy says so itself; this one is marked when it is worked with.
-        restored::mark_copy(&tx, copied_at_ms.unwrap_or(asked.now_ms))?;
+        restored::mark_copy(made, copied_at_ms.unwrap_or(asked.now_ms))?;
         None
     };
-    tx.commit()?;
+    made.execute_batch("COMMIT")?;
     Ok(Restoration { bytes: 0, schema, copied_at_ms, marked, kept: None, not_in_it: None })
 }
 
@@ -326,16 +329,19 @@ fn not_in_it(old: &Connection, copy: &Connection) -> Result<Option<NotInIt>, Sto
         .optional()?;
     let (seq, at_ms) = last.unwrap_or((0, 0));
     let is_one_of_it = seq == 0
-        || old.query_row("SELECT EXISTS (SELECT 1 FROM audit_trail WHERE seq = ?1 AND at = ?2)", (seq, at_ms), |row| {
-            row.get(0)
-        })?;
+        || old.query_row(
+            "SELECT EXISTS (SELECT 1 FROM audit_trail WHERE seq = ?1 AND at = ?2)",
+            (seq, at_ms),
+            |row| row.get(0),
+        )?;
     if !is_one_of_it {
         return Ok(None);
     }
     let names = |connection: &Connection, sql: &str| -> Result<Vec<String>, StoreError> {
-        Ok(connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        Ok(connection.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
     };
-    let erased = format!("SELECT DISTINCT subject FROM audit_trail WHERE seq > {seq} AND action = 'ticket.erase' ORDER BY 1");
+    let erased =
+        format!("SELECT DISTINCT subject FROM audit_trail WHERE seq > {seq} AND action = 'ticket.erase' ORDER BY 1");
     let revoked = "SELECT name FROM tokens WHERE revoked_at IS NOT NULL ORDER BY 1";
     let good = names(copy, "SELECT name FROM tokens WHERE revoked_at IS NULL")?;
     Ok(Some(NotInIt {

@@ -5,10 +5,10 @@
 
 use std::time::UNIX_EPOCH;
 
-use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
 use super::reconcile::{mark, set_mark};
+use super::sql::{Connection, OptionalExtension as _};
 use super::{Store, StoreError, audit_trail};
 use crate::domain::verify::TOLERANCE_S;
 
@@ -94,7 +94,18 @@ impl Store {
     /// # Errors
     /// When the transaction could not be committed.
     pub async fn notice_restore(&self, now_ms: i64) -> Result<Option<Marked>, StoreError> {
-        self.write(move |connection| notice(connection, now_ms)).await
+        if self.read(|connection| Ok(look(connection)?.verdict)).await? == Verdict::Same {
+            return Ok(None);
+        }
+        let marked = self.write(move |connection| notice(connection, now_ms)).await?;
+        if let Some(marked) = &marked {
+            let starts_in_doubt = marked.starts_in_doubt;
+            tracing::warn!(
+                starts_in_doubt,
+                "this database was restored, or moved: work from before is looked for on the ticket before it is written; docs/backup.md says what to look at"
+            );
+        }
+        Ok(marked)
     }
 
     /// Whether work names a ticket that did not exist when the work was made: a
@@ -139,7 +150,9 @@ pub(super) fn mark_as(connection: &Connection, how: How, actor: &str, now_ms: i6
     set_mark(connection, RESTORED_AT, now_ms)?;
     set_mark(connection, RESTORED_FROM, copied_at_ms)?;
     connection.execute("DELETE FROM marks WHERE name = ?1", [COPIED_AT])?;
-    note_identity(connection, &identity(connection)?, now_ms)?;
+    if let Some(identity) = identity(connection)? {
+        note_identity(connection, &identity, now_ms)?;
+    }
     let starts_in_doubt = doubt_starts(connection, now_ms)?;
     let detail = json!({"how": how.word(), "starts_in_doubt": starts_in_doubt});
     audit_trail::add(connection, actor, "database.restored", "database", &detail, now_ms)?;
@@ -172,20 +185,31 @@ pub(super) fn copied_at(connection: &Connection) -> Result<Option<i64>, StoreErr
 }
 
 fn notice(connection: &Connection, now_ms: i64) -> Result<Option<Marked>, StoreError> {
-    let found = identity(connection)?;
+    // Somebody else may have been here since the first look.
+    let Seen { verdict, identity } = look(connection)?;
+    match (verdict, identity) {
+        (Verdict::Same, _) | (Verdict::First, None) => Ok(None),
+        (Verdict::First, Some(identity)) => note_identity(connection, &identity, now_ms).map(|()| None),
+        (Verdict::Restored, _) => mark_as(connection, How::Noticed, "frontdesk", now_ms).map(Some),
+    }
+}
+
+struct Seen {
+    verdict: Verdict,
+    identity: Option<String>,
+}
+
+fn look(connection: &Connection) -> Result<Seen, StoreError> {
     let known: Option<String> = connection
         .prepare_cached("SELECT name FROM marks WHERE name >= ?1 AND name < ?2")?
         .query_row((IDENTITY, PAST_IDENTITIES), |row| row.get(0))
         .optional()?;
     let known = known.as_deref().and_then(|name| name.strip_prefix(IDENTITY));
-    match judge(copied_at(connection)?.is_some(), known, &found) {
-        Verdict::Same => Ok(None),
-        Verdict::First => note_identity(connection, &found, now_ms).map(|()| None),
-        Verdict::Restored => mark_as(connection, How::Noticed, "frontdesk", now_ms).map(Some),
-    }
+    let identity = identity(connection)?;
+    Ok(Seen { verdict: judge(copied_at(connection)?.is_some(), known, identity.as_deref()), identity })
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     /// It was worked with before, and is the same.
     Same,
@@ -195,12 +219,13 @@ enum Verdict {
     Restored,
 }
 
-fn judge(is_copy: bool, known: Option<&str>, found: &str) -> Verdict {
-    match known {
+/// Where nobody can tell what it is, only a copy shows.
+fn judge(is_copy: bool, known: Option<&str>, found: Option<&str>) -> Verdict {
+    match (known, found) {
         _ if is_copy => Verdict::Restored,
-        None => Verdict::First,
-        Some(known) if known == found => Verdict::Same,
-        Some(_) => Verdict::Restored,
+        (Some(known), Some(found)) if known != found => Verdict::Restored,
+        (None, Some(_)) => Verdict::First,
+        _ => Verdict::Same,
     }
 }
 
@@ -209,16 +234,41 @@ fn note_identity(connection: &Connection, identity: &str, now_ms: i64) -> Result
     set_mark(connection, &format!("{IDENTITY}{identity}"), now_ms)
 }
 
-/// What a copy of the database does not share with it: the number of its file and
-/// when that was made. The number of the disk is left out, because it may be
-/// another after a restart of the machine.
-fn identity(connection: &Connection) -> Result<String, StoreError> {
+/// What a copy of the database does not share with it. None when nobody can tell.
+fn identity(connection: &Connection) -> Result<Option<String>, StoreError> {
+    match connection.sqlite() {
+        Some(connection) => of_file(connection.path().unwrap_or_default()).map(Some),
+        None => of_server(connection),
+    }
+}
+
+/// The number of the file and when that was made. The number of the disk is left
+/// out, because it may be another after a restart of the machine.
+fn of_file(path: &str) -> Result<String, StoreError> {
     use std::os::unix::fs::MetadataExt as _;
-    let path = connection.path().unwrap_or_default();
     let found = std::fs::metadata(path).map_err(|error| StoreError::Open(format!("{path}: {error}")))?;
     // Not every file system tells.
     let made = found.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
     Ok(format!("file/{}/{}", found.ino(), made.map_or(0, |since| since.as_nanos())))
+}
+
+/// The cluster, its timeline (another one after each recovery and each failover)
+/// and the number of the database in it.
+fn of_server(connection: &Connection) -> Result<Option<String>, StoreError> {
+    let may_ask: bool = connection.query_row(
+        "SELECT has_function_privilege('pg_control_system()', 'EXECUTE') AND NOT pg_is_in_recovery()",
+        [],
+        |row| row.get(0),
+    )?;
+    if !may_ask {
+        return Ok(None);
+    }
+    Ok(Some(connection.query_row(
+        "SELECT 'server/' || CAST(c.system_identifier AS TEXT) || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || '/' || CAST(d.oid AS TEXT)
+           FROM pg_control_system() c, pg_database d WHERE d.datname = current_database()",
+        [],
+        |row| row.get(0),
+    )?))
 }
 
 #[cfg(test)]
@@ -227,11 +277,13 @@ mod tests {
 
     #[test]
     fn a_copy_or_another_identity_is_a_restore_and_a_new_database_is_not() {
-        assert_eq!(judge(false, None, "file/1/2"), Verdict::First);
-        assert_eq!(judge(false, Some("file/1/2"), "file/1/2"), Verdict::Same);
-        assert_eq!(judge(false, Some("file/1/2"), "file/1/3"), Verdict::Restored);
-        assert_eq!(judge(true, Some("file/1/2"), "file/1/2"), Verdict::Restored, "a copy over the old file");
-        assert_eq!(judge(true, None, "file/1/2"), Verdict::Restored);
+        let (one, other) = (Some("file/1/2"), Some("file/1/3"));
+        assert_eq!(judge(false, None, one), Verdict::First);
+        assert_eq!(judge(false, one, one), Verdict::Same);
+        assert_eq!(judge(false, one, other), Verdict::Restored);
+        assert_eq!(judge(true, one, one), Verdict::Restored, "a copy over the old file");
+        assert_eq!(judge(true, None, one), Verdict::Restored);
+        assert_eq!(judge(false, one, None), Verdict::Same, "nobody can tell");
     }
 
     #[test]

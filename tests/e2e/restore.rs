@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use frontdesk::store::{NewTicket, Store};
+use frontdesk::store::{Location, NewTicket, Store};
 use rusqlite::Connection;
 use serde_json::json;
 
 use crate::process::{Place, wait};
 
 async fn add_ticket(place: &Place, id: &str) {
-    let store = Store::open(&place.database(), true).unwrap();
+    let store = Store::open(&Location::Sqlite(place.database()), true).unwrap();
     let (id, subject, queue) = (Some(id.to_owned()), "Lamp".to_owned(), "support".to_owned());
     let new = NewTicket { id, subject, queue, tags: Vec::new(), messages: Vec::new() };
     store.create_ticket(new, 1).await.unwrap();
@@ -57,7 +57,8 @@ async fn a_copy_is_restored_only_when_nothing_runs_and_the_program_says_from_the
     let said = place.run(&["audit"]).succeeds();
     assert!(said.out.contains("restored at") && said.out.contains("looked for on the ticket"), "{said:?}");
     let doctor = place.run(&["doctor", "--json"]).json();
-    let item = doctor["items"].as_array().unwrap().iter().find(|item| item["item"].as_str().unwrap().contains("restored"));
+    let item =
+        doctor["items"].as_array().unwrap().iter().find(|item| item["item"].as_str().unwrap().contains("restored"));
     assert_eq!(item.unwrap()["state"], "warning");
     let mut server = place.launch(&[]);
     assert!(!server.lines_until_ready().iter().any(|line| line.contains("was restored")), "it knows already");
@@ -76,7 +77,10 @@ async fn a_copy_put_there_by_hand_is_told_of_in_the_log_once() {
     };
     assert_eq!((told(&place), told(&place)), (1, 0));
     let trail = place.json(&["trail", "list", "--subject", "database"]);
-    assert_eq!((&trail["items"][0]["action"], &trail["items"][0]["detail"]["how"]), (&json!("database.restored"), &json!("noticed")));
+    assert_eq!(
+        (&trail["items"][0]["action"], &trail["items"][0]["detail"]["how"]),
+        (&json!("database.restored"), &json!("noticed"))
+    );
 }
 
 #[tokio::test]
@@ -93,7 +97,8 @@ async fn killed_at_any_moment_the_old_database_is_there_or_the_new_one() {
     let place = place().await;
     let (mut old, mut new) = (0, 0);
     for round in 0..24_u64 {
-        let mut child = place.command(&["restore", "copy.db", "--replace"]).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let mut child =
+            place.command(&["restore", "copy.db", "--replace"]).stderr(std::process::Stdio::null()).spawn().unwrap();
         tokio::time::sleep(Duration::from_millis(round * 3)).await;
         child.kill().unwrap();
         wait(&mut child);

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use frontdesk::domain::person::Role;
 use frontdesk::store::{
-    Erasure, Marked, NewTicket, NotInIt, Restoration, RestoreError, Restored, Restoring, SCHEMA_VERSION, Store,
+    Erasure, Location, Marked, NewTicket, NotInIt, Restoration, RestoreError, Restored, Restoring, SCHEMA_VERSION,
+    Store,
 };
 use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
@@ -35,7 +36,7 @@ impl Place {
     /// A database with one ticket of this name that somebody has worked with, closed.
     async fn database(&self, name: &str, ticket: &str) -> PathBuf {
         let path = self.path(name);
-        let store = Store::open(&path, true).unwrap();
+        let store = store_at(&path, true);
         assert_eq!(store.notice_restore(START_MS).await, Ok(None));
         add_ticket(&store, ticket).await;
         closed(store, &path).await;
@@ -55,6 +56,10 @@ impl Place {
         names.sort();
         names
     }
+}
+
+fn store_at(path: &Path, migrate: bool) -> Store {
+    Store::open(&Location::Sqlite(path.to_owned()), migrate).unwrap()
 }
 
 async fn add_ticket(store: &Store, id: &str) {
@@ -100,7 +105,7 @@ async fn a_copy_becomes_the_database_marked_checked_and_for_its_owner_only() {
     let found = std::fs::metadata(&to).unwrap();
     assert_eq!((found.permissions().mode() & 0o777, found.nlink(), found.len()), (0o600, 1, done.bytes));
     assert!(!place.names().iter().any(|name| name.contains("restoring")), "{:?}", place.names());
-    let store = Store::open(&to, false).unwrap();
+    let store = store_at(&to, false);
     assert_eq!(store.restored().await, Ok(Some(RESTORED)));
     assert_eq!(store.notice_restore(START_MS + 2 * HOUR_MS).await, Ok(None), "it knows that already");
     assert_eq!(tickets(&to), ["T-old"]);
@@ -110,7 +115,7 @@ async fn a_copy_becomes_the_database_marked_checked_and_for_its_owner_only() {
 async fn a_database_that_is_there_is_replaced_only_when_asked_for_and_kept() {
     let place = Place::new();
     let (database, copy) = place.copied().await;
-    let store = Store::open(&database, true).unwrap();
+    let store = store_at(&database, true);
     add_ticket(&store, "T-new").await;
     closed(store, &database).await;
     assert!(matches!(restore(&copy, &database, None), Err(RestoreError::Exists(_))));
@@ -118,14 +123,17 @@ async fn a_database_that_is_there_is_replaced_only_when_asked_for_and_kept() {
     let keep = place.path("desk.db.replaced");
     let done = restore(&copy, &database, Some(keep.clone())).unwrap();
     assert_eq!(done.kept, Some(keep.clone()));
-    assert_eq!((tickets(&database), tickets(&keep)), (vec!["T-old".to_owned()], vec!["T-old".to_owned(), "T-new".to_owned()]));
+    assert_eq!(
+        (tickets(&database), tickets(&keep)),
+        (vec!["T-old".to_owned()], vec!["T-old".to_owned(), "T-new".to_owned()])
+    );
 }
 
 #[tokio::test]
 async fn a_database_that_was_killed_keeps_what_was_only_in_its_log() {
     let place = Place::new();
     let (database, copy) = place.copied().await;
-    let store = Store::open(&database, true).unwrap();
+    let store = store_at(&database, true);
     add_ticket(&store, "T-new").await;
     // As a kill leaves it: the file and its log, and nobody who has it open.
     let killed = place.path("killed.db");
@@ -142,7 +150,7 @@ async fn a_database_that_was_killed_keeps_what_was_only_in_its_log() {
 async fn what_people_did_since_the_copy_and_must_do_again_is_told_of_the_replaced_one() {
     let place = Place::new();
     let database = place.database("desk.db", "T-old").await;
-    let store = Store::open(&database, true).unwrap();
+    let store = store_at(&database, true);
     for name in ["left", "stays"] {
         assert!(store.create_token(name.to_owned(), Role::Lead, format!("secret {name}"), START_MS).await.unwrap());
     }
@@ -161,7 +169,7 @@ async fn what_people_did_since_the_copy_and_must_do_again_is_told_of_the_replace
 async fn while_somebody_works_with_the_database_nothing_is_restored_over_it() {
     let place = Place::new();
     let (database, copy) = place.copied().await;
-    let store = Store::open(&database, true).unwrap();
+    let store = store_at(&database, true);
     let keep = place.path("kept.db");
     assert!(matches!(restore(&copy, &database, Some(keep.clone())), Err(RestoreError::InUse(_))));
     add_ticket(&store, "T-new").await;
@@ -177,7 +185,8 @@ async fn a_copy_that_is_damaged_newer_or_none_of_ours_is_refused_and_leaves_ever
     let refused = |from: &str| restore(&place.path(from), &database, keep()).unwrap_err();
     assert!(matches!(refused("none.db"), RestoreError::Missing(_)));
     assert!(matches!(refused("desk.db"), RestoreError::Same(_)));
-    std::fs::write(place.path("text.db"), "no database, but long enough to look like a file with something in it").unwrap();
+    std::fs::write(place.path("text.db"), "no database, but long enough to look like a file with something in it")
+        .unwrap();
     assert!(matches!(refused("text.db"), RestoreError::NotOurs(_)));
     Connection::open(place.path("other.db")).unwrap().execute_batch("CREATE TABLE recipes (cake TEXT)").unwrap();
     assert!(matches!(refused("other.db"), RestoreError::NotOurs(_)));
@@ -193,7 +202,8 @@ async fn a_copy_that_is_damaged_newer_or_none_of_ours_is_refused_and_leaves_ever
     newer.execute("INSERT INTO migrations (version, name, sha256) VALUES (99, 'later', '')", []).unwrap();
     drop(newer);
     assert!(matches!(refused("newer.db"), RestoreError::Newer(99)));
-    let left: Vec<String> = place.names().into_iter().filter(|name| name.contains("desk.db") || name.contains("kept")).collect();
+    let left: Vec<String> =
+        place.names().into_iter().filter(|name| name.contains("desk.db") || name.contains("kept")).collect();
     assert_eq!((left, tickets(&database)), (vec!["desk.db".to_owned()], vec!["T-old".to_owned()]));
 }
 
@@ -232,7 +242,8 @@ fn of_version(path: &Path, version: usize) {
     for (number, (name, text)) in MIGRATIONS.iter().take(version).enumerate() {
         sql.execute_batch(text).unwrap();
         let hash: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-        sql.execute("INSERT INTO migrations VALUES (?1, ?2, ?3)", (i64::try_from(number + 1).unwrap(), name, hash)).unwrap();
+        sql.execute("INSERT INTO migrations VALUES (?1, ?2, ?3)", (i64::try_from(number + 1).unwrap(), name, hash))
+            .unwrap();
     }
 }
 
@@ -244,7 +255,7 @@ async fn a_copy_of_an_earlier_version_is_marked_when_it_is_first_worked_with() {
     Store::backup(&old, &copy, START_MS).unwrap();
     let done = restore(&copy, &to, None).unwrap();
     assert_eq!((done.schema, done.marked, done.copied_at_ms), (2, None, Some(START_MS)));
-    let store = Store::open(&to, true).unwrap();
+    let store = store_at(&to, true);
     let marked = store.notice_restore(START_MS + HOUR_MS).await.unwrap();
     assert_eq!(marked.map(|marked| marked.restored), Some(RESTORED));
 }
@@ -267,7 +278,7 @@ async fn a_copy_put_in_place_by_hand_is_noticed_once_whatever_it_was_put_there_w
     let (database, copy) = place.copied().await;
     // Over the old file, which stays the same one to the system.
     std::fs::write(&database, std::fs::read(&copy).unwrap()).unwrap();
-    let store = Store::open(&database, true).unwrap();
+    let store = store_at(&database, true);
     let marked = store.notice_restore(START_MS + HOUR_MS).await.unwrap();
     assert_eq!(marked.map(|marked| marked.restored), Some(RESTORED));
     assert_eq!(store.notice_restore(START_MS + 2 * HOUR_MS).await, Ok(None), "not again at the next start");
@@ -282,10 +293,10 @@ async fn a_file_copied_without_our_command_is_noticed_and_a_renamed_or_reopened_
     std::fs::copy(&database, &copied).unwrap();
     std::fs::rename(&database, &moved).unwrap();
     for _ in 0..2 {
-        let same = Store::open(&moved, true).unwrap();
+        let same = store_at(&moved, true);
         assert_eq!(same.notice_restore(START_MS + HOUR_MS).await, Ok(None));
     }
-    let other = Store::open(&copied, true).unwrap();
+    let other = store_at(&copied, true);
     let marked = other.notice_restore(START_MS + HOUR_MS).await.unwrap().unwrap();
     assert_eq!(marked.restored, Restored { at_ms: START_MS + HOUR_MS, copied_at_ms: None });
 }
@@ -293,7 +304,7 @@ async fn a_file_copied_without_our_command_is_noticed_and_a_renamed_or_reopened_
 #[tokio::test]
 async fn a_person_can_say_that_it_was_restored() {
     let place = Place::new();
-    let store = Store::open(&place.database("desk.db", "T-old").await, true).unwrap();
+    let store = store_at(&place.database("desk.db", "T-old").await, true);
     assert_eq!(store.restored().await, Ok(None));
     let marked = store.mark_restored("ada".to_owned(), START_MS + HOUR_MS).await.unwrap();
     assert_eq!(store.restored().await, Ok(Some(marked.restored)));

@@ -26,7 +26,11 @@ const SLOTS: [(&str, &str, &str); 5] = [
     ("T-note", "summary", "It is late."),
     ("T-route", "classification", r#"{"intent": "shipping", "priority": "high", "confidence": 0.9, "topics": []}"#),
     ("T-draft", "draft_reply", r#"{"reply": "Tomorrow.", "confidence": 0.95, "topics": []}"#),
-    ("T-fields", "extraction", r#"{"order_number": "81233", "product": "lamp", "problem": "broken", "wants": "refund"}"#),
+    (
+        "T-fields",
+        "extraction",
+        r#"{"order_number": "81233", "product": "lamp", "problem": "broken", "wants": "refund"}"#,
+    ),
     (
         "T-call",
         "call_report",
@@ -167,7 +171,8 @@ async fn failed_in_passing() -> TestDesk {
     let desk = TestDesk::open_in_a_file().await;
     desk.ticket("T-1", "Where is my parcel?").await;
     desk.started("sub_1", "T-1", "summary", "resp_1").await;
-    desk.openai.put(&json!({"id": "resp_1", "object": "response", "status": "failed", "error": {"code": "server_error"},
+    desk.openai
+        .put(&json!({"id": "resp_1", "object": "response", "status": "failed", "error": {"code": "server_error"},
         "output": [], "metadata": {}}));
     desk.deliver("wh_1", "evt_1", "response.failed", "resp_1").await;
     desk
