@@ -220,7 +220,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn audit(&self, at: AuditAt) -> Result<Audit, StoreError> {
-        let mut audit = Audit::default();
+        let mut audit = Audit { restored: self.restored().await?, ..Audit::default() };
         for table in &TABLES {
             let mut part = self.read(|connection| Part::whole(connection, table)).await?;
             while let Some(next) = part.take() {

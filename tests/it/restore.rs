@@ -14,6 +14,8 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use crate::harness::START_MS;
+use crate::support::database::TestDatabase;
+use crate::support::postgres;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -310,4 +312,18 @@ async fn a_person_can_say_that_it_was_restored() {
     assert_eq!(store.restored().await, Ok(Some(marked.restored)));
     let later = store.mark_restored("ada".to_owned(), START_MS + 2 * HOUR_MS).await.unwrap();
     assert_eq!(later.restored.at_ms, START_MS + 2 * HOUR_MS, "the last one counts");
+}
+
+#[tokio::test]
+async fn a_database_of_postgresql_that_was_copied_into_another_is_noticed() {
+    let first = TestDatabase::postgres();
+    let store = first.store();
+    assert_eq!(store.notice_restore(START_MS).await, Ok(None));
+    drop(store);
+    first.server().terminate_all();
+    let copy = postgres::Database::from_template(first.server().name(), |_| panic!("the first one is the template"));
+    let store = Store::open(&Location::parse(&copy.url()).unwrap(), false).unwrap();
+    let marked = store.notice_restore(START_MS + HOUR_MS).await.unwrap().unwrap();
+    assert_eq!(marked.restored, Restored { at_ms: START_MS + HOUR_MS, copied_at_ms: None });
+    assert_eq!(store.notice_restore(START_MS + 2 * HOUR_MS).await, Ok(None));
 }

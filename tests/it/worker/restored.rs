@@ -3,12 +3,11 @@
 
 use frontdesk::domain::batch::schedule::{Schedule, When};
 use frontdesk::domain::batch::{Filter, Select, Wanted};
-use frontdesk::domain::effect::Effect;
 use frontdesk::domain::hold::HoldReason;
 use frontdesk::domain::job::State;
 use frontdesk::domain::submission::SUBMISSION_KEY;
 use frontdesk::domain::ticket::Author;
-use frontdesk::store::{AuditAt, DeskTicket, Intent, Standing, Work};
+use frontdesk::store::{AuditAt, DeskTicket};
 use frontdesk::worker::Step;
 use serde_json::{Value, json};
 
@@ -206,38 +205,6 @@ async fn a_planned_start_is_not_made_again_and_its_webhook_still_finds_the_ticke
         assert_eq!((submission.state.as_str(), submission.resource_id.as_deref()), ("ended", Some("resp_new_1")));
         assert_eq!(desk.read_ticket("T-1").await.messages.len(), 2);
     }
-}
-
-#[tokio::test]
-async fn work_that_is_asked_for_after_the_restore_goes_its_usual_way() {
-    let mut desk = TestDesk::open_in_a_file().await;
-    desk.ticket("T-1", "Where is my parcel?").await;
-    let copy = desk.backup("copy.db");
-    desk.go_back_to(&copy);
-    let restored_ms = desk.now_ms();
-    let standing = async |made_at_ms: Option<i64>, resource: &str| {
-        let work = made_at_ms.map(|made_at_ms| Work {
-            project: "default".to_owned(),
-            resource_id: resource.to_owned(),
-            ticket_id: "T-1".to_owned(),
-            workflow: "summary".to_owned(),
-            made_at_ms,
-        });
-        desk.tell(resource).await;
-        let intent = Intent {
-            project: "default".to_owned(),
-            resource_id: resource.to_owned(),
-            ticket_id: "T-1".to_owned(),
-            effect: Effect::Note { text: "It is late.".to_owned() },
-            job_id: desk.job(resource).await.id,
-        };
-        desk.store.plan(work, vec![intent], desk.now_ms()).await.unwrap().planned[0].standing
-    };
-    assert_eq!(standing(Some(restored_ms - HOUR_MS), "resp_1").await, Standing::MayBeThere);
-    assert_eq!(standing(None, "resp_2").await, Standing::MayBeThere, "nobody knows how old it is");
-    assert_eq!(standing(Some(restored_ms + 4 * MINUTE_MS), "resp_3").await, Standing::MayBeThere, "clocks differ");
-    assert_eq!(standing(Some(restored_ms + 5 * MINUTE_MS), "resp_4").await, Standing::New);
-    desk.is_spoiled();
 }
 
 #[tokio::test]
