@@ -20,7 +20,9 @@ use frontdesk::domain::ticket::Author;
 use frontdesk::domain::verify::Verifier;
 use frontdesk::helpdesk::Builtin;
 use frontdesk::openai::client::Client;
-use frontdesk::store::{AuditAt, DeskTicket, Job, Location, NewSubmission, NewTicket, PageRequest, Restoration, Restoring, Review, Store};
+use frontdesk::store::{
+    AuditAt, DeskTicket, Job, Location, NewSubmission, NewTicket, PageRequest, Restoration, Restoring, Review, Store,
+};
 use frontdesk::submit::{self, Submitter};
 use frontdesk::telemetry::Metrics;
 use frontdesk::worker::{Keeping, Limits, Settings, Step, Worker};

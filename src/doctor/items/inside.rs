@@ -111,7 +111,8 @@ fn open_alerts(database: &Database) -> String {
 pub(super) fn restore_is_over(settings: &Settings, now_ms: i64) -> Finding {
     of_database(settings, |database| {
         let Some(restored) = database.restored else { return ok("this database has not been restored") };
-        let from = restored.copied_at_ms.map_or_else(String::new, |at_ms| format!(" from a copy of {}", rfc3339(at_ms)));
+        let from =
+            restored.copied_at_ms.map_or_else(String::new, |at_ms| format!(" from a copy of {}", rfc3339(at_ms)));
         let detail = format!(
             "restored at {}{from}: work from before is looked for on the ticket before it is written, however late it comes",
             rfc3339(restored.at_ms)

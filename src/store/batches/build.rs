@@ -6,11 +6,12 @@ use crate::store::sql::{Connection, OptionalExtension, params};
 use serde_json::json;
 
 use super::finish::{conclude, keep_pace, rules_at_hand, set_state};
+use super::restored::{BeforeRestore, before_restore};
 use super::{count, counts, place};
 use crate::domain::batch::{Rules, Wanted};
 use crate::domain::id::effect_ref;
 use crate::store::row;
-use crate::store::{ClaimedJob, Store, StoreError, audit_trail, ledger, restored};
+use crate::store::{ClaimedJob, Store, StoreError, audit_trail, ledger};
 
 /// Lines that are written or taken away in one transaction: the front desk waits for it.
 const CHUNK: i64 = 200;
@@ -50,15 +51,6 @@ pub struct Building {
     /// OpenAI may have parts that are not known here any more: the batch was asked
     /// for before the database was restored.
     pub before_restore: Option<BeforeRestore>,
-}
-
-/// When a part that was forgotten in a restore may have been started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BeforeRestore {
-    /// No earlier than this, in ms.
-    pub since_ms: i64,
-    /// No later than this, in ms.
-    pub last_ms: i64,
 }
 
 /// A part whose file OpenAI has.
@@ -342,22 +334,6 @@ fn building(connection: &Connection, batch_id: &str) -> Result<Option<Building>,
         .collect::<Result<_, _>>()?;
     let before_restore = before_restore(connection, batch_id, created_at_ms)?;
     Ok(Some(Building { project, workflow, wanted, created_at_ms, uploaded, before_restore }))
-}
-
-/// A batch that a schedule begins late has the id that it would have had in time.
-fn before_restore(
-    connection: &Connection,
-    batch_id: &str,
-    created_at_ms: i64,
-) -> Result<Option<BeforeRestore>, StoreError> {
-    let due_ms: Option<i64> = connection
-        .prepare_cached("SELECT last_at FROM batch_schedules WHERE last_batch = ?1")?
-        .query_row([batch_id], |row| row.get(0))
-        .optional()?
-        .flatten();
-    let since_ms = due_ms.map_or(created_at_ms, |due_ms| due_ms.min(created_at_ms));
-    let restored = restored::standing(connection)?.filter(|restored| since_ms < restored.at_ms);
-    Ok(restored.map(|restored| BeforeRestore { since_ms, last_ms: restored.at_ms }))
 }
 
 /// Lines of the parts without a file, a chunk at a time, and then those parts.

@@ -29,6 +29,7 @@ mod forget;
 mod given_up;
 mod pick;
 mod place;
+mod restored;
 mod schedules;
 mod undo;
 
@@ -37,7 +38,7 @@ use crate::store::sql::{Connection, OptionalExtension, Row};
 pub use acts::BatchAct;
 pub use begin::NewBatch;
 pub(super) use build::discarded as build_discarded;
-pub use build::{BeforeRestore, BuildClaim, Building, Built, NewLine, NewPart, PartToStart, Start, Starting, part_id};
+pub use build::{BuildClaim, Building, Built, NewLine, NewPart, PartToStart, Start, Starting, part_id};
 pub use enter::{Entry as LineEntry, Read as LineRead};
 pub use feed::{CHANGED_SINCE, LineFacts};
 pub(super) use feed::{line_of, lost, settled};
@@ -45,6 +46,7 @@ pub use finish::{BATCH_TWIN, Entered, PartEnd};
 pub(super) use forget::{erase_unused, expire, leave_out};
 pub(super) use given_up::{Said, ending_discarded, line_discarded, part_given_up, undo_discarded, undo_retried};
 pub use place::{Part, PartPlace, PlacePart};
+pub use restored::BeforeRestore;
 pub use schedules::{Fire, Scheduled};
 pub use undo::{BATCH_UNDONE, Undone};
 
