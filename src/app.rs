@@ -99,6 +99,7 @@ impl App {
         let store = Store::open_sized(&config.database()?, migrate, config.pool())?;
         // Several processes on one database go by its clock.
         let clock = if matches!(clock, Clock::System) { store.clock() } else { clock };
+        store.notice_restore(clock.now_ms()).await?;
         if roles.worker {
             keep_policy(&store, &trial.policy, clock.now_ms()).await?;
         }

@@ -17,6 +17,8 @@ mod migrate;
 mod output;
 mod pauses;
 mod policy;
+mod restore;
+mod restored;
 mod reviews;
 mod serve;
 mod simulate;
@@ -108,6 +110,10 @@ enum Command {
     Erase(erase::Args),
     /// Copy the database, also while it is in use, and check the copy.
     Backup(backup::Args),
+    /// Put a copy in the place of the database; its work from before is looked for before it is written.
+    Restore(restore::Args),
+    /// Tell a database that it has been restored by other means.
+    Restored,
     /// What may happen without a person: show it, check it, try it.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -175,6 +181,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Workflows(command) => workflows::run(command, &context),
         Command::Erase(args) => erase::run(args, &context).await,
         Command::Backup(args) => backup::run(args, &context),
+        Command::Restore(args) => restore::run(args, &context),
+        Command::Restored => restored::run(&context).await,
         Command::Policy(command) => policy::run(command, &context).await,
         Command::Token(command) => token::run(command, &context).await,
         Command::Config(command) => config::run(&command, &context),

@@ -8,7 +8,7 @@ use super::newest::Work;
 use super::row::to_json;
 use super::starts::NewStart;
 use super::units::Posted;
-use super::{Store, StoreError, deciding, desk, erase, newest, starts};
+use super::{Store, StoreError, deciding, desk, erase, newest, restored, starts};
 use crate::domain::effect::Effect;
 use crate::domain::id;
 use crate::domain::permission::Permission;
@@ -62,9 +62,10 @@ pub struct Plan {
 /// Where an intent stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Nobody has tried: write it.
+    /// Nobody can have tried: write it.
     New,
-    /// Someone may have written it: look before writing.
+    /// Someone may have written it, in an earlier attempt or before the database
+    /// was restored: look before writing.
     MayBeThere,
     /// It has been written: leave it.
     Applied,
@@ -235,18 +236,24 @@ fn plan_all(connection: &Connection, work: Option<&Work>, intents: &[Intent], no
             !entered
         }
     };
+    let first = if restored::is_older(connection, work.map(|work| work.made_at_ms))? {
+        Standing::MayBeThere
+    } else {
+        Standing::New
+    };
     let mut planned = Vec::with_capacity(intents.len());
     for intent in intents {
         planned.extend(if is_outdated {
             planned_before(connection, intent, now_ms)?
         } else {
-            Some(plan(connection, intent, now_ms)?)
+            Some(plan(connection, intent, first, now_ms)?)
         });
     }
     Ok(Plan { is_outdated, planned })
 }
 
-fn plan(connection: &Connection, intent: &Intent, now_ms: i64) -> Result<Planned, StoreError> {
+/// `first` is how an intent stands that was not written down before.
+fn plan(connection: &Connection, intent: &Intent, first: Standing, now_ms: i64) -> Result<Planned, StoreError> {
     let slot = intent.effect.slot().word();
     let reference = intent.reference();
     let inserted = connection
@@ -267,7 +274,7 @@ fn plan(connection: &Connection, intent: &Intent, now_ms: i64) -> Result<Planned
             intent.effect.permission().map(Permission::word),
         ))?;
     if inserted == 1 {
-        return Ok(Planned { reference, effect: intent.effect.clone(), standing: Standing::New });
+        return Ok(Planned { reference, effect: intent.effect.clone(), standing: first });
     }
     planned_before(connection, intent, now_ms)?.ok_or(StoreError::Missing("effect"))
 }

@@ -15,7 +15,8 @@
 //! | `desk` | the built-in helpdesk |
 //! | `alerts`, `sends`, `parked`, `pauses`, `tokens` | operators: what they are told, what they pause, who may ask |
 //! | `failed`, `replay` | operators: failed jobs, and deliveries to be worked again |
-//! | `erase`, `copies` | whoever must forget, or keep a copy |
+//! | `erase`, `copies`, `restore` | whoever must forget, keep a copy, or put one back |
+//! | `restored` | whoever acts on work that may have been done before a restore |
 //! | `facts` | whoever examines the installation |
 
 mod alerts;
@@ -46,6 +47,8 @@ mod queue;
 mod reconcile;
 mod records;
 mod replay;
+mod restore;
+mod restored;
 mod reviews;
 mod row;
 mod sends;
@@ -72,7 +75,7 @@ pub use alerts::{Alert, AlertSend, Changed};
 pub use audit::{Audit, AuditAt, Finding};
 pub use audit_trail::Entry;
 pub use batches::{
-    BATCH_TWIN, BATCH_UNDONE, Batch, BatchAct, BuildClaim, Building, Built, CHANGED_SINCE, Entered, Fire, Line,
+    BATCH_TWIN, BATCH_UNDONE, Batch, BatchAct, BeforeRestore, BuildClaim, Building, Built, CHANGED_SINCE, Entered, Fire, Line,
     LineEntry, LineFacts, LineRead, NewBatch, NewLine, NewPart, Part, PartEnd, PartPlace, PartToStart, PlacePart,
     Scheduled, Start, Starting, Undone, part_id,
 };
@@ -100,6 +103,8 @@ pub use queue::{Claim, ClaimedJob, Which};
 pub use reconcile::{Check, Found, Hanging, TakeChecks, Unanswered};
 pub use records::Job;
 pub use replay::{Replayed, ToReplay, Window};
+pub use restore::{NotInIt, RestoreError, Restoration, Restoring};
+pub use restored::{Marked, Restored};
 pub use reviews::{NewReview, Proposed, Review};
 pub use sends::{ALERT_CHANNEL, DueSend};
 pub use settle::{Settled, Settlement};

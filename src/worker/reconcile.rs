@@ -56,6 +56,8 @@ impl Worker {
     /// # Errors
     /// When the database could not be read or written.
     pub async fn reconcile_once(&self) -> Result<usize, StoreError> {
+        // A server may have been rolled back, or another one have taken over, under us.
+        self.store.notice_restore(self.clock.now_ms()).await?;
         // Before asking: a webhook has had since the last look to come after all.
         self.look_for_silence().await?;
         self.age_unanswered().await?;

@@ -16,6 +16,7 @@ mod policies;
 mod queue;
 mod reconcile;
 mod records;
+mod restored;
 mod reviews;
 mod select;
 

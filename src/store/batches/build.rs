@@ -6,6 +6,7 @@ use crate::store::sql::{Connection, OptionalExtension, params, Subject};
 use serde_json::json;
 
 use super::finish::{conclude, keep_pace, rules_at_hand, set_state};
+use super::restored::{BeforeRestore, before_restore};
 use super::{count, counts, place};
 use crate::domain::batch::{Rules, Wanted};
 use crate::domain::id::effect_ref;
@@ -47,6 +48,9 @@ pub struct Building {
     pub created_at_ms: i64,
     /// The parts whose files OpenAI has, in order.
     pub uploaded: Vec<PartToStart>,
+    /// OpenAI may have parts that are not known here any more: the batch was asked
+    /// for before the database was restored.
+    pub before_restore: Option<BeforeRestore>,
 }
 
 /// A part whose file OpenAI has.
@@ -329,7 +333,8 @@ fn building(connection: &Connection, batch_id: &str) -> Result<Option<Building>,
             Ok(PartToStart { id: row.get(0)?, lines: row.get(1)?, bytes: row.get(2)?, file_id: row.get(3)?, start })
         })?
         .collect::<Result<_, _>>()?;
-    Ok(Some(Building { project, workflow, wanted, created_at_ms, uploaded }))
+    let before_restore = before_restore(connection, batch_id, created_at_ms)?;
+    Ok(Some(Building { project, workflow, wanted, created_at_ms, uploaded, before_restore }))
 }
 
 /// Lines of the parts without a file, a chunk at a time, and then those parts.
