@@ -302,7 +302,7 @@ impl<'a> Transition<'a> {
 }
 
 /// Counts something as it happens, so that no screen ever counts rows. The only
-/// writer of the tallies.
+/// writer of the tallies; each connection has a shard, so that none waits for another.
 pub(super) fn count(connection: &Connection, name: &str, by: i64) -> Result<(), StoreError> {
     connection
         .prepare_cached(
