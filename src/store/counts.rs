@@ -3,6 +3,7 @@
 
 use crate::store::sql::Connection;
 
+use super::inbox::DELIVERIES;
 use super::{Store, StoreError};
 use crate::domain::batch;
 use crate::domain::job::State;
@@ -83,9 +84,7 @@ fn counts(connection: &Connection) -> Result<Counts, StoreError> {
             connection,
             "SELECT substr(name, 10), CAST(sum(count) AS BIGINT) FROM tallies WHERE name IN ('found_by_poll','found_by_webhook') GROUP BY name ORDER BY name",
         )?,
-        deliveries: connection
-            .prepare_cached("SELECT coalesce(max(seq), 0) FROM deliveries")?
-            .query_row([], |row| row.get(0))?,
+        deliveries: deliveries(connection)?,
         open_reviews: some(connection, OPEN_REVIEWS).map(|(count, oldest)| (count.min(COUNTED), oldest))?,
         pauses: connection.prepare_cached("SELECT count(*) FROM pauses")?.query_row([], |row| row.get(0))?,
         batches: batches(connection)?,
@@ -95,6 +94,19 @@ fn counts(connection: &Connection) -> Result<Counts, StoreError> {
         )?,
         least_forget_at_ms: least_forget_at(connection)?,
     })
+}
+
+/// In SQLite they are numbered without a gap; in PostgreSQL they are counted as they come.
+fn deliveries(connection: &Connection) -> Result<i64, StoreError> {
+    let counted = match connection.sqlite() {
+        Some(_) => connection.query_row("SELECT coalesce(max(seq), 0) FROM deliveries", [], |row| row.get(0)),
+        None => connection.query_row(
+            "SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM tallies WHERE name = ?1",
+            [DELIVERIES],
+            |row| row.get(0),
+        ),
+    };
+    Ok(counted?)
 }
 
 const OPEN_REVIEWS: &str = "SELECT count(*), min(created_at) FROM

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{count_copy, mark_known_event, mark_known_parked};
 use crate::domain::delivery::{NewDelivery, NewJob, Receipt};
 use crate::store::StoreError;
+use crate::store::settle::count;
 use crate::store::sql::{Connection, Value, params};
 
 /// Stores them; see [`crate::store::Store::record`]. In the order of their keys:
@@ -21,6 +22,7 @@ pub(in crate::store) fn record_many(
     let jobs: Vec<Option<NewJob<'_>>> = sorted.iter().map(|delivery| delivery.job()).collect();
     let mut is_new = insert_deliveries(connection, &sorted, &jobs)?;
     let fresh: Vec<bool> = sorted.iter().map(|delivery| first_of(&mut is_new, &key(delivery))).collect();
+    let new = fresh.iter().filter(|is_fresh| **is_fresh).count();
     let mut has_queued = insert_jobs(connection, &sorted, &jobs, &fresh)?;
     let mut receipts = vec![Receipt::Stored; deliveries.len()];
     for (((delivery, job), is_fresh), at) in sorted.iter().zip(&jobs).zip(fresh).zip(order) {
@@ -39,8 +41,16 @@ pub(in crate::store) fn record_many(
             }
         };
     }
+    // Last: whoever counts in the same part waits for this commit. Numbers are no
+    // count here, because one is used up by each copy as well.
+    if new > 0 {
+        count(connection, DELIVERIES, i64::try_from(new).unwrap_or(i64::MAX))?;
+    }
     Ok(receipts)
 }
+
+/// The name that deliveries are counted under.
+pub(in crate::store) const DELIVERIES: &str = "deliveries";
 
 type Key = (String, String);
 
