@@ -3,7 +3,6 @@
 
 use crate::store::sql::Connection;
 
-use super::inbox::DELIVERIES;
 use super::{Store, StoreError};
 use crate::domain::batch;
 use crate::domain::job::State;
@@ -84,7 +83,9 @@ fn counts(connection: &Connection) -> Result<Counts, StoreError> {
             connection,
             "SELECT substr(name, 10), CAST(sum(count) AS BIGINT) FROM tallies WHERE name IN ('found_by_poll','found_by_webhook') GROUP BY name ORDER BY name",
         )?,
-        deliveries: deliveries(connection)?,
+        deliveries: connection
+            .prepare_cached(if connection.sqlite().is_some() { NUMBERED } else { TALLIED })?
+            .query_row([], |row| row.get(0))?,
         open_reviews: some(connection, OPEN_REVIEWS).map(|(count, oldest)| (count.min(COUNTED), oldest))?,
         pauses: connection.prepare_cached("SELECT count(*) FROM pauses")?.query_row([], |row| row.get(0))?,
         batches: batches(connection)?,
@@ -96,18 +97,11 @@ fn counts(connection: &Connection) -> Result<Counts, StoreError> {
     })
 }
 
-/// In SQLite they are numbered without a gap; in PostgreSQL they are counted as they come.
-fn deliveries(connection: &Connection) -> Result<i64, StoreError> {
-    let counted = match connection.sqlite() {
-        Some(_) => connection.query_row("SELECT coalesce(max(seq), 0) FROM deliveries", [], |row| row.get(0)),
-        None => connection.query_row(
-            "SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM tallies WHERE name = ?1",
-            [DELIVERIES],
-            |row| row.get(0),
-        ),
-    };
-    Ok(counted?)
-}
+/// SQLite numbers deliveries without a gap, and none is ever taken away.
+const NUMBERED: &str = "SELECT coalesce(max(seq), 0) FROM deliveries";
+
+/// PostgreSQL gives numbers to those as well that turn out to be duplicates.
+const TALLIED: &str = "SELECT coalesce(CAST(sum(count) AS BIGINT), 0) FROM tallies WHERE name = 'deliveries'";
 
 const OPEN_REVIEWS: &str = "SELECT count(*), min(created_at) FROM
     (SELECT created_at FROM reviews INDEXED BY reviews_waiting WHERE state IN ('open','claimed') ORDER BY created_at LIMIT ?1) AS waiting";

@@ -4,7 +4,7 @@ mod many;
 
 use std::sync::Arc;
 
-pub(super) use many::{DELIVERIES, record_many};
+pub(super) use many::record_many;
 
 use crate::store::sql::{Connection, params};
 

@@ -274,9 +274,6 @@ impl<'a> Transition<'a> {
     }
 }
 
-/// Where counts go that nobody else has a shard for.
-const SHARD: i64 = 0;
-
 /// Counts something as it happens, so that no screen ever counts rows. The only
 /// writer of the tallies.
 pub(super) fn count(connection: &Connection, name: &str, by: i64) -> Result<(), StoreError> {
@@ -285,6 +282,6 @@ pub(super) fn count(connection: &Connection, name: &str, by: i64) -> Result<(), 
             "INSERT INTO tallies (name, shard, count) VALUES (?1, ?2, ?3)
              ON CONFLICT (name, shard) DO UPDATE SET count = tallies.count + excluded.count",
         )?
-        .execute((name, SHARD, by))?;
+        .execute((name, connection.shard(), by))?;
     Ok(())
 }

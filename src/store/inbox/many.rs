@@ -44,13 +44,10 @@ pub(in crate::store) fn record_many(
     // Last: whoever counts in the same part waits for this commit. Numbers are no
     // count here, because one is used up by each copy as well.
     if new > 0 {
-        count(connection, DELIVERIES, i64::try_from(new).unwrap_or(i64::MAX))?;
+        count(connection, "deliveries", i64::try_from(new).unwrap_or(i64::MAX))?;
     }
     Ok(receipts)
 }
-
-/// The name that deliveries are counted under.
-pub(in crate::store) const DELIVERIES: &str = "deliveries";
 
 type Key = (String, String);
 
