@@ -10,7 +10,8 @@ use tempfile::TempDir;
 
 use super::sql::Connection;
 use super::{
-    Claim, Company, Content, DeliveryFilter, Engine, FailedFilter, LOOKED_AT, Location, PageRequest, Step, Store, Which, Window,
+    Claim, Company, Content, DeliveryFilter, Engine, FailedFilter, LOOKED_AT, Location, PageRequest, Step, Store,
+    Which, Window,
 };
 use crate::domain::batch::Filter;
 use crate::domain::job::State;

@@ -22,6 +22,19 @@ pub const SQLITE: Dialect = Dialect {
     after: "",
 };
 
+/// PostgreSQL.
+pub const POSTGRES: Dialect = Dialect {
+    numbers: "WITH n (i) AS (SELECT generate_series(CAST({from} AS BIGINT) + 1, {to}))",
+    bytes: ["convert_to(", ", 'UTF8')"],
+    hash: "sha256(convert_to(CAST(i AS TEXT), 'UTF8'))",
+    after: "SELECT setval(pg_get_serial_sequence('deliveries', 'seq'), (SELECT max(seq) FROM deliveries));
+SELECT setval(pg_get_serial_sequence('jobs', 'id'), (SELECT max(id) FROM jobs));
+SELECT setval(pg_get_serial_sequence('submissions', 'seq'), (SELECT max(seq) FROM submissions));
+SELECT setval(pg_get_serial_sequence('results', 'seq'), (SELECT max(seq) FROM results));
+SELECT setval(pg_get_serial_sequence('effects', 'id'), (SELECT max(id) FROM effects));
+SELECT setval(pg_get_serial_sequence('messages', 'id'), (SELECT max(id) FROM messages));",
+};
+
 /// A history of `total` deliveries that ends now.
 #[derive(Debug, Clone, Copy)]
 pub struct History {
@@ -78,7 +91,12 @@ impl History {
         let said = |line: &&str| !line.starts_with("--");
         let text: String = text.lines().filter(said).collect::<Vec<_>>().join("\n");
         let whole = words.iter().fold(text, |text, (word, is)| text.replace(word, is));
-        whole.split(";\n").map(str::trim).filter(|one| !one.is_empty()).map(|one| one.trim_end_matches(';').to_owned()).collect()
+        whole
+            .split(";\n")
+            .map(str::trim)
+            .filter(|one| !one.is_empty())
+            .map(|one| one.trim_end_matches(';').to_owned())
+            .collect()
     }
 }
 

@@ -67,12 +67,12 @@ INSERT INTO effects (id, project, resource_id, ticket_id, slot, ref, payload, st
 {numbers} SELECT i, 'default', 'resp_' || {tag}, 'T-' || (i / 10 + 1), 'note', 'fd_' || (i * 2654435761 % 4294967296) || 'x' || i,
     CASE WHEN NOT {is_old} THEN '{"do":"note","text":"The customer asks where the parcel is."}' END,
     'applied', CASE WHEN i % 100 = 8 THEN i - 5 WHEN i % 100 = 11 THEN i + 89 ELSE i END, 'message/' || (2 * i), {time} + 1800, {time} + 2000
-  FROM n WHERE (i % 100 IN (2, 8, 11) OR i % 100 >= 13) AND i % 200 <> 13;
+  FROM n WHERE (i % 100 IN (1, 2, 8, 11) OR i % 100 >= 13) AND i % 200 <> 13;
 
 INSERT INTO messages (id, ticket_id, author, visibility, body, ref, created_at)
 {numbers} SELECT 2 * i, 'T-' || (i / 10 + 1), 'frontdesk', 'internal', 'The customer asks where the parcel is.',
     'fd_' || (i * 2654435761 % 4294967296) || 'x' || i, {time} + 2000
-  FROM n WHERE (i % 100 IN (2, 8, 11) OR i % 100 >= 13) AND i % 200 <> 13;
+  FROM n WHERE (i % 100 IN (1, 2, 8, 11) OR i % 100 >= 13) AND i % 200 <> 13;
 
 INSERT INTO newest (ticket_id, workflow, project, resource_id, made_at)
 {numbers} SELECT 'T-' || (i / 10 + 1), 'summary', 'default', 'resp_' || {tag}, {time} - 20000 FROM n WHERE i % 10 = 9;
