@@ -43,6 +43,19 @@ INSERT INTO feedback_days (day, workflow, prompt_version, verdict, reason, count
     SELECT at / 86400000, workflow, coalesce(prompt_version, ''), verdict, coalesce(reason, ''), count(*), coalesce(sum(distance), 0.0)
     FROM feedback GROUP BY 1, 2, 3, 4, 5;
 
+-- Batches, by state.
+INSERT INTO tallies (name, shard, count) SELECT 'batches/' || state, 0, count(*) FROM batches GROUP BY state;
+CREATE FUNCTION count_batches() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        INSERT INTO tallies (name, shard, count) VALUES ('batches/' || OLD.state, 0, -1) ON CONFLICT (name, shard) DO UPDATE SET count = tallies.count - 1;
+    END IF;
+    INSERT INTO tallies (name, shard, count) VALUES ('batches/' || NEW.state, 0, 1) ON CONFLICT (name, shard) DO UPDATE SET count = tallies.count + 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER batches_are_counted AFTER INSERT ON batches FOR EACH ROW EXECUTE FUNCTION count_batches();
+CREATE TRIGGER batches_are_counted_on AFTER UPDATE OF state ON batches FOR EACH ROW WHEN (NEW.state <> OLD.state) EXECUTE FUNCTION count_batches();
+
 -- Refused requests, by cause since the beginning.
 INSERT INTO tallies (name, shard, count) SELECT 'refused/' || code, 0, CAST(sum(count) AS BIGINT) FROM refusals GROUP BY code;
 

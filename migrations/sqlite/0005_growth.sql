@@ -23,6 +23,10 @@ CREATE INDEX alerts_open_number ON alerts (id) WHERE closed_at IS NULL;
 CREATE INDEX audit_trail_actor ON audit_trail (actor, seq);
 CREATE INDEX batches_again ON batches (again_of) WHERE again_of IS NOT NULL;
 CREATE INDEX submissions_refused ON submissions (seq) WHERE state = 'refused';
+DROP INDEX submissions_ticket;
+CREATE INDEX submissions_ticket ON submissions (ticket_id, seq);
+DROP INDEX jobs_ticket;
+CREATE INDEX jobs_ticket ON jobs (ticket_id, id) WHERE ticket_id IS NOT NULL;
 
 -- How drafts fared, counted by the day.
 CREATE TABLE feedback_days (
@@ -38,6 +42,16 @@ CREATE TABLE feedback_days (
 INSERT INTO feedback_days (day, workflow, prompt_version, verdict, reason, count, distance)
     SELECT at / 86400000, workflow, coalesce(prompt_version, ''), verdict, coalesce(reason, ''), count(*), coalesce(sum(distance), 0.0)
     FROM feedback GROUP BY 1, 2, 3, 4, 5;
+
+-- Batches, by state.
+INSERT INTO tallies (name, shard, count) SELECT 'batches/' || state, 0, count(*) FROM batches GROUP BY state;
+CREATE TRIGGER batches_are_counted AFTER INSERT ON batches BEGIN
+    INSERT INTO tallies (name, shard, count) VALUES ('batches/' || NEW.state, 0, 1) ON CONFLICT (name, shard) DO UPDATE SET count = tallies.count + 1;
+END;
+CREATE TRIGGER batches_are_counted_on AFTER UPDATE OF state ON batches WHEN NEW.state <> OLD.state BEGIN
+    INSERT INTO tallies (name, shard, count) VALUES ('batches/' || OLD.state, 0, -1) ON CONFLICT (name, shard) DO UPDATE SET count = tallies.count - 1;
+    INSERT INTO tallies (name, shard, count) VALUES ('batches/' || NEW.state, 0, 1) ON CONFLICT (name, shard) DO UPDATE SET count = tallies.count + 1;
+END;
 
 -- Refused requests, by cause since the beginning.
 INSERT INTO tallies (name, shard, count) SELECT 'refused/' || code, 0, sum(count) FROM refusals GROUP BY code;

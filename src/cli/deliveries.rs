@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::domain::job::State;
 use crate::operators::{Replay, point_in_time};
 use crate::shapes;
-use crate::store::{DeliveryFilter, PageRequest, Store, Window};
+use crate::store::{DeliveryFilter, Page, PageRequest, Store, Window};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -23,7 +23,7 @@ pub(super) enum Command {
         /// Only this event type.
         #[arg(long = "type", value_name = "TYPE")]
         event_type: Option<String>,
-        /// Only those one of whose ids contains this text.
+        /// Only those one of whose ids begins with this text; where there is none, contains it.
         #[arg(long)]
         q: Option<String>,
         #[command(flatten)]
@@ -88,6 +88,19 @@ impl Part {
     pub(super) fn page(&self) -> PageRequest {
         PageRequest { limit: self.limit, cursor: self.cursor }
     }
+
+    /// A whole page of a list. A page may come back with fewer than there are,
+    /// because it looks at a fixed number of rows; then the next ones fill it up.
+    pub(super) async fn of<T, E>(&self, list: impl AsyncFn(PageRequest) -> Result<Page<T>, E>) -> Result<Page<T>, E> {
+        let mut page = list(self.page()).await?;
+        while page.items.len() < self.limit && page.next.is_some() {
+            let rest = PageRequest { limit: self.limit - page.items.len(), cursor: page.next };
+            let more = list(rest).await?;
+            page.items.extend(more.items);
+            page.next = more.next;
+        }
+        Ok(page)
+    }
 }
 
 fn parse_limit(text: &str) -> Result<usize, String> {
@@ -106,7 +119,8 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
     match command {
         Command::List { status, event_type, q, part } => {
             let filter = DeliveryFilter { status, event_type, text: q };
-            let page = shapes::page(&store.deliveries(filter, part.page()).await?, shapes::delivery);
+            let found = part.of(async |page| store.deliveries(filter.clone(), page).await).await?;
+            let page = shapes::page(&found, shapes::delivery);
             let columns = [
                 "delivery_id",
                 "event_type",

@@ -55,7 +55,8 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
     let actor = setup.person().name;
     match command {
         Command::List { status, part } => {
-            let page = shapes::page(&store.jobs(status, part.page()).await?, shapes::job);
+            let found = part.of(async |page| store.jobs(status, page).await).await?;
+            let page = shapes::page(&found, shapes::job);
             let columns = [
                 "id",
                 "event_type",

@@ -91,7 +91,8 @@ fn parse_state(word: &str) -> Result<State, String> {
 pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
     match command {
         Command::List { state, ticket, reason, part } => {
-            let page = setup.store()?.reviews(state, ticket, reason, part.page()).await?;
+            let store = setup.store()?;
+            let page = part.of(async |page| store.reviews(state, ticket.clone(), reason.clone(), page).await).await?;
             let columns =
                 ["id", "version", "state", "reason", "detail", "ticket_id", "workflow", "claimed_by", "created_at"];
             print_list(&setup.output, &shapes::page(&page, shapes::review), &columns)?;

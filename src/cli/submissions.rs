@@ -47,7 +47,7 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
     let store = setup.store()?;
     match command {
         Command::List { state, ticket, part } => {
-            let page = store.submissions(state, ticket, part.page()).await?;
+            let page = part.of(async |page| store.submissions(state, ticket.clone(), page).await).await?;
             let columns = ["id", "state", "ticket_id", "workflow", "resource_id", "created_at", "check_at", "found_by"];
             print_list(&setup.output, &shapes::page(&page, shapes::submission), &columns)?;
         }

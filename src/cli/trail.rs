@@ -25,7 +25,8 @@ pub(super) enum Command {
 
 pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
     let Command::List { subject, actor, part } = command;
-    let page = setup.store()?.audit_trail(subject, actor, part.page()).await?;
+    let store = setup.store()?;
+    let page = part.of(async |page| store.audit_trail(subject.clone(), actor.clone(), page).await).await?;
     print_list(&setup.output, &shapes::page(&page, shapes::entry), &["at", "actor", "action", "subject", "detail"])?;
     Ok(ExitCode::SUCCESS)
 }

@@ -52,7 +52,7 @@ pub struct Counts {
 /// What is counted of batches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batches {
-    /// In the order of the states; those of which there is none as well. [`COUNTED`] of each at most.
+    /// In the order of the states; those of which there is none as well.
     pub states: Vec<(&'static str, i64)>,
     /// Lines that were read, by what OpenAI's files say of them.
     pub entered: Vec<(String, i64)>,
@@ -104,17 +104,17 @@ const NUMBERED: &str = "SELECT coalesce(max(seq), 0) FROM deliveries";
 const TALLIED: &str = "SELECT coalesce(CAST(sum(count) AS BIGINT), 0) FROM tallies WHERE name = 'deliveries'";
 
 const OPEN_REVIEWS: &str = "SELECT count(*), min(created_at) FROM
-    (SELECT created_at FROM reviews WHERE state IN ('open','claimed') ORDER BY created_at LIMIT ?1) AS waiting";
+    (SELECT created_at FROM reviews INDEXED BY reviews_waiting WHERE state IN ('open','claimed') ORDER BY created_at LIMIT ?1) AS waiting";
 
 const RECEIVED: &str = "SELECT count(*), min(received_at) FROM
-    (SELECT received_at FROM deliveries WHERE job_key IS NULL AND dismissed_at IS NULL ORDER BY received_at LIMIT ?1) AS waiting";
+    (SELECT received_at FROM deliveries INDEXED BY deliveries_waiting WHERE job_key IS NULL AND dismissed_at IS NULL ORDER BY received_at LIMIT ?1) AS waiting";
 
 /// One that is not due yet, as in its undo window, does not get old.
 const QUEUED: &str = "SELECT count(*), min(claimable_at) FROM
     (SELECT claimable_at FROM jobs INDEXED BY jobs_queued WHERE state = 'queued' ORDER BY project, forget_at, id LIMIT ?1) AS waiting";
 
 const FAILED_FINAL: &str = "SELECT count(*), min(since) FROM
-    (SELECT since FROM jobs WHERE state = 'failed_final' AND outcome IS NULL ORDER BY since, id LIMIT ?1) AS waiting";
+    (SELECT since FROM jobs INDEXED BY jobs_failed_open WHERE state = 'failed_final' AND outcome IS NULL ORDER BY since, id LIMIT ?1) AS waiting";
 
 /// Those that have a time when they are due, of both states.
 const DUE: &str = "SELECT state, count(*), min(since) FROM
@@ -160,15 +160,14 @@ fn ended(connection: &Connection) -> Result<i64, StoreError> {
 }
 
 fn batches(connection: &Connection) -> Result<Batches, StoreError> {
-    let mut of_state = connection.prepare_cached(
-        "SELECT count(*) FROM (SELECT 1 AS one FROM batches WHERE state = ?1 LIMIT ?2) AS counted",
+    // Triggers count them, because many statements move one.
+    let found = pairs(
+        connection,
+        "SELECT substr(name, 9), CAST(sum(count) AS BIGINT) FROM tallies WHERE name > 'batches/' AND name < 'batches0' GROUP BY name",
     )?;
-    let mut states = Vec::new();
-    for state in batch::State::ALL {
-        states.push((state.word(), of_state.query_row((state.word(), COUNTED), |row| row.get(0))?));
-    }
+    let of = |state: batch::State| found.iter().find(|(word, _)| word == state.word()).map_or(0, |(_, count)| *count);
     Ok(Batches {
-        states,
+        states: batch::State::ALL.into_iter().map(|state| (state.word(), of(state))).collect(),
         entered: pairs(
             connection,
             "SELECT substr(name, 14), CAST(sum(count) AS BIGINT) FROM tallies WHERE name > 'batch/result/' AND name < 'batch/result0' GROUP BY name ORDER BY name",

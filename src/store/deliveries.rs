@@ -65,7 +65,8 @@ pub struct Delivery {
     pub dismissed_by: Option<String>,
 }
 
-const COLUMNS: &str = "d.seq, d.delivery_id, d.event_id, d.event_type, d.resource_id, d.project, j.state, d.received_at,
+const COLUMNS: &str =
+    "d.seq, d.delivery_id, d.event_id, d.event_type, d.resource_id, d.project, j.state, d.received_at,
     coalesce(j.calls, 0), j.ticket_id, j.workflow, j.error_cause, j.error_detail, j.id, j.outcome, d.duplicate_of,
     d.copies, d.altered_copies, d.note, d.dismissed_at, d.dismissed_by";
 const JOB: &str = "LEFT JOIN jobs j ON j.key = d.job_key AND j.project = d.project";
@@ -105,10 +106,7 @@ impl Store {
 
 /// The deliveries that an index names, when they are few, and what is still to be
 /// asked of each.
-fn picked(
-    connection: &Connection,
-    filter: &DeliveryFilter,
-) -> Result<Option<(Vec<i64>, DeliveryFilter)>, StoreError> {
+fn picked(connection: &Connection, filter: &DeliveryFilter) -> Result<Option<(Vec<i64>, DeliveryFilter)>, StoreError> {
     if let Some(text) = &filter.text
         && let Some(picked) = beginning_with(connection, text)?
     {
@@ -198,10 +196,8 @@ struct Walk {
 
 const ALL: Walk = Walk { index: "", of: "" };
 const PARKED: Walk = Walk { index: "INDEXED BY deliveries_parked", of: "d.job_key IS NULL AND " };
-const OF_TYPE: Walk = Walk {
-    index: "INDEXED BY deliveries_type",
-    of: "d.event_type = ?2 AND d.event_type <> 'response.completed' AND ",
-};
+const OF_TYPE: Walk =
+    Walk { index: "INDEXED BY deliveries_type", of: "d.event_type = ?2 AND d.event_type <> 'response.completed' AND " };
 
 impl Walk {
     fn of(filter: &DeliveryFilter) -> Walk {
@@ -238,12 +234,13 @@ impl Walk {
 fn walk(connection: &Connection, filter: &DeliveryFilter, page: PageRequest) -> Result<Page<Delivery>, StoreError> {
     let walk = Walk::of(filter);
     let end = walk.end(connection, filter, page.before())?;
-    let sql =
-        format!("SELECT {COLUMNS} FROM deliveries d {} {JOB} WHERE {} {MATCHES}", walk.index, walk.of);
+    let sql = format!("SELECT {COLUMNS} FROM deliveries d {} {JOB} WHERE {} {MATCHES}", walk.index, walk.of);
     let mut list = connection.prepare_cached(&sql)?;
     let status = filter.status.map(State::word);
-    let rows = list
-        .query_map(params![page.before(), filter.event_type, end, status, filter.text, page.limit_and_one()], delivery)?;
+    let rows = list.query_map(
+        params![page.before(), filter.event_type, end, status, filter.text, page.limit_and_one()],
+        delivery,
+    )?;
     Ok(page.of_stretch(rows.collect::<Result<_, _>>()?, end, |delivery| delivery.seq))
 }
 

@@ -56,17 +56,17 @@ impl Store {
             let one = |sql: &str| connection.query_row(sql, [now_ms, COUNTED], |row| row.get::<_, i64>(0));
             Ok(Facts {
                 not_durable: not_durable.clone(),
-                last_claim_ms: connection.query_row("SELECT max(started_at) FROM (SELECT started_at FROM jobs ORDER BY id DESC LIMIT 1000) AS latest", [], |row| row.get(0))?,
-                abandoned: one(
-                    "SELECT count(*) FROM (SELECT state, claimable_at FROM jobs INDEXED BY jobs_due
+                last_claim_ms: connection.query_row(
+                    "SELECT max(started_at) FROM (SELECT started_at FROM jobs ORDER BY id DESC LIMIT 1000) AS latest",
+                    [],
+                    |row| row.get(0),
+                )?,
+                abandoned: one("SELECT count(*) FROM (SELECT state, claimable_at FROM jobs INDEXED BY jobs_due
                        WHERE state IN ('processing','failed_retryable') ORDER BY project, claimable_at LIMIT ?2) AS due
-                     WHERE state = 'processing' AND claimable_at < ?1 - 60000",
-                )?,
-                forgotten: one(
-                    "SELECT count(*) FROM (SELECT kind, forget_at FROM jobs INDEXED BY jobs_queued
+                     WHERE state = 'processing' AND claimable_at < ?1 - 60000")?,
+                forgotten: one("SELECT count(*) FROM (SELECT kind, forget_at FROM jobs INDEXED BY jobs_queued
                        WHERE state = 'queued' ORDER BY project, forget_at, id LIMIT ?2) AS soonest
-                     WHERE kind = 'ending' AND forget_at < ?1",
-                )?,
+                     WHERE kind = 'ending' AND forget_at < ?1")?,
             })
         })
         .await

@@ -309,15 +309,15 @@ fn note_all(
     audit_trail::add(connection, actor, remedy.action(), "jobs", &detail, now_ms)
 }
 
-/// The rows of a filter; the words of the state are in the text, so that the
-/// index of just these rows can be used.
+/// The index of just these rows, and the rows of a filter; the words of the state
+/// are those of the index.
 fn matching(filter: &FailedFilter) -> &'static str {
     if filter.waiting {
-        "state IN ('processing','failed_retryable') AND state = 'failed_retryable' AND outcome IS NULL AND (?1 IS NULL OR error_cause = ?1)
+        "INDEXED BY jobs_due WHERE state IN ('processing','failed_retryable') AND state = 'failed_retryable' AND outcome IS NULL AND (?1 IS NULL OR error_cause = ?1)
          AND (?2 IS NULL OR workflow = ?2) AND (?3 IS NULL OR event_type = ?3) AND (?4 IS NULL OR project = ?4)
          AND since >= ?5 AND since < ?6"
     } else {
-        "state = 'failed_final' AND outcome IS NULL AND (?1 IS NULL OR error_cause = ?1)
+        "INDEXED BY jobs_failed_open WHERE state = 'failed_final' AND outcome IS NULL AND (?1 IS NULL OR error_cause = ?1)
          AND (?2 IS NULL OR workflow = ?2) AND (?3 IS NULL OR event_type = ?3) AND (?4 IS NULL OR project = ?4)
          AND since >= ?5 AND since < ?6"
     }
@@ -329,12 +329,12 @@ fn find_all(connection: &Connection, filter: &FailedFilter) -> Result<FailedJobs
     let given = params![filter.cause, filter.workflow, filter.event_type, filter.project, since, until];
     let by_cause: Vec<(String, i64)> = connection
         .prepare_cached(&format!(
-            "SELECT error_cause, count(*) FROM jobs WHERE {matching} GROUP BY error_cause ORDER BY count(*) DESC, error_cause"
+            "SELECT error_cause, count(*) FROM jobs {matching} GROUP BY error_cause ORDER BY count(*) DESC, error_cause"
         ))?
         .query_map(given, |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     let sample = connection
-        .prepare_cached(&format!("SELECT id FROM jobs WHERE {matching} ORDER BY since, id LIMIT {SAMPLE}"))?
+        .prepare_cached(&format!("SELECT id FROM jobs {matching} ORDER BY since, id LIMIT {SAMPLE}"))?
         .query_map(given, |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     Ok(FailedJobs { matched: by_cause.iter().map(|(_, count)| count).sum(), by_cause, sample })
@@ -349,7 +349,7 @@ fn next_of(
     let (since, until) = (filter.since_ms.unwrap_or(i64::MIN), filter.until_ms.unwrap_or(i64::MAX));
     let (after_since, after_id) = after.unwrap_or((i64::MIN, i64::MIN));
     let sql = format!(
-        "SELECT {COLUMNS} FROM jobs WHERE {} AND (since, id) > (?7, ?8) ORDER BY since, id LIMIT ?9",
+        "SELECT {COLUMNS} FROM jobs {} AND (since, id) > (?7, ?8) ORDER BY since, id LIMIT ?9",
         matching(filter)
     );
     let mut list = connection.prepare_cached(&sql)?;

@@ -43,7 +43,8 @@ impl Store {
     }
 }
 
-const COUNTED: &str = "SELECT workflow, prompt_version, verdict, reason, CAST(sum(count) AS BIGINT), sum(distance) FROM (
+const COUNTED: &str =
+    "SELECT workflow, prompt_version, verdict, reason, CAST(sum(count) AS BIGINT), sum(distance) FROM (
        SELECT workflow, prompt_version, verdict, reason, count, distance FROM feedback_days WHERE day > ?1
        UNION ALL
        SELECT workflow, coalesce(prompt_version, ''), verdict, coalesce(reason, ''), 1, coalesce(distance, 0.0)
@@ -76,7 +77,8 @@ fn put_together(fared: Vec<Fared>) -> Vec<Feedback> {
     let mut all: Vec<Feedback> = Vec::new();
     let mut distance = 0.0;
     for one in fared {
-        if all.last().is_none_or(|last| (&last.workflow, &last.prompt_version) != (&one.workflow, &one.prompt_version)) {
+        if all.last().is_none_or(|last| (&last.workflow, &last.prompt_version) != (&one.workflow, &one.prompt_version))
+        {
             distance = 0.0;
             all.push(Feedback {
                 workflow: one.workflow,

@@ -33,6 +33,8 @@ mod erase;
 mod facts;
 mod failed;
 mod feedback;
+#[cfg(test)]
+mod growth_tests;
 mod inbox;
 mod ledger;
 mod location;

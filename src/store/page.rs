@@ -86,10 +86,8 @@ pub(super) fn numbers(found: &[i64]) -> String {
 
 /// What `sql` selects, when it is at most [`LOOKED_AT`]; `?1` is the limit.
 pub(super) fn few(connection: &Connection, sql: &str) -> Result<Option<Vec<i64>>, StoreError> {
-    let found: Vec<i64> = connection
-        .prepare_cached(sql)?
-        .query_map([LOOKED_AT + 1], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    let found: Vec<i64> =
+        connection.prepare_cached(sql)?.query_map([LOOKED_AT + 1], |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(Some(found).filter(|found| is_few(found)))
 }
 

@@ -213,13 +213,7 @@ fn tell(
 }
 
 /// Puts away what `which` selects, and closes the alerts that told of nothing else.
-fn dismiss(
-    connection: &Connection,
-    which: &str,
-    of: &str,
-    actor: &str,
-    now_ms: i64,
-) -> Result<usize, StoreError> {
+fn dismiss(connection: &Connection, which: &str, of: &str, actor: &str, now_ms: i64) -> Result<usize, StoreError> {
     let changed = connection
         .prepare_cached(&format!(
             "UPDATE deliveries SET dismissed_at = ?1, dismissed_by = ?2

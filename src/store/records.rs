@@ -64,6 +64,8 @@ impl Store {
                 let found = walk(connection, "INDEXED BY jobs_failed_number", status, 1, page)?;
                 Ok(page.of_stretch(found, 1, |job| job.id))
             }
+            // What was only received has no job.
+            Some(State::Received) => Ok(Page { items: Vec::new(), next: None }),
             Some(state) => match jobs_in(connection, state)? {
                 Some(jobs) => pick(connection, &jobs, page),
                 None => {

@@ -76,13 +76,15 @@ const SLACK_MS: i64 = 3_600_000;
 
 /// The last delivery that came before a time: deliveries are numbered as they come.
 fn before_time(connection: &Connection, at_ms: i64) -> Result<i64, StoreError> {
-    let mut came = connection.prepare_cached("SELECT received_at FROM deliveries WHERE seq >= ?1 ORDER BY seq LIMIT 1")?;
+    let mut came =
+        connection.prepare_cached("SELECT received_at FROM deliveries WHERE seq >= ?1 ORDER BY seq LIMIT 1")?;
     let newest: i64 =
         connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM deliveries")?.query_row([], |row| row.get(0))?;
     let (mut before, mut from) = (0, newest + 1);
     while from - before > 1 {
         let middle = before + (from - before) / 2;
-        let is_before = came.query_row([middle], |row| row.get::<_, i64>(0)).optional()?.is_some_and(|came| came < at_ms);
+        let is_before =
+            came.query_row([middle], |row| row.get::<_, i64>(0)).optional()?.is_some_and(|came| came < at_ms);
         if is_before { before = middle } else { from = middle }
     }
     Ok(before)
@@ -94,12 +96,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn to_replay(
-        &self,
-        window: Window,
-        after: i64,
-        limit: usize,
-    ) -> Result<ToReplay, StoreError> {
+    pub async fn to_replay(&self, window: Window, after: i64, limit: usize) -> Result<ToReplay, StoreError> {
         self.read(move |connection| {
             let after = after.max(before_time(connection, window.since_ms.saturating_sub(SLACK_MS))?);
             let end = after + LOOKED_AT;

@@ -178,7 +178,7 @@ impl Store {
     pub async fn reviews_waiting_since(&self, before_ms: i64) -> Result<Vec<(String, i64, i64)>, StoreError> {
         self.read(move |connection| {
             let mut list = connection.prepare_cached(
-                "SELECT project, count(*), min(created_at) FROM reviews
+                "SELECT project, count(*), min(created_at) FROM reviews INDEXED BY reviews_waiting
                  WHERE state IN ('open','claimed') AND created_at < ?1 GROUP BY project ORDER BY project",
             )?;
             let rows = list.query_map([before_ms], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;

@@ -10,6 +10,7 @@ mod effects;
 mod erase;
 mod failed;
 mod groups;
+mod growth;
 mod inbox;
 mod ledger;
 mod policies;
