@@ -17,6 +17,7 @@
 //! | `failed`, `replay` | operators: failed jobs, and deliveries to be worked again |
 //! | `erase`, `copies`, `restore` | whoever must forget, keep a copy, or put one back |
 //! | `restored` | whoever acts on work that may have been done before a restore |
+//! | `nodes` | which processes are there, and which leads in what |
 //! | `facts` | whoever examines the installation |
 
 mod alerts;
@@ -40,6 +41,7 @@ mod ledger;
 mod location;
 mod migrate;
 mod newest;
+mod nodes;
 mod page;
 mod parked;
 mod pauses;
@@ -77,9 +79,9 @@ pub use alerts::{Alert, AlertSend, Changed};
 pub use audit::{Audit, AuditAt, Finding};
 pub use audit_trail::Entry;
 pub use batches::{
-    BATCH_TWIN, BATCH_UNDONE, Batch, BatchAct, BeforeRestore, BuildClaim, Building, Built, CHANGED_SINCE, Entered, Fire, Line,
-    LineEntry, LineFacts, LineRead, NewBatch, NewLine, NewPart, Part, PartEnd, PartPlace, PartToStart, PlacePart,
-    Scheduled, Start, Starting, Undone, part_id,
+    BATCH_TWIN, BATCH_UNDONE, Batch, BatchAct, BeforeRestore, BuildClaim, Building, Built, CHANGED_SINCE, Entered,
+    Fire, Line, LineEntry, LineFacts, LineRead, NewBatch, NewLine, NewPart, Part, PartEnd, PartPlace, PartToStart,
+    PlacePart, Scheduled, Start, Starting, Undone, part_id,
 };
 pub use copies::{Backup, BackupError, Scrubbed};
 pub use counts::{Batches, COUNTED, Counts, StateCount};
@@ -96,6 +98,7 @@ pub use ledger::{NewSubmission, Prompted, Submission};
 pub use location::{Location, NoDatabase, PostgresUrl};
 pub use migrate::{Migrated, SCHEMA_VERSION};
 pub use newest::Work;
+pub use nodes::{Duty, Node, SEEN_MS};
 pub use page::{LOOKED_AT, Page, PageRequest};
 pub use parked::{PARKED_COUNTED, Parked, ParkedNotice, RECEIVED};
 pub use pauses::{Pausable, Pause};
@@ -105,7 +108,7 @@ pub use queue::{Claim, ClaimedJob, Which};
 pub use reconcile::{Check, Found, Hanging, TakeChecks, Unanswered};
 pub use records::Job;
 pub use replay::{Replayed, ToReplay, Window};
-pub use restore::{NotInIt, RestoreError, Restoration, Restoring};
+pub use restore::{NotInIt, Restoration, RestoreError, Restoring};
 pub use restored::{Marked, Restored};
 pub use reviews::{NewReview, Proposed, Review};
 pub use sends::{ALERT_CHANNEL, DueSend};
