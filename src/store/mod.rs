@@ -77,9 +77,9 @@ pub use alerts::{Alert, AlertSend, Changed};
 pub use audit::{Audit, AuditAt, Finding};
 pub use audit_trail::Entry;
 pub use batches::{
-    BATCH_TWIN, BATCH_UNDONE, Batch, BatchAct, BeforeRestore, BuildClaim, Building, Built, CHANGED_SINCE, Entered, Fire, Line,
-    LineEntry, LineFacts, LineRead, NewBatch, NewLine, NewPart, Part, PartEnd, PartPlace, PartToStart, PlacePart,
-    Scheduled, Start, Starting, Undone, part_id,
+    BATCH_TWIN, BATCH_UNDONE, Batch, BatchAct, BeforeRestore, BuildClaim, Building, Built, CHANGED_SINCE, Entered,
+    Fire, Line, LineEntry, LineFacts, LineRead, NewBatch, NewLine, NewPart, Part, PartEnd, PartPlace, PartToStart,
+    PlacePart, Scheduled, Start, Starting, Undone, part_id,
 };
 pub use copies::{Backup, BackupError, Scrubbed};
 pub use counts::{Batches, COUNTED, Counts, StateCount};
@@ -105,7 +105,7 @@ pub use queue::{Claim, ClaimedJob, Which};
 pub use reconcile::{Check, Found, Hanging, TakeChecks, Unanswered};
 pub use records::Job;
 pub use replay::{Replayed, ToReplay, Window};
-pub use restore::{NotInIt, RestoreError, Restoration, Restoring};
+pub use restore::{NotInIt, Restoration, RestoreError, Restoring};
 pub use restored::{Marked, Restored};
 pub use reviews::{NewReview, Proposed, Review};
 pub use sends::{ALERT_CHANNEL, DueSend};
@@ -116,6 +116,9 @@ pub use submissions::Closed;
 /// How long one readiness check speaks for the next, and how long it may take.
 const PULSE_EVERY: Duration = Duration::from_secs(1);
 const PULSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What PostgreSQL says to a write that comes to a standby.
+const READ_ONLY: &str = "25006";
 
 /// Why the store could not do what it was asked. Never holds content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -178,6 +181,21 @@ impl StoreError {
             // A bad value, or a broken rule.
             StoreError::Postgres { code, .. } => code.starts_with("22") || code.starts_with("23"),
             _ => true,
+        }
+    }
+
+    /// True when it is the database that is away or has no room, whatever was
+    /// asked of it. The store says by itself, once, that it is.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            StoreError::Unreachable(_) => true,
+            // No connection, no resources (a full disk, too many connections), an
+            // operator's doing, a fault of the system; a server that takes no writes.
+            StoreError::Postgres { code, .. } => {
+                ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) || code == READ_ONLY
+            }
+            _ => false,
         }
     }
 }
