@@ -120,6 +120,9 @@ pub use submissions::Closed;
 const PULSE_EVERY: Duration = Duration::from_secs(1);
 const PULSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// What PostgreSQL says to a write that comes to a standby.
+const READ_ONLY: &str = "25006";
+
 /// Why the store could not do what it was asked. Never holds content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -181,6 +184,21 @@ impl StoreError {
             // A bad value, a broken rule, an id that is too long for an index.
             StoreError::Postgres { code, .. } => ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
             _ => true,
+        }
+    }
+
+    /// True when it is the database that is away or has no room, whatever was
+    /// asked of it. The store says by itself, once, that it is.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            StoreError::Unreachable(_) => true,
+            // No connection, no resources (a full disk, too many connections), an
+            // operator's doing, a fault of the system; a server that takes no writes.
+            StoreError::Postgres { code, .. } => {
+                ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) || code == READ_ONLY
+            }
+            _ => false,
         }
     }
 }

@@ -14,6 +14,7 @@ use super::retrieve::still_moving;
 use super::{Project, Worker};
 use crate::domain::failure::Failure;
 use crate::store::{Check, Duty, Found, Hanging, StoreError, TakeChecks};
+use crate::telemetry::trouble;
 
 /// How many submissions are asked about at once.
 const AT_ONCE: usize = 32;
@@ -40,7 +41,7 @@ impl Worker {
                 () = stop.cancelled() => return,
                 done = look => match done {
                     Ok(Ok(_)) => {}
-                    Ok(Err(error)) => tracing::error!(%error, "late work could not be looked after; trying again"),
+                    Ok(Err(error)) => trouble!(error, "late work could not be looked after; trying again"),
                     Err(_) => tracing::error!("looking after late work panicked; trying again"),
                 }
             }

@@ -13,6 +13,7 @@ use crate::domain::batch::schedule::Schedule;
 use crate::domain::id::effect_ref;
 use crate::domain::submission::Kind;
 use crate::store::{Duty, Fire, NewBatch, Scheduled, StoreError};
+use crate::telemetry::trouble;
 
 /// So late a batch may begin.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -28,7 +29,7 @@ impl Worker {
                 () = stop.cancelled() => return,
                 done = look => match done {
                     Ok(Ok(_)) => {}
-                    Ok(Err(error)) => tracing::error!(%error, "schedules could not be looked at; trying again"),
+                    Ok(Err(error)) => trouble!(error, "schedules could not be looked at; trying again"),
                     Err(_) => tracing::error!("looking at schedules panicked; trying again"),
                 }
             }

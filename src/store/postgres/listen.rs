@@ -43,6 +43,8 @@ fn listen(settings: &Settings, shared: &Weak<Shared>) -> Result<(), StoreError> 
     }
     // Whatever was said before is lost.
     ring(shared, None);
+    // It may be another server than before, with another clock.
+    compare(&connection, shared)?;
     let mut compared = Instant::now();
     while shared.strong_count() > 0 {
         wait(postgres, shared)?;

@@ -4,6 +4,7 @@
 mod connect;
 mod intake;
 mod listen;
+mod outage;
 mod pool;
 mod time;
 
@@ -13,6 +14,7 @@ use tokio::sync::Notify;
 
 pub(super) use self::intake::Intake;
 pub(super) use self::listen::CHANNEL;
+use self::outage::Outage;
 use super::location::PostgresUrl;
 use super::sql::{Connection, Postgres, Settings};
 use super::{Engine, Location, Migrated, Shared, Store, StoreError, migrate};
@@ -48,6 +50,7 @@ pub(super) struct Server {
 /// Opens the database at `url`; see [`Store::open`].
 pub(super) fn open(url: &PostgresUrl, migrate: bool, size: PoolSize) -> Result<Store, StoreError> {
     let settings = connect::settings(url)?;
+    let outage = Arc::new(Outage::default());
     let location = Location::Postgres(url.clone());
     let (first, time) = apart(|| {
         let first = first_connection(&settings, &location)?;
@@ -61,10 +64,10 @@ pub(super) fn open(url: &PostgresUrl, migrate: bool, size: PoolSize) -> Result<S
         Ok((first, time))
     })?;
     let is_pooled = first.postgres().is_some_and(Postgres::is_pooled);
-    let writer = pool::start("store-writer", vec![Some(first)], size.writers, &settings)?;
-    let readers = pool::start("store-reader", Vec::new(), size.readers, &settings)?;
+    let writer = pool::start("store-writer", vec![Some(first)], size.writers, &settings, &outage)?;
+    let readers = pool::start("store-reader", Vec::new(), size.readers, &settings, &outage)?;
     let server = Server {
-        intake: Intake::start(&settings)?,
+        intake: Intake::start(&settings, &outage)?,
         time,
         ringing: std::sync::atomic::AtomicBool::new(false),
         name: new_id("node").map_err(|_| StoreError::Closed)?,
