@@ -16,7 +16,7 @@ use crate::domain::policy::{Action, Notes, Policy, Publish, Rule, WorkflowRules}
 use crate::domain::trail::Trail;
 use crate::store::{
     Alert, AlertSend, Attachment, Audit, Counts, Delivery, DeskTicket, Draft, Entry, Erased, FailedJobs, Feedback,
-    Finding, Job, NotErased, Page, Pause, Replayed, Review, Scrubbed, StoredMessage, Submission,
+    Finding, Job, NotErased, Page, Pause, Replayed, Restored, Review, Scrubbed, StoredMessage, Submission,
 };
 use crate::workflows::Workflow;
 
@@ -173,7 +173,22 @@ pub fn audit(audit: &Audit) -> Value {
         })
     };
     let findings: Vec<Value> = audit.findings.iter().map(finding).collect();
-    json!({"ok": findings.is_empty(), "checked": checked, "items": findings, "next_cursor": null})
+    json!({
+        "ok": findings.is_empty(),
+        "checked": checked,
+        "restored": audit.restored.as_ref().map(restored),
+        "items": findings,
+        "next_cursor": null,
+    })
+}
+
+/// That a database was restored.
+#[must_use]
+pub fn restored(restored: &Restored) -> Value {
+    json!({
+        "restored_at": rfc3339(restored.at_ms),
+        "copied_at": restored.copied_at_ms.map(rfc3339),
+    })
 }
 
 /// How drafts fared.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::Setup;
 use super::deliveries::print_list;
 use super::output::Output;
-use crate::clock::Clock;
+use crate::clock::{Clock, rfc3339};
 use crate::shapes;
 use crate::store::{Audit, AuditAt};
 
@@ -28,6 +28,12 @@ pub(super) fn print(audit: &Audit, output: &Output) -> Result<()> {
     let what =
         if audit.findings.is_empty() { "nothing ended silently" } else { "these ended silently or no longer move" };
     output.line(&format!("{what} ({})", checked.join(", ")))?;
+    if let Some(restored) = &audit.restored {
+        let at = rfc3339(restored.at_ms);
+        output.line(&format!(
+            "restored at {at}: work from before is looked for on the ticket before it is written, however late it comes"
+        ))?;
+    }
     if audit.findings.is_empty() {
         return Ok(());
     }

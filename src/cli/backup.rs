@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use serde_json::json;
 
 use super::Setup;
+use crate::clock::Clock;
 use crate::store::Store;
 
 #[derive(clap::Args)]
@@ -23,7 +24,7 @@ pub(super) fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
     if !database.exists() {
         bail!("there is no database at {}; DATABASE_URL names another", database.display());
     }
-    let done = Store::backup(&database, &args.file)?;
+    let done = Store::backup(&database, &args.file, Clock::System.now_ms())?;
     if setup.output.json {
         setup
             .output

@@ -14,9 +14,12 @@ mod doctor;
 mod erase;
 mod jobs;
 mod migrate;
+mod nodes;
 mod output;
 mod pauses;
 mod policy;
+mod restore;
+mod restored;
 mod reviews;
 mod serve;
 mod simulate;
@@ -98,6 +101,8 @@ enum Command {
     Doctor,
     /// What is paused, by whom and why.
     Pauses,
+    /// The processes that share the database, and which of them leads in what.
+    Nodes,
     /// The audit trail: who did what.
     #[command(subcommand)]
     Trail(trail::Command),
@@ -108,6 +113,10 @@ enum Command {
     Erase(erase::Args),
     /// Copy the database, also while it is in use, and check the copy.
     Backup(backup::Args),
+    /// Put a copy in the place of the database; its work from before is looked for before it is written.
+    Restore(restore::Args),
+    /// Tell a database that it has been restored by other means.
+    Restored,
     /// What may happen without a person: show it, check it, try it.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -170,11 +179,14 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Pause(args) => pauses::pause(args, &context).await,
         Command::Resume(what) => pauses::resume(what, &context).await,
         Command::Doctor => doctor::run(&context).await,
+        Command::Nodes => nodes::run(&context).await,
         Command::Pauses => pauses::list(&context).await,
         Command::Trail(command) => trail::run(command, &context).await,
         Command::Workflows(command) => workflows::run(command, &context),
         Command::Erase(args) => erase::run(args, &context).await,
         Command::Backup(args) => backup::run(args, &context),
+        Command::Restore(args) => restore::run(args, &context),
+        Command::Restored => restored::run(&context).await,
         Command::Policy(command) => policy::run(command, &context).await,
         Command::Token(command) => token::run(command, &context).await,
         Command::Config(command) => config::run(&command, &context),

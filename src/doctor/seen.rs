@@ -9,7 +9,7 @@ use super::round_trip::{self, Trip};
 use crate::config::{Config, ProjectSettings};
 use crate::domain::policy::Policy;
 use crate::openai::{self, Endpoint, Probe};
-use crate::store::{Alert, Counts, Facts, Store};
+use crate::store::{Alert, Counts, Facts, Restored, Store};
 
 /// Limits of one call, in ms.
 const CONNECT_MS: u64 = 5_000;
@@ -64,6 +64,7 @@ pub(super) struct Database {
     pub(super) facts: Facts,
     pub(super) counts: Counts,
     pub(super) alerts: Vec<Alert>,
+    pub(super) restored: Option<Restored>,
 }
 
 impl Seen {
@@ -187,6 +188,7 @@ impl Database {
             facts: store.facts(now_ms).await.map_err(said)?,
             counts: store.counts().await.map_err(said)?,
             alerts: store.open_alerts().await.map_err(said)?,
+            restored: store.restored().await.map_err(said)?,
         })
     }
 }

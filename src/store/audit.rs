@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::store::sql::Connection;
 
-use super::{Location, Store, StoreError, postgres, sqlite};
+use super::{Location, Restored, Store, StoreError, postgres, restored, sqlite};
 
 /// When work counts as forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Audit {
     pub checked: Vec<(&'static str, i64)>,
     /// Oldest first; at most 1000 a rule.
     pub findings: Vec<Finding>,
+    /// That the database was restored.
+    pub restored: Option<Restored>,
 }
 
 /// Most findings that one rule lists.
@@ -218,7 +220,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn audit(&self, at: AuditAt) -> Result<Audit, StoreError> {
-        let mut audit = Audit::default();
+        let mut audit = Audit { restored: self.restored().await?, ..Audit::default() };
         for table in &TABLES {
             let mut part = self.read(|connection| Part::whole(connection, table)).await?;
             while let Some(next) = part.take() {
@@ -243,7 +245,7 @@ impl Store {
 }
 
 fn audit(connection: &Connection, at: AuditAt) -> Result<Audit, StoreError> {
-    let mut audit = Audit::default();
+    let mut audit = Audit { restored: restored::standing(connection)?, ..Audit::default() };
     for table in &TABLES {
         let mut part = Part::whole(connection, table)?;
         while let Some(next) = part.take() {

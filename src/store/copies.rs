@@ -4,9 +4,10 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::OpenFlags;
 
-use super::{Store, StoreError};
+use super::sql::Connection;
+use super::{Store, StoreError, restored};
 
 /// Up to this size the file is written anew after an erasure: well under a
 /// second. Beyond it, writing would have to wait for too long.
@@ -55,17 +56,18 @@ pub struct Scrubbed {
 impl Store {
     /// Copies the database at `from`, which may be in use, into a new file that
     /// only its owner can read, and checks the copy. The database is not brought
-    /// up to date for it: a backup comes before a migration.
+    /// up to date for it: a backup comes before a migration. The copy says of
+    /// itself that it is one, so that whoever works with it knows.
     ///
     /// # Errors
     /// See [`BackupError`]; no file is left then, but one that was there before.
-    pub fn backup(from: &Path, to: &Path) -> Result<Backup, BackupError> {
+    pub fn backup(from: &Path, to: &Path, now_ms: i64) -> Result<Backup, BackupError> {
         let made = OpenOptions::new().create_new(true).write(true).mode(0o600).open(to);
         made.map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => BackupError::Exists(to.to_owned()),
             _ => BackupError::File { path: to.to_owned(), error },
         })?;
-        let copied = copy(from, to);
+        let copied = copy(from, to, now_ms);
         if copied.is_err() {
             let _ = fs::remove_file(to);
         }
@@ -89,34 +91,65 @@ impl Store {
     }
 }
 
-fn copy(from: &Path, to: &Path) -> Result<Backup, BackupError> {
+fn copy(from: &Path, to: &Path, now_ms: i64) -> Result<Backup, BackupError> {
     let file = |error| BackupError::File { path: to.to_owned(), error };
     let target = to.to_str().ok_or_else(|| file(std::io::Error::other("its name is not UTF-8")))?;
     let source = open(from)?;
     source.execute("VACUUM INTO ?1", [target]).map_err(StoreError::from)?;
     drop(source);
     let copy = open(to)?;
-    let found: String = copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(StoreError::from)?;
-    if found != "ok" {
+    if !is_whole(&copy)? {
         return Err(BackupError::Damaged);
     }
-    let schema = copy
-        .query_row("SELECT coalesce(max(version), 0) FROM migrations", [], |row| row.get(0))
-        .map_err(StoreError::from)?;
+    let schema = schema_of(&copy)?.unwrap_or(0);
+    if has_table(&copy, "marks")? {
+        // Nobody relies on it yet: a second file beside it is not needed.
+        copy.execute_batch("PRAGMA journal_mode = MEMORY").map_err(StoreError::from)?;
+        restored::mark_copy(&copy, now_ms)?;
+    }
     drop(copy);
     // On the disk, with its name, before anybody relies on it.
-    let written = OpenOptions::new().read(true).open(to).map_err(file)?;
-    written.sync_all().map_err(file)?;
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    OpenOptions::new().read(true).open(folder).and_then(|folder| folder.sync_all()).map_err(file)?;
-    Ok(Backup { bytes: written.metadata().map_err(file)?.len(), schema })
+    let bytes = make_durable(to).and_then(|bytes| make_folder_durable(to).map(|()| bytes)).map_err(file)?;
+    Ok(Backup { bytes, schema })
 }
 
-fn open(path: &Path) -> Result<Connection, StoreError> {
+/// Whether a database passes SQLite's own check.
+pub(super) fn is_whole(connection: &Connection) -> Result<bool, StoreError> {
+    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    Ok(found == "ok")
+}
+
+/// The version of its schema; none when it is not a database of ours.
+pub(super) fn schema_of(connection: &Connection) -> Result<Option<i64>, StoreError> {
+    if !has_table(connection, "migrations")? {
+        return Ok(None);
+    }
+    Ok(connection.query_row("SELECT max(version) FROM migrations", [], |row| row.get(0))?)
+}
+
+pub(super) fn has_table(connection: &Connection, name: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)";
+    Ok(connection.query_row(sql, [name], |row| row.get(0))?)
+}
+
+/// Its content is on the disk; returns its length.
+pub(super) fn make_durable(file: &Path) -> std::io::Result<u64> {
+    let written = OpenOptions::new().read(true).open(file)?;
+    written.sync_all()?;
+    Ok(written.metadata()?.len())
+}
+
+/// The names in its folder are on the disk.
+pub(super) fn make_folder_durable(file: &Path) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    OpenOptions::new().read(true).open(folder)?.sync_all()
+}
+
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = rusqlite::Connection::open_with_flags(path, flags)?;
     connection.execute_batch("PRAGMA busy_timeout = 5000;")?;
-    Ok(connection)
+    Ok(connection.into())
 }
 
 fn scrub(path: &Path, always: bool) -> Result<Scrubbed, StoreError> {

@@ -4,7 +4,7 @@ mod select;
 mod undo;
 mod write;
 
-use crate::store::sql::{Connection, OptionalExtension, Row, params};
+use crate::store::sql::{Connection, OptionalExtension, Row, Subject, params};
 use serde_json::{Map, Value};
 
 pub use select::Selected;
@@ -152,7 +152,7 @@ impl Store {
     /// # Errors
     /// When the transaction could not be committed.
     pub async fn create_ticket(&self, new: NewTicket, now_ms: i64) -> Result<Option<String>, StoreError> {
-        self.write(move |connection| create(connection, &new, now_ms)).await
+        self.write_beside(move |connection| create(connection, &new, now_ms)).await
     }
 
     /// One ticket, with all that is on it.
@@ -187,7 +187,8 @@ impl Store {
     /// # Errors
     /// When the transaction could not be committed.
     pub async fn patch_ticket(&self, id: String, patch: TicketPatch, now_ms: i64) -> Result<bool, StoreError> {
-        self.write(move |connection| {
+        self.write_beside(move |connection| {
+            connection.alone_with(Subject::Ticket(&id))?;
             let changed = connection.execute(
                 "UPDATE tickets SET subject = coalesce(?2, subject), status = coalesce(?3, status), queue = coalesce(?4, queue),
                         priority = coalesce(?5, priority), intent = coalesce(?6, intent), tags = coalesce(?7, tags),
@@ -223,7 +224,8 @@ impl Store {
         body: String,
         now_ms: i64,
     ) -> Result<bool, StoreError> {
-        self.write(move |connection| {
+        self.write_beside(move |connection| {
+            connection.alone_with(Subject::Ticket(&id))?;
             let touched = connection.execute(
                 "UPDATE tickets SET revision = revision + 1, updated_at = ?2, changed_at = ?2 WHERE id = ?1",
                 (&id, now_ms),

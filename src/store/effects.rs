@@ -1,12 +1,14 @@
 //! The third gate: what was fetched, what we mean to change, what was changed.
 
-use crate::store::sql::{Company, Connection, OptionalExtension};
+use std::collections::BTreeSet;
+
+use crate::store::sql::{self, Company, Connection, OptionalExtension, Subject};
 
 use super::newest::Work;
 use super::row::to_json;
 use super::starts::NewStart;
 use super::units::Posted;
-use super::{Store, StoreError, deciding, desk, erase, newest, starts};
+use super::{Store, StoreError, deciding, desk, erase, newest, restored, starts};
 use crate::domain::effect::Effect;
 use crate::domain::id;
 use crate::domain::permission::Permission;
@@ -60,9 +62,10 @@ pub struct Plan {
 /// Where an intent stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Nobody has tried: write it.
+    /// Nobody can have tried: write it.
     New,
-    /// Someone may have written it: look before writing.
+    /// Someone may have written it, in an earlier attempt or before the database
+    /// was restored: look before writing.
     MayBeThere,
     /// It has been written: leave it.
     Applied,
@@ -105,6 +108,14 @@ pub enum Change {
 }
 
 impl Change {
+    /// The ticket that is changed together with the job's end.
+    pub(super) fn ticket_id(&self) -> Option<&str> {
+        match self {
+            Change::WithTheEnd { ticket_id, .. } => Some(ticket_id),
+            Change::Made { .. } | Change::Dropped { .. } | Change::Starts { .. } => None,
+        }
+    }
+
     /// What is left of it when nothing more shall be written.
     pub(super) fn dropped(&self) -> Change {
         match self {
@@ -184,7 +195,7 @@ impl Store {
     /// # Errors
     /// When the transaction could not be committed.
     pub async fn plan(&self, work: Option<Work>, intents: Vec<Intent>, now_ms: i64) -> Result<Plan, StoreError> {
-        self.write(move |connection| plan_all(connection, work.as_ref(), &intents, now_ms)).await
+        self.write_beside(move |connection| plan_all(connection, work.as_ref(), &intents, now_ms)).await
     }
 
     /// Takes back what a job has written down and not made.
@@ -192,11 +203,30 @@ impl Store {
     /// # Errors
     /// When the transaction could not be committed.
     pub async fn withdraw_plan(&self, project: String, resource_id: String, job_id: i64) -> Result<(), StoreError> {
-        self.write(move |connection| withdraw(connection, &project, &resource_id, job_id)).await
+        self.write_beside(move |connection| {
+            connection.alone_with(Subject::Resource(&resource_id))?;
+            withdraw(connection, &project, &resource_id, job_id)
+        })
+        .await
     }
 }
 
+/// Locks each of them once, in an order that is everybody's.
+pub(super) fn subjects<'a>(
+    ids: impl Iterator<Item = &'a str>,
+    lock: impl FnMut(&str) -> sql::Result<()>,
+) -> Result<(), StoreError> {
+    let each: BTreeSet<&str> = ids.collect();
+    Ok(each.into_iter().try_for_each(lock)?)
+}
+
 fn plan_all(connection: &Connection, work: Option<&Work>, intents: &[Intent], now_ms: i64) -> Result<Plan, StoreError> {
+    subjects(intents.iter().map(|intent| intent.resource_id.as_str()), |id| {
+        connection.alone_with(Subject::Resource(id))
+    })?;
+    let tickets =
+        intents.iter().map(|intent| intent.ticket_id.as_str()).chain(work.map(|work| work.ticket_id.as_str()));
+    subjects(tickets, |id| connection.alone_with(Subject::Ticket(id)))?;
     let is_outdated = match work {
         None => false,
         // What was erased is not brought back.
@@ -209,18 +239,24 @@ fn plan_all(connection: &Connection, work: Option<&Work>, intents: &[Intent], no
             !entered
         }
     };
+    let first = if restored::is_older(connection, work.map(|work| work.made_at_ms))? {
+        Standing::MayBeThere
+    } else {
+        Standing::New
+    };
     let mut planned = Vec::with_capacity(intents.len());
     for intent in intents {
         planned.extend(if is_outdated {
             planned_before(connection, intent, now_ms)?
         } else {
-            Some(plan(connection, intent, now_ms)?)
+            Some(plan(connection, intent, first, now_ms)?)
         });
     }
     Ok(Plan { is_outdated, planned })
 }
 
-fn plan(connection: &Connection, intent: &Intent, now_ms: i64) -> Result<Planned, StoreError> {
+/// `first` is how an intent stands that was not written down before.
+fn plan(connection: &Connection, intent: &Intent, first: Standing, now_ms: i64) -> Result<Planned, StoreError> {
     let slot = intent.effect.slot().word();
     let reference = intent.reference();
     let inserted = connection
@@ -241,7 +277,7 @@ fn plan(connection: &Connection, intent: &Intent, now_ms: i64) -> Result<Planned
             intent.effect.permission().map(Permission::word),
         ))?;
     if inserted == 1 {
-        return Ok(Planned { reference, effect: intent.effect.clone(), standing: Standing::New });
+        return Ok(Planned { reference, effect: intent.effect.clone(), standing: first });
     }
     planned_before(connection, intent, now_ms)?.ok_or(StoreError::Missing("effect"))
 }

@@ -1,6 +1,6 @@
 //! The submission ledger: what we started at OpenAI, written before the call.
 
-use crate::store::sql::{self, Connection, OptionalExtension, Row, params};
+use crate::store::sql::{self, Connection, OptionalExtension, Row, Subject, params};
 
 use super::settle::count;
 use super::{Store, StoreError};
@@ -130,7 +130,7 @@ impl Store {
     /// # Errors
     /// When the transaction could not be committed; nothing must be started then.
     pub async fn begin_submission(&self, new: NewSubmission) -> Result<(), StoreError> {
-        self.write(move |connection| {
+        self.write_beside(move |connection| {
             connection.execute(
                 "INSERT INTO submissions (id, project, ticket_id, workflow, prompt_version, ticket_revision, state, created_at, made_at, actor,
                                           check_at, deadline_at)
@@ -158,7 +158,7 @@ impl Store {
     /// # Errors
     /// When the transaction could not be committed; nothing must be started then.
     pub async fn begin_planned(&self, prompted: Prompted) -> Result<bool, StoreError> {
-        self.write(move |connection| {
+        self.write_beside(move |connection| {
             let begun = connection.execute(
                 "UPDATE submissions SET state = 'starting', prompt_version = ?2, ticket_revision = ?3, made_at = ?4, check_at = ?5,
                         error_cause = NULL, error_detail = NULL
@@ -175,7 +175,7 @@ impl Store {
     /// # Errors
     /// When the transaction could not be committed.
     pub async fn give_up_start(&self, id: String) -> Result<(), StoreError> {
-        self.write(move |connection| {
+        self.write_beside(move |connection| {
             connection
                 .execute("UPDATE submissions SET state = 'unknown' WHERE id = ?1 AND state = 'starting'", [&id])?;
             Ok(())
@@ -195,7 +195,11 @@ impl Store {
         resource_id: String,
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        self.write(move |connection| bind(connection, &project, &id, &resource_id, now_ms).map(drop)).await
+        self.write_beside(move |connection| {
+            connection.alone_with(Subject::Resource(&resource_id))?;
+            bind(connection, &project, &id, &resource_id, now_ms).map(drop)
+        })
+        .await
     }
 
     /// OpenAI refused it (`known`), or nobody can tell whether it runs. Of planned
@@ -205,7 +209,7 @@ impl Store {
     /// # Errors
     /// When the transaction could not be committed.
     pub async fn submission_failed(&self, id: String, failure: Failure, known: bool) -> Result<(), StoreError> {
-        self.write(move |connection| {
+        self.write_beside(move |connection| {
             connection.execute(
                 "UPDATE submissions SET state = ?2, error_cause = ?3, error_detail = ?4, check_at = CASE WHEN ?2 = 'unknown' THEN check_at END
                  WHERE id = ?1 AND (state = 'starting' OR (state = 'unknown' AND origin = 'person'))",
@@ -229,7 +233,8 @@ impl Store {
         submission_id: String,
         now_ms: i64,
     ) -> Result<Option<Placement>, StoreError> {
-        self.write(move |connection| {
+        self.write_beside(move |connection| {
+            connection.alone_with(Subject::Resource(&resource_id))?;
             bind(connection, &project, &submission_id, &resource_id, now_ms)?;
             placement_of(connection, &project, &resource_id)
         })

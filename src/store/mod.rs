@@ -15,7 +15,9 @@
 //! | `desk` | the built-in helpdesk |
 //! | `alerts`, `sends`, `parked`, `pauses`, `tokens` | operators: what they are told, what they pause, who may ask |
 //! | `failed`, `replay` | operators: failed jobs, and deliveries to be worked again |
-//! | `erase`, `copies` | whoever must forget, or keep a copy |
+//! | `erase`, `copies`, `restore` | whoever must forget, keep a copy, or put one back |
+//! | `restored` | whoever acts on work that may have been done before a restore |
+//! | `nodes` | which processes are there, and which leads in what |
 //! | `facts` | whoever examines the installation |
 
 mod alerts;
@@ -39,6 +41,7 @@ mod ledger;
 mod location;
 mod migrate;
 mod newest;
+mod nodes;
 mod page;
 mod parked;
 mod pauses;
@@ -48,6 +51,8 @@ mod queue;
 mod reconcile;
 mod records;
 mod replay;
+mod restore;
+mod restored;
 mod reviews;
 mod row;
 mod sends;
@@ -74,9 +79,9 @@ pub use alerts::{Alert, AlertSend, Changed};
 pub use audit::{Audit, AuditAt, Finding};
 pub use audit_trail::Entry;
 pub use batches::{
-    BATCH_TWIN, BATCH_UNDONE, Batch, BatchAct, BuildClaim, Building, Built, CHANGED_SINCE, Entered, Fire, Line,
-    LineEntry, LineFacts, LineRead, NewBatch, NewLine, NewPart, Part, PartEnd, PartPlace, PartToStart, PlacePart,
-    Scheduled, Start, Starting, Undone, part_id,
+    BATCH_TWIN, BATCH_UNDONE, Batch, BatchAct, BeforeRestore, BuildClaim, Building, Built, CHANGED_SINCE, Entered,
+    Fire, Line, LineEntry, LineFacts, LineRead, NewBatch, NewLine, NewPart, Part, PartEnd, PartPlace, PartToStart,
+    PlacePart, Scheduled, Start, Starting, Undone, part_id,
 };
 pub use copies::{Backup, BackupError, Scrubbed};
 pub use counts::{Batches, COUNTED, Counts, StateCount};
@@ -93,6 +98,7 @@ pub use ledger::{NewSubmission, Prompted, Submission};
 pub use location::{Location, NoDatabase, PostgresUrl};
 pub use migrate::{Migrated, SCHEMA_VERSION};
 pub use newest::Work;
+pub use nodes::{Duty, Node, SEEN_MS};
 pub use page::{LOOKED_AT, Page, PageRequest};
 pub use parked::{PARKED_COUNTED, Parked, ParkedNotice, RECEIVED};
 pub use pauses::{Pausable, Pause};
@@ -102,6 +108,8 @@ pub use queue::{Claim, ClaimedJob, Which};
 pub use reconcile::{Check, Found, Hanging, TakeChecks, Unanswered};
 pub use records::Job;
 pub use replay::{Replayed, ToReplay, Window};
+pub use restore::{NotInIt, Restoration, RestoreError, Restoring};
+pub use restored::{Marked, Restored};
 pub use reviews::{NewReview, Proposed, Review};
 pub use sends::{ALERT_CHANNEL, DueSend};
 pub use settle::{Settled, Settlement};

@@ -1,7 +1,7 @@
 //! Deliveries without a job: what a watcher makes of them, and how a person
 //! puts them away. They stay `received` for ever.
 
-use crate::store::sql::{Connection, OptionalExtension, Row};
+use crate::store::sql::{Connection, OptionalExtension, Row, Subject};
 use serde_json::json;
 
 use super::facts::TEST_TYPE;
@@ -180,6 +180,9 @@ fn tell(
     kind_of: fn(&str) -> Option<&'static str>,
     now_ms: i64,
 ) -> Result<Vec<ParkedNotice>, StoreError> {
+    // Of two deliveries that are stored at the same time the one with the higher
+    // number may be there first: the lower one must not be passed over.
+    connection.alone_with(Subject::Intake)?;
     let mark: Option<i64> = connection
         .prepare_cached("SELECT value FROM marks WHERE name = ?1")?
         .query_row([MARK], |row| row.get(0))

@@ -132,6 +132,15 @@ impl Store {
     /// # Errors
     /// When the transaction could not be committed; nothing was claimed then.
     pub async fn claim(&self, claim: Claim) -> Result<Vec<ClaimedJob>, StoreError> {
+        let wanted = claim.clone();
+        let taken = self.write_beside(move |connection| match has_lost(connection, &wanted)? {
+            true => Ok(None),
+            false => take_due(connection, &wanted).map(Some),
+        });
+        if let Some(jobs) = taken.await? {
+            return Ok(jobs);
+        }
+        // Giving up touches batches, submissions and alerts: alone, and seldom.
         self.write(move |connection| {
             give_up_lost(connection, &claim)?;
             take_due(connection, &claim)
@@ -145,7 +154,7 @@ impl Store {
     /// # Errors
     /// When the transaction could not be committed.
     pub async fn heartbeat(&self, jobs: Vec<(i64, i64)>, until_ms: i64) -> Result<(), StoreError> {
-        self.write(move |connection| {
+        self.write_beside(move |connection| {
             let mut extend = connection.prepare_cached(
                 "UPDATE jobs SET claimable_at = ?3 WHERE id = ?1 AND claims = ?2 AND state = 'processing'",
             )?;
@@ -177,16 +186,25 @@ impl Store {
     }
 }
 
+const LOST: &str = "project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2
+               AND state = 'processing' AND attempts >= ?3";
+
+fn has_lost(connection: &Connection, claim: &Claim) -> Result<bool, StoreError> {
+    Ok(connection.prepare_cached(&format!("SELECT 1 FROM jobs WHERE {LOST} LIMIT 1"))?.exists((
+        &claim.project,
+        claim.now_ms,
+        claim.max_attempts,
+    ))?)
+}
+
 fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError> {
     let detail = format!("the lease ended {} times without a word from the worker", claim.max_attempts);
     let lost = connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "UPDATE jobs SET state = 'failed_final', since = ?2, claimable_at = NULL, worker = NULL,
                              error_cause = 'lease_lost', error_detail = ?4
-             WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2
-               AND state = 'processing' AND attempts >= ?3
-             RETURNING resource_id, event_type, kind",
-        )?
+             WHERE {LOST} RETURNING resource_id, event_type, kind"
+        ))?
         .query_map((&claim.project, claim.now_ms, claim.max_attempts, &detail), |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?
@@ -213,29 +231,29 @@ fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError
 /// walks an index of just those rows, so a long queue does not slow a claim.
 const SOONEST_FORGOTTEN: &str = "SELECT id FROM (
     SELECT * FROM (SELECT id, forget_at FROM jobs WHERE project = ?1 AND state = 'queued' AND claimable_at <= ?2
-                   ORDER BY forget_at, id LIMIT ?5) AS waiting
+                   ORDER BY forget_at, id LIMIT ?5 {claiming}) AS waiting
     UNION ALL
     SELECT * FROM (SELECT id, forget_at FROM jobs
                    WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2
-                   ORDER BY claimable_at LIMIT ?5) AS due
+                   ORDER BY claimable_at LIMIT ?5 {claiming}) AS due
   ) AS either ORDER BY forget_at, id LIMIT ?5";
 
 /// One that has never been tried, or else the one tried longest ago; what does not
 /// ask OpenAI would show nothing.
 const LONGEST_UNTRIED: &str = "SELECT id FROM (
     SELECT * FROM (SELECT id, 0 AS tried_at FROM jobs WHERE project = ?1 AND state = 'queued' AND claimable_at <= ?2 AND kind NOT IN ('approval','line','undo')
-                   ORDER BY forget_at, id LIMIT ?5) AS waiting
+                   ORDER BY forget_at, id LIMIT ?5 {claiming}) AS waiting
     UNION ALL
     SELECT * FROM (SELECT id, coalesce(started_at, 0) AS tried_at FROM jobs
                    WHERE project = ?1 AND state IN ('processing','failed_retryable') AND claimable_at <= ?2 AND kind NOT IN ('approval','line','undo')
-                   ORDER BY tried_at, id LIMIT ?5) AS due
+                   ORDER BY tried_at, id LIMIT ?5 {claiming}) AS due
   ) AS either ORDER BY tried_at, id LIMIT ?5";
 
 /// What people have approved, and lines of batches, whose results are here. The
 /// words of the index as they stand there.
 const WITHOUT_OPENAI: &str =
     "SELECT id FROM jobs WHERE project = ?1 AND kind IN ('approval','line','undo') AND claimable_at IS NOT NULL
-   AND claimable_at <= ?2 ORDER BY claimable_at, id LIMIT ?5";
+   AND claimable_at <= ?2 ORDER BY claimable_at, id LIMIT ?5 {claiming}";
 
 fn take_due(connection: &Connection, claim: &Claim) -> Result<Vec<ClaimedJob>, StoreError> {
     let limit = i64::try_from(claim.limit).unwrap_or(i64::MAX);
@@ -244,10 +262,11 @@ fn take_due(connection: &Connection, claim: &Claim) -> Result<Vec<ClaimedJob>, S
         Which::LongestUntried => LONGEST_UNTRIED,
         Which::WithoutOpenAi => WITHOUT_OPENAI,
     };
+    let due = connection.among(which);
     let mut take = connection.prepare_cached(&format!(
         "UPDATE jobs SET state = 'processing', since = ?2, started_at = ?2, worker = ?3, claimable_at = ?2 + ?4,
                          claims = claims + 1, attempts = attempts + 1
-         WHERE id IN ({which})
+         WHERE {due}
          RETURNING id, claims, attempts, project, event_type, resource_id, forget_at, queued_at, kind, key"
     ))?;
     let mut jobs = take

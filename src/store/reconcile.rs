@@ -302,7 +302,8 @@ fn listen(connection: &Connection, project: &str) -> Result<i64, StoreError> {
     Ok(0)
 }
 
-fn mark(connection: &Connection, name: &str) -> Result<i64, StoreError> {
+/// A number under a name; 0 when there is none.
+pub(super) fn mark(connection: &Connection, name: &str) -> Result<i64, StoreError> {
     let value = connection
         .prepare_cached("SELECT value FROM marks WHERE name = ?1")?
         .query_row([name], |row| row.get(0))
@@ -310,7 +311,7 @@ fn mark(connection: &Connection, name: &str) -> Result<i64, StoreError> {
     Ok(value.unwrap_or(0))
 }
 
-fn set_mark(connection: &Connection, name: &str, value: i64) -> Result<(), StoreError> {
+pub(super) fn set_mark(connection: &Connection, name: &str, value: i64) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",

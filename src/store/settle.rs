@@ -2,7 +2,7 @@
 //! changes, receipts and reviews are written, all in one transaction, and only
 //! if the claim is still the newest one.
 
-use crate::store::sql::{Connection, params};
+use crate::store::sql::{Connection, Subject, params};
 
 use super::effects::Change;
 use super::ledger::FoundBy;
@@ -90,6 +90,15 @@ impl Settlement {
         }
     }
 
+    fn changes(&self) -> &[Change] {
+        match self {
+            Settlement::Applied { changes }
+            | Settlement::Held { changes, .. }
+            | Settlement::Superseded { changes, .. } => changes,
+            _ => &[],
+        }
+    }
+
     /// Whether the job ends with it, or goes on.
     #[must_use]
     pub fn is_end(&self) -> bool {
@@ -123,8 +132,9 @@ impl Store {
         settlement: Settlement,
         now_ms: i64,
     ) -> Result<Settled, StoreError> {
-        let (settled, fed) =
-            self.write(move |connection| settle(connection, &job, placement.as_ref(), &settlement, now_ms)).await?;
+        let (settled, fed) = self
+            .write_beside(move |connection| settle(connection, &job, placement.as_ref(), &settlement, now_ms))
+            .await?;
         if fed {
             self.ring();
         }
@@ -140,6 +150,7 @@ fn settle(
     settlement: &Settlement,
     now_ms: i64,
 ) -> Result<(Settled, bool), StoreError> {
+    lock(connection, job, placement, settlement)?;
     let instead = match erase::instead(connection, placement, settlement)? {
         None => newest::instead(connection, placement, settlement)?,
         erased => erased,
@@ -187,6 +198,23 @@ fn settle(
         }
     }
     Ok((Settled::Done { new_alert }, fed))
+}
+
+/// What nobody else may work on until this attempt has ended: the resource, and
+/// the tickets that it changes.
+fn lock(
+    connection: &Connection,
+    job: &ClaimedJob,
+    placement: Option<&Placement>,
+    settlement: &Settlement,
+) -> Result<(), StoreError> {
+    connection.alone_with(Subject::Resource(&job.resource_id))?;
+    let placed = placement.map(|placement| placement.ticket_id.as_str());
+    let changed = settlement.changes().iter().filter_map(Change::ticket_id);
+    let approved = job.approved.as_ref().map(|approved| approved.ticket_id.as_str());
+    effects::subjects(placed.into_iter().chain(changed).chain(approved), |id| {
+        connection.alone_with(Subject::Ticket(id))
+    })
 }
 
 /// Moves the job, if the claim is still the newest one.
@@ -275,7 +303,7 @@ impl<'a> Transition<'a> {
 }
 
 /// Counts something as it happens, so that no screen ever counts rows. The only
-/// writer of the tallies.
+/// writer of the tallies; each connection has a shard, so that none waits for another.
 pub(super) fn count(connection: &Connection, name: &str, by: i64) -> Result<(), StoreError> {
     connection
         .prepare_cached(

@@ -3,7 +3,7 @@
 
 use crate::store::sql::{Connection, OptionalExtension, params};
 
-use super::{Store, StoreError, ledger};
+use super::{Store, StoreError, ledger, restored};
 
 /// Work to be started at OpenAI by a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct NewStart {
     pub origin: &'static str,
     /// The failed resource that this takes the place of.
     pub retry_of: Option<String>,
+    /// When the work that asks for it was made, in ms, when that is known.
+    pub asked_at_ms: Option<i64>,
     /// Not before, in ms.
     pub at_ms: i64,
     /// Past it somebody is told, in ms.
@@ -89,12 +91,16 @@ pub(super) fn withdraw(
     Ok(true)
 }
 
-/// Writes the submission down as planned, and the job that starts it.
+/// Writes the submission down as planned, and the job that starts it. What may
+/// have been started before the database was restored is `unknown` instead: its
+/// job ends without a call.
 pub(super) fn plan(connection: &Connection, start: &NewStart, now_ms: i64) -> Result<(), StoreError> {
+    let in_doubt = restored::is_older(connection, start.asked_at_ms)?;
     connection
         .prepare_cached(
-            "INSERT INTO submissions (id, project, ticket_id, workflow, state, created_at, deadline_at, origin, retry_of, actor)
-             VALUES (?1, ?2, ?3, ?4, 'planned', ?5, ?6, ?7, ?8, 'frontdesk') ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO submissions (id, project, ticket_id, workflow, state, prompt_version, check_at, created_at, deadline_at, origin,
+                                      retry_of, actor)
+             VALUES (?1, ?2, ?3, ?4, ?9, ?10, ?11, ?5, ?6, ?7, ?8, 'frontdesk') ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
             start.submission_id,
@@ -104,7 +110,10 @@ pub(super) fn plan(connection: &Connection, start: &NewStart, now_ms: i64) -> Re
             now_ms,
             start.deadline_ms,
             start.origin,
-            start.retry_of
+            start.retry_of,
+            if in_doubt { "unknown" } else { "planned" },
+            in_doubt.then_some(""),
+            in_doubt.then_some(now_ms)
         ])?;
     connection
         .prepare_cached(

@@ -105,6 +105,7 @@ impl Worker {
             effect,
             job_id: job.id(),
         };
+        let made_at_ms = work.as_ref().map(|work| work.made_at_ms);
         let plan = self.store.plan(work, effects.into_iter().map(intent).collect(), self.clock.now_ms()).await?;
         self.after(Step::Planned)?;
         if plan.planned.iter().any(|planned| planned.standing == Standing::InOtherHands) {
@@ -112,7 +113,7 @@ impl Worker {
         }
         let mut changes = Vec::with_capacity(plan.planned.len());
         for planned in plan.planned.into_iter().filter(|planned| planned.standing != Standing::Applied) {
-            changes.push(self.write_once(job, ticket_id, planned, plan.is_outdated).await?);
+            changes.push(self.write_once(job, ticket_id, planned, made_at_ms, plan.is_outdated).await?);
             self.after(Step::Written)?;
         }
         Ok(Carried { changes, is_outdated: plan.is_outdated })
@@ -123,6 +124,7 @@ impl Worker {
         job: &ClaimedJob,
         ticket_id: &str,
         planned: Planned,
+        made_at_ms: Option<i64>,
         is_outdated: bool,
     ) -> Result<Change, Halt> {
         let Planned { reference, effect, standing } = planned;
@@ -131,14 +133,21 @@ impl Worker {
             (Some(external_id), _) => Change::Made { reference, external_id },
             (None, _) if is_outdated => Change::Dropped { reference },
             (None, Effect::Start { workflow }) => {
-                let start = self.follow_up(job, ticket_id, workflow, &reference);
+                let start = self.follow_up(job, ticket_id, workflow, &reference, made_at_ms);
                 Change::Starts { reference, start }
             }
             (None, effect) => self.helpdesk.write(ticket_id, effect, reference),
         })
     }
 
-    fn follow_up(&self, job: &ClaimedJob, ticket_id: &str, workflow: String, reference: &str) -> NewStart {
+    fn follow_up(
+        &self,
+        job: &ClaimedJob,
+        ticket_id: &str,
+        workflow: String,
+        reference: &str,
+        asked_at_ms: Option<i64>,
+    ) -> NewStart {
         let now_ms = self.clock.now_ms();
         NewStart {
             // The reference is the same in every attempt: so is what is started.
@@ -148,6 +157,7 @@ impl Worker {
             workflow,
             origin: "follow_up",
             retry_of: None,
+            asked_at_ms,
             at_ms: now_ms,
             deadline_ms: self.settings.patience.deadline_at_ms(Kind::Response, now_ms),
         }

@@ -4,6 +4,7 @@
 use super::Worker;
 use super::attempt::{Halt, Step};
 use crate::domain::effect::Slot;
+use crate::domain::id::effect_ref;
 use crate::domain::ticket::NEWER_RESULT;
 use crate::helpdesk::HelpdeskError;
 use crate::store::{Approved, ClaimedJob, Settlement, Work};
@@ -15,7 +16,10 @@ impl Worker {
         };
         self.must_not_be_paused(Some(&approved.workflow))?;
         if let Some(reason) = self.moved_on(approved).await? {
-            return Ok(Settlement::Stale { reason });
+            // What moved it on may be this reply: a crash or a restore lost the receipt.
+            if !self.reply_is_there(job, approved).await? {
+                return Ok(Settlement::Stale { reason });
+            }
         }
         self.after(Step::Decided)?;
         let carried =
@@ -25,6 +29,11 @@ impl Worker {
             Settlement::Superseded { .. } => Settlement::Stale { reason: NEWER_RESULT },
             settlement => settlement,
         })
+    }
+
+    async fn reply_is_there(&self, job: &ClaimedJob, approved: &Approved) -> Result<bool, Halt> {
+        let reference = effect_ref(&job.project, &job.resource_id, &approved.ticket_id, Slot::Reply.word());
+        Ok(self.helpdesk.find(&reference).await?.is_some())
     }
 
     /// Only what a customer would see can be out of date: a note may be late,

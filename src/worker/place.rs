@@ -41,6 +41,9 @@ impl Worker {
             return Ok(Placed { placement: Some(placement), target: Err(why) });
         };
         let target = match self.helpdesk.ticket(&placement.ticket_id).await {
+            Ok(_) if self.store.is_another_ticket(placement.ticket_id.clone(), placement.made_at_ms).await? => {
+                Err(format!("{} was made after the database was restored; the work is older", placement.ticket_id))
+            }
             Ok(ticket) => Ok((ticket, workflow)),
             Err(HelpdeskError::NoTicket) => Err(format!("the helpdesk has no ticket {}", placement.ticket_id)),
             Err(error) => return Err(error.into()),

@@ -13,7 +13,7 @@ use super::gate::Allowance;
 use super::retrieve::still_moving;
 use super::{Project, Worker};
 use crate::domain::failure::Failure;
-use crate::store::{Check, Found, Hanging, StoreError, TakeChecks};
+use crate::store::{Check, Duty, Found, Hanging, StoreError, TakeChecks};
 
 /// How many submissions are asked about at once.
 const AT_ONCE: usize = 32;
@@ -35,7 +35,7 @@ impl Worker {
         let wait = Duration::from_millis(self.settings.patience.every_ms.unsigned_abs());
         loop {
             // A panic ends this look and not the looking: nobody would notice.
-            let look = AssertUnwindSafe(self.reconcile_once()).catch_unwind();
+            let look = AssertUnwindSafe(self.leading(Duty::Reconcile, wait, self.reconcile_once())).catch_unwind();
             tokio::select! {
                 () = stop.cancelled() => return,
                 done = look => match done {
@@ -56,6 +56,8 @@ impl Worker {
     /// # Errors
     /// When the database could not be read or written.
     pub async fn reconcile_once(&self) -> Result<usize, StoreError> {
+        // A server may have been rolled back, or another one have taken over, under us.
+        self.store.notice_restore(self.clock.now_ms()).await?;
         // Before asking: a webhook has had since the last look to come after all.
         self.look_for_silence().await?;
         self.age_unanswered().await?;

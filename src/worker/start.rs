@@ -21,8 +21,8 @@ impl Worker {
                 job.mark_called();
                 self.submitter.start_planned(&job.project, &start.submission_id).await
             }
-            // An attempt before this one may have reached OpenAI.
-            "starting" => {
+            // An attempt before this one, or before the database was restored, may have reached OpenAI.
+            "starting" | "unknown" => {
                 self.store.give_up_start(start.submission_id.clone()).await?;
                 return Ok(started("whether OpenAI has it is not known; its webhook or the reconciler tells"));
             }
@@ -68,6 +68,7 @@ impl Worker {
             workflow: placement.workflow.clone(),
             origin: "resubmit",
             retry_of: Some(job.resource_id.clone()),
+            asked_at_ms: placement.made_at_ms,
             at_ms,
             deadline_ms: self.settings.patience.deadline_at_ms(Kind::Response, at_ms),
         };

@@ -68,6 +68,8 @@ const COMMANDS: &[&[&str]] = &[
     &["config", "check"],
     &["erase"],
     &["backup"],
+    &["restore"],
+    &["restored"],
     &["trigger"],
     &["simulate"],
     &["completions"],

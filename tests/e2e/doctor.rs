@@ -301,7 +301,7 @@ async fn settings_that_serve_refuses_are_a_problem_and_no_reason_to_stop() {
         let place = place.with(name, value);
         let examined = examine(&place);
         examined.says(item, "problem", word);
-        assert_eq!(examined.items.len(), 19, "{name}={value}");
+        assert_eq!(examined.items.len(), 20, "{name}={value}");
         assert!(!place.database().exists(), "nothing is made");
     }
 }

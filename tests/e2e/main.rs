@@ -24,6 +24,7 @@ mod operators;
 mod policy;
 mod privacy;
 mod process;
+mod restore;
 mod reviews;
 #[path = "../support/mod.rs"]
 mod support;

@@ -140,12 +140,17 @@ pub struct Server {
 
 impl Server {
     pub fn wait_until_ready(&mut self) {
+        self.lines_until_ready();
+    }
+
+    /// The same; what it has logged until then.
+    pub fn lines_until_ready(&mut self) -> Vec<String> {
         let mut seen = Vec::new();
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             if line.contains("frontdesk is ready") {
                 let address = line.split("address=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
                 self.addr = address.parse().unwrap();
-                return;
+                return seen;
             }
             seen.push(line);
         }

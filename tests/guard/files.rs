@@ -86,7 +86,7 @@ fn what_a_repository_must_have_is_there() {
 #[test]
 fn scripts_can_be_run_and_stop_at_the_first_error() {
     use std::os::unix::fs::PermissionsExt as _;
-    for name in ["scripts/demo", "scripts/test", ".ci/run", "bench/run"] {
+    for name in ["scripts/demo", "scripts/postgres", "scripts/test", ".ci/run", "bench/run"] {
         let mode = std::fs::metadata(root().join(name)).expect(name).permissions().mode();
         assert!(mode & 0o100 != 0, "{name} cannot be run");
         assert!(read(name).contains("set -euo pipefail"), "{name} goes on after an error");

@@ -3,6 +3,7 @@
 //! is not what the rules allow.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
@@ -19,7 +20,9 @@ use frontdesk::domain::ticket::Author;
 use frontdesk::domain::verify::Verifier;
 use frontdesk::helpdesk::Builtin;
 use frontdesk::openai::client::Client;
-use frontdesk::store::{AuditAt, DeskTicket, Job, NewSubmission, NewTicket, PageRequest, Review, Store};
+use frontdesk::store::{
+    AuditAt, DeskTicket, Job, Location, NewSubmission, NewTicket, PageRequest, Restoration, Restoring, Review, Store,
+};
 use frontdesk::submit::{self, Submitter};
 use frontdesk::telemetry::Metrics;
 use frontdesk::worker::{Keeping, Limits, Settings, Step, Worker};
@@ -268,6 +271,33 @@ impl TestDesk {
 
     pub fn sql(&self) -> Sql<'_> {
         self.database.sql()
+    }
+
+    /// A copy of the database as it is now.
+    pub fn backup(&self, name: &str) -> PathBuf {
+        let copy = self.file().with_file_name(name);
+        Store::backup(self.file(), &copy, self.now_ms()).unwrap();
+        copy
+    }
+
+    /// Restores the copy, and goes on with it. The helpdesk is elsewhere, so to
+    /// say: its tickets stay as they are now.
+    pub fn go_back_to(&mut self, copy: &Path) -> Restoration {
+        let to = copy.with_extension("restored.db");
+        let (now_ms, from) = (self.now_ms(), copy.to_owned());
+        let asked = Restoring { from, to: to.clone(), keep: None, migrate: false, actor: "ada".to_owned(), now_ms };
+        let done = Store::restore(&asked).unwrap();
+        let world = self.file().to_owned();
+        self.database.location = Location::Sqlite(to);
+        let sql = rusqlite::Connection::open(self.file()).unwrap();
+        sql.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+        sql.execute("ATTACH ?1 AS world", [world.to_str().unwrap()]).unwrap();
+        for table in ["tickets", "messages", "drafts", "attachments", "desk_changes"] {
+            let move_over = format!("DELETE FROM {table}; INSERT INTO main.{table} SELECT * FROM world.{table}");
+            sql.execute_batch(&move_over).unwrap();
+        }
+        self.store = self.database.store();
+        done
     }
 
     /// Declares that the database was broken on purpose.

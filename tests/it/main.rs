@@ -18,6 +18,7 @@ mod openai_client;
 mod openai_files;
 mod openai_read;
 mod postgres_support;
+mod restore;
 mod schema;
 mod store_contract;
 #[path = "../support/mod.rs"]

@@ -13,10 +13,12 @@ mod groups;
 mod growth;
 mod inbox;
 mod ledger;
+mod nodes;
 mod policies;
 mod queue;
 mod reconcile;
 mod records;
+mod restored;
 mod reviews;
 mod select;
 

@@ -15,6 +15,7 @@ mod pool;
 mod privacy;
 mod reconcile;
 mod refused;
+mod restored;
 mod retrying;
 mod schedules;
 mod why;

@@ -48,6 +48,17 @@ impl Maintenance {
         ask(&self.url, question)
     }
 
+    /// Copies the files, which takes half as long where the disk need not be waited for.
+    fn copy(&self, template: &str, to: &str) {
+        self.ask(|client| {
+            let version: String = client.query_one("SHOW server_version_num", &[]).unwrap().get(0);
+            let how = if version.as_str() >= "150000" { "STRATEGY FILE_COPY" } else { "" };
+            client
+                .batch_execute(&format!("CREATE DATABASE {to} TEMPLATE {template} {how}"))
+                .expect("a copy of a template");
+        });
+    }
+
     pub fn has(&self, database: &str) -> bool {
         self.ask(|client| {
             client.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&database]).unwrap().is_some()
@@ -145,7 +156,7 @@ impl Database {
 
     fn copy_of(maintenance: Maintenance, template: &str) -> Database {
         let name = format!("fd_{}", random_name());
-        maintenance.run(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        maintenance.copy(template, &name);
         Database { maintenance, name }
     }
 

@@ -3,6 +3,7 @@
 use super::super::finding::{Finding, ok, problem, warning};
 use super::super::seen::{Database, Settings};
 use super::{of_database, worse};
+use crate::clock::rfc3339;
 use crate::config::ConfigError;
 use crate::domain::job::State;
 use crate::store::ALERT_CHANNEL;
@@ -10,6 +11,9 @@ use crate::store::ALERT_CHANNEL;
 /// Less room than this is worth a look; less than that, and writes fail soon.
 const LITTLE_ROOM: u64 = 1024 * 1024 * 1024;
 const NO_ROOM: u64 = 100 * 1024 * 1024;
+
+/// OpenAI keeps results for thirty days: what nobody has missed by then is gone, in ms.
+const FOUND_FOR_MS: i64 = 30 * 86_400_000;
 
 pub(super) fn events_are_stored(settings: &Settings, _: i64) -> Finding {
     match &settings.database {
@@ -101,6 +105,23 @@ pub(super) fn failures_are_looked_after(settings: &Settings, _: i64) -> Finding 
 fn open_alerts(database: &Database) -> String {
     let kinds: Vec<&str> = database.alerts.iter().map(|alert| alert.kind.as_str()).collect();
     if kinds.is_empty() { "no alert is open".to_owned() } else { format!("open alerts: {}", kinds.join(", ")) }
+}
+
+/// What a restore lost can be found for as long as OpenAI keeps it.
+pub(super) fn restore_is_over(settings: &Settings, now_ms: i64) -> Finding {
+    of_database(settings, |database| {
+        let Some(restored) = database.restored else { return ok("this database has not been restored") };
+        let from =
+            restored.copied_at_ms.map_or_else(String::new, |at_ms| format!(" from a copy of {}", rfc3339(at_ms)));
+        let detail = format!(
+            "restored at {}{from}: work from before is looked for on the ticket before it is written, however late it comes",
+            rfc3339(restored.at_ms)
+        );
+        if now_ms - restored.at_ms > FOUND_FOR_MS {
+            return ok(detail);
+        }
+        warning(detail, "look for what the copy did not hold, as docs/backup.md says; nothing else needs to be done")
+    })
 }
 
 /// Alerts are of use only when they reach somebody.

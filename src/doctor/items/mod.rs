@@ -14,7 +14,7 @@ use super::seen::{Database, Project, Seen, Settings};
 type Check = (&'static str, fn(&Settings, i64) -> Finding);
 
 /// First what all others need, then the checklist, then what it forgets.
-const CHECKS: [Check; 18] = [
+const CHECKS: [Check; 19] = [
     ("Webhook endpoint is configured in the OpenAI dashboard", outside::endpoint_is_configured),
     ("Endpoint subscribes only to required events", outside::subscribes_to_what_is_handled),
     ("Webhook secret is stored securely", own::secret_is_stored_securely),
@@ -33,6 +33,7 @@ const CHECKS: [Check; 18] = [
     ("Ends of batches are told", outside::batches_are_told),
     ("Clock agrees with OpenAI's", outside::clock_agrees),
     ("Somebody is told when something breaks", inside::somebody_is_told),
+    ("A restored database has been looked through", inside::restore_is_over),
 ];
 
 const SETTINGS: &str = "Settings can be read";

@@ -2,10 +2,11 @@
 //! calls. Everything is written under the claim of the job that builds it:
 //! whoever has lost that changes nothing more.
 
-use crate::store::sql::{Connection, OptionalExtension, params};
+use crate::store::sql::{Connection, OptionalExtension, Subject, params};
 use serde_json::json;
 
 use super::finish::{conclude, keep_pace, rules_at_hand, set_state};
+use super::restored::{BeforeRestore, before_restore};
 use super::{count, counts, place};
 use crate::domain::batch::{Rules, Wanted};
 use crate::domain::id::effect_ref;
@@ -47,6 +48,9 @@ pub struct Building {
     pub created_at_ms: i64,
     /// The parts whose files OpenAI has, in order.
     pub uploaded: Vec<PartToStart>,
+    /// OpenAI may have parts that are not known here any more: the batch was asked
+    /// for before the database was restored.
+    pub before_restore: Option<BeforeRestore>,
 }
 
 /// A part whose file OpenAI has.
@@ -174,7 +178,8 @@ impl Store {
     /// # Errors
     /// When the claim is lost or the transaction could not be committed.
     pub async fn add_lines(&self, claim: BuildClaim, part: i64, lines: Vec<NewLine>) -> Result<(), StoreError> {
-        self.write(move |connection| {
+        self.write_beside(move |connection| {
+            connection.alone_with(Subject::Batch(&claim.batch_id))?;
             claim.must_hold(connection)?;
             let mut add = connection.prepare_cached(
                 "INSERT INTO batch_lines (batch_id, number, part, custom_id, ticket_id, revision, made_at, result)
@@ -328,7 +333,8 @@ fn building(connection: &Connection, batch_id: &str) -> Result<Option<Building>,
             Ok(PartToStart { id: row.get(0)?, lines: row.get(1)?, bytes: row.get(2)?, file_id: row.get(3)?, start })
         })?
         .collect::<Result<_, _>>()?;
-    Ok(Some(Building { project, workflow, wanted, created_at_ms, uploaded }))
+    let before_restore = before_restore(connection, batch_id, created_at_ms)?;
+    Ok(Some(Building { project, workflow, wanted, created_at_ms, uploaded, before_restore }))
 }
 
 /// Lines of the parts without a file, a chunk at a time, and then those parts.

@@ -1,7 +1,7 @@
 //! What OpenAI's files say, entered line by line. The place where a line was
 //! read is its name here: reading a file again after a crash changes nothing.
 
-use crate::store::sql::{Connection, OptionalExtension, params};
+use crate::store::sql::{Connection, OptionalExtension, Subject, params};
 
 use super::forget::ERASED;
 use super::{count, feed};
@@ -88,7 +88,8 @@ impl Store {
         entries: Vec<Entry>,
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        self.write(move |connection| {
+        self.write_beside(move |connection| {
+            connection.alone_with(Subject::Batch(&part.batch_id))?;
             let ledger = Ledger { connection, part: &part, elsewhere, made_at_ms, now_ms };
             entries.iter().try_for_each(|entry| ledger.enter(entry))
         })

@@ -2,7 +2,7 @@
 //! that settles one of them feeds the next, so that a batch goes on wherever
 //! there is a worker, and stops where it was when there is none.
 
-use crate::store::sql::{self, Connection, OptionalExtension, Params, params};
+use crate::store::sql::{self, Connection, OptionalExtension, Params, Subject, params};
 
 use super::finish::set_state;
 use super::forget::ERASED;
@@ -257,7 +257,10 @@ pub(in crate::store) fn line_ended(
     reason: Option<&str>,
     now_ms: i64,
 ) -> Result<bool, StoreError> {
-    let Some((batch_id, number, before)) = line_at(connection, project, resource_id)? else { return Ok(false) };
+    let Some((batch_id, ..)) = line_at(connection, project, resource_id)? else { return Ok(false) };
+    connection.alone_with(Subject::Batch(&batch_id))?;
+    // Looked at again: others may have worked on the batch until now.
+    let Some((_, number, before)) = line_at(connection, project, resource_id)? else { return Ok(false) };
     connection
         .prepare_cached(
             "UPDATE batch_lines SET fate = ?3, reason = coalesce(?4, reason) WHERE batch_id = ?1 AND number = ?2",
@@ -340,11 +343,19 @@ pub(in crate::store) fn take_back(connection: &Connection, batch_id: &str) -> Re
          JOIN jobs j ON j.key = 'line/' || p.resource_id || '/' || l.custom_id AND j.project = p.project
          WHERE l.batch_id = ?1 AND coalesce(l.fate, l.result) = 'queued' AND j.state = 'queued' AND j.claims = 0",
     )?;
-    let untouched: Vec<(i64, i64, bool)> =
+    let mut untouched: Vec<(i64, i64, bool)> =
         list.query_map([batch_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
+    // A worker may take one at this moment: then it goes on.
+    let mut take = connection.prepare_cached("DELETE FROM jobs WHERE id = ?1 AND state = 'queued' AND claims = 0")?;
+    let mut taken = Vec::with_capacity(untouched.len());
+    for line in untouched.drain(..) {
+        if take.execute([line.1])? == 1 {
+            taken.push(line);
+        }
+    }
+    let untouched = taken;
     let Some(first) = untouched.iter().map(|(number, ..)| *number).min() else { return Ok(()) };
-    for (number, job, _) in &untouched {
-        connection.prepare_cached("DELETE FROM jobs WHERE id = ?1")?.execute([job])?;
+    for (number, ..) in &untouched {
         connection
             .prepare_cached("UPDATE batch_lines SET fate = NULL WHERE batch_id = ?1 AND number = ?2")?
             .execute((batch_id, number))?;

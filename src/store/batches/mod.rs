@@ -29,6 +29,7 @@ mod forget;
 mod given_up;
 mod pick;
 mod place;
+mod restored;
 mod schedules;
 mod undo;
 
@@ -45,6 +46,7 @@ pub use finish::{BATCH_TWIN, Entered, PartEnd};
 pub(super) use forget::{erase_unused, expire, leave_out};
 pub(super) use given_up::{Said, ending_discarded, line_discarded, part_given_up, undo_discarded, undo_retried};
 pub use place::{Part, PartPlace, PlacePart};
+pub use restored::BeforeRestore;
 pub use schedules::{Fire, Scheduled};
 pub use undo::{BATCH_UNDONE, Undone};
 

@@ -77,8 +77,9 @@ pub enum Subject<'a> {
     Resource(&'a str),
     /// A batch of ours.
     Batch(&'a str),
-    /// What is told of one condition.
-    Alert(&'a str),
+    /// The taking in of deliveries: nobody numbers one meanwhile, and those that
+    /// have a number are there.
+    Intake,
 }
 
 /// One connection to a database.
@@ -182,11 +183,16 @@ impl Connection {
         self.postgres().map_or(Ok(()), |connection| connection.lock(subject))
     }
 
-    /// What ends a select that claims rows: PostgreSQL goes past those that
-    /// another transaction is claiming.
+    /// A condition that `id` is among those that `select` finds. In PostgreSQL it
+    /// finds them once, before anything else is planned or done, and where the
+    /// text says `{claiming}` it locks them and goes past those that another
+    /// transaction is claiming.
     #[must_use]
-    pub fn skip_locked(&self) -> &'static str {
-        if self.postgres().is_some() { " FOR UPDATE SKIP LOCKED" } else { "" }
+    pub fn among(&self, select: &str) -> String {
+        match self.postgres() {
+            Some(_) => format!("id = ANY (ARRAY ({}))", select.replace("{claiming}", "FOR UPDATE SKIP LOCKED")),
+            None => format!("id IN ({})", select.replace("{claiming}", "")),
+        }
     }
 
     /// Which part of a counter this connection adds to, so that two do not wait

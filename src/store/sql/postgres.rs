@@ -25,7 +25,7 @@ const LOCK_ALL: i32 = 0x6664_0001;
 const LOCK_TICKET: i32 = 0x6664_0002;
 const LOCK_RESOURCE: i32 = 0x6664_0003;
 const LOCK_BATCH: i32 = 0x6664_0004;
-const LOCK_ALERT: i32 = 0x6664_0005;
+const LOCK_INTAKE: i32 = 0x6664_0005;
 
 /// A setting of the session that only we make. A pooler that hands sessions
 /// around does not carry it over.
@@ -144,7 +144,7 @@ impl Postgres {
         let begin = match company {
             Company::Alone => format!("BEGIN;{limits}SELECT pg_advisory_xact_lock({LOCK_ALL}, 0)"),
             Company::Beside => format!("BEGIN;{limits}SELECT pg_advisory_xact_lock_shared({LOCK_ALL}, 0)"),
-            Company::Anybody => format!("BEGIN;{limits}"),
+            Company::Anybody => format!("BEGIN;{limits}SELECT pg_advisory_xact_lock_shared({LOCK_INTAKE}, 0)"),
             Company::Reader => format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{limits}"),
         };
         self.batch(&begin)
@@ -167,10 +167,10 @@ impl Postgres {
 
     pub(super) fn lock(&self, subject: Subject<'_>) -> Result<()> {
         let (kind, which) = match subject {
+            Subject::Intake => return self.batch(&format!("SELECT pg_advisory_xact_lock({LOCK_INTAKE}, 0)")),
             Subject::Ticket(id) => (LOCK_TICKET, id),
             Subject::Resource(id) => (LOCK_RESOURCE, id),
             Subject::Batch(id) => (LOCK_BATCH, id),
-            Subject::Alert(id) => (LOCK_ALERT, id),
         };
         let sql = format!("SELECT pg_advisory_xact_lock({kind}, hashtext(?1))");
         self.query(&sql, &[Value::Text(which.into())]).map(drop)

@@ -9,7 +9,7 @@ use super::pick::ENDPOINT;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::submission::{Kind, SUBMISSION_KEY};
 use crate::openai::{CreateError, NewBatch};
-use crate::store::{PartToStart, Start, Starting};
+use crate::store::{BeforeRestore, PartToStart, Start, Starting};
 use crate::worker::Worker;
 use crate::worker::attempt::{Halt, Step};
 
@@ -24,6 +24,7 @@ impl Worker {
             Start::Unknown { since_ms, last_ms } if self.is_there(work, part, since_ms, last_ms).await? => {
                 return Ok(());
             }
+            Start::NotMade if self.is_there_from_before(work, part).await? => return Ok(()),
             Start::Unknown { .. } | Start::NotMade => {}
         }
         self.openai_must_not_be_paused()?;
@@ -41,6 +42,13 @@ impl Worker {
             }
             Err(error) => Err(self.part_not_started(work, part, error).await?.into()),
         }
+    }
+
+    /// Whether OpenAI has had the part since before the database was restored: its
+    /// id is the same in every history.
+    async fn is_there_from_before(&self, work: &Work<'_>, part: &PartToStart) -> Result<bool, Halt> {
+        let Some(BeforeRestore { since_ms, last_ms }) = work.building.before_restore else { return Ok(false) };
+        self.is_there(work, part, since_ms, last_ms).await
     }
 
     fn starting(&self) -> Starting {

@@ -145,7 +145,7 @@ impl TestDesk {
 
 fn backup(desk: &TestDesk, name: &str) -> std::path::PathBuf {
     let to = desk.file().with_file_name(name);
-    Store::backup(desk.file(), &to).unwrap();
+    Store::backup(desk.file(), &to, desk.now_ms()).unwrap();
     to
 }
 
@@ -326,11 +326,11 @@ async fn a_backup_is_a_whole_database_that_only_its_owner_reads_and_never_goes_o
     let copy = Store::open(&Location::Sqlite(to.clone()), false).unwrap();
     assert_eq!(copy.ticket("T-1".to_owned()).await.unwrap(), desk.store.ticket("T-1".to_owned()).await.unwrap());
     let bytes = std::fs::read(&to).unwrap();
-    assert!(matches!(Store::backup(desk.file(), &to), Err(BackupError::Exists(_))));
+    assert!(matches!(Store::backup(desk.file(), &to, 1), Err(BackupError::Exists(_))));
     assert_eq!(std::fs::read(&to).unwrap(), bytes);
     let broken = desk.file().with_file_name("broken.db");
     std::fs::write(&broken, "no database").unwrap();
     let target = desk.file().with_file_name("never.db");
-    assert!(Store::backup(&broken, &target).is_err() && !target.exists());
-    assert!(Store::backup(desk.file(), Path::new("/no/such/folder/copy.db")).is_err());
+    assert!(Store::backup(&broken, &target, 1).is_err() && !target.exists());
+    assert!(Store::backup(desk.file(), Path::new("/no/such/folder/copy.db"), 1).is_err());
 }
