@@ -10,6 +10,7 @@ mod cost;
 mod delivery;
 mod drain;
 mod footprint;
+mod growth;
 mod latency;
 mod limits;
 mod load;
@@ -55,6 +56,8 @@ enum Command {
     Footprint(Options),
     /// A batch of 50,000 lines, its memory, and acknowledgements beside it.
     Batch(Options),
+    /// Lists, counts, look-ups, intake and claims with a long history and with a short one.
+    Growth(growth::Options),
     /// Runs the stand-in for OpenAI that the stacks are measured against.
     Simulator {
         /// Where it listens.
@@ -82,6 +85,7 @@ fn main() -> Result<()> {
         Command::Ticket(options) => bench::run(options, &[Measure::Ticket]),
         Command::Footprint(options) => bench::run(options, &[Measure::Footprint]),
         Command::Batch(options) => bench::run(options, &[Measure::Batch]),
+        Command::Growth(options) => growth::run(&options),
         Command::Simulator { listen } => simulator::serve(listen),
         Command::Receiver { kind, listen } => stack::serve(kind, listen),
     }
