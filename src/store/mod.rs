@@ -17,6 +17,7 @@
 //! | `failed`, `replay` | operators: failed jobs, and deliveries to be worked again |
 //! | `erase`, `copies`, `restore` | whoever must forget, keep a copy, or put one back |
 //! | `restored` | whoever acts on work that may have been done before a restore |
+//! | `moving` | whoever moves from a file to a server |
 //! | `facts` | whoever examines the installation |
 
 mod alerts;
@@ -39,6 +40,7 @@ mod inbox;
 mod ledger;
 mod location;
 mod migrate;
+mod moving;
 mod newest;
 mod page;
 mod parked;
@@ -95,6 +97,7 @@ pub use inbox::RefusalTally;
 pub use ledger::{NewSubmission, Prompted, Submission};
 pub use location::{Location, NoDatabase, PostgresUrl};
 pub use migrate::{Migrated, SCHEMA_VERSION};
+pub use moving::{Compared, Doing, MoveError, Moved, Moving, Progress};
 pub use newest::Work;
 pub use page::{LOOKED_AT, Page, PageRequest};
 pub use parked::{PARKED_COUNTED, Parked, ParkedNotice, RECEIVED};
