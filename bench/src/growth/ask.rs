@@ -67,7 +67,9 @@ fn deliveries() -> Vec<Ask> {
     asks.push(same("/api/v1/deliveries?status=received&type=video.completed"));
     asks.push(of_desk("/api/v1/deliveries?q=DELIVERY", |desk| format!("/api/v1/deliveries?q={}", applied(desk).0)));
     asks.push(of_desk("/api/v1/deliveries?q=RESOURCE", |desk| format!("/api/v1/deliveries?q={}", applied(desk).1)));
-    asks.push(of_desk("/api/v1/deliveries?q=TICKET", |desk| format!("/api/v1/deliveries?q=T-{}", desk.history.total / 10)));
+    asks.push(of_desk("/api/v1/deliveries?q=TICKET", |desk| {
+        format!("/api/v1/deliveries?q=T-{}", desk.history.total / 10)
+    }));
     asks.push(unknown("/api/v1/deliveries?q=UNKNOWN", "/api/v1/deliveries?q=in-no-id"));
     asks
 }
@@ -98,9 +100,20 @@ fn people() -> Vec<Ask> {
     asks.push(same("/api/v1/reviews?reason=sensitive"));
     asks.push(same("/api/v1/reviews?state=approved&reason=sensitive"));
     asks.push(unknown("/api/v1/reviews?reason=UNKNOWN", "/api/v1/reviews?reason=incomplete"));
-    asks.push(of_desk("/api/v1/reviews?ticket=TICKET", |desk| format!("/api/v1/reviews?ticket=T-{}", desk.history.total / 20)));
-    asks.extend([same("/api/v1/alerts"), same("/api/v1/alerts?state=open"), same("/api/v1/feedback"), same("/api/v1/pauses")]);
-    asks.extend([same("/api/v1/audit-trail"), middle("/api/v1/audit-trail", 33), same("/api/v1/audit-trail?actor=lena")]);
+    asks.push(of_desk("/api/v1/reviews?ticket=TICKET", |desk| {
+        format!("/api/v1/reviews?ticket=T-{}", desk.history.total / 20)
+    }));
+    asks.extend([
+        same("/api/v1/alerts"),
+        same("/api/v1/alerts?state=open"),
+        same("/api/v1/feedback"),
+        same("/api/v1/pauses"),
+    ]);
+    asks.extend([
+        same("/api/v1/audit-trail"),
+        middle("/api/v1/audit-trail", 33),
+        same("/api/v1/audit-trail?actor=lena"),
+    ]);
     asks.push(of_desk("/api/v1/audit-trail?subject=REVIEW", |desk| {
         format!("/api/v1/audit-trail?subject={}", held(desk).1.replace("resp_", "rev_"))
     }));
@@ -124,7 +137,9 @@ fn batches() -> Vec<Ask> {
 }
 
 fn looked_up() -> Vec<Ask> {
-    let why = |name: &str, id: fn(&Desk) -> String| of_desk(&format!("/api/v1/why/{name}"), move |desk| format!("/api/v1/why/{}", id(desk)));
+    let why = |name: &str, id: fn(&Desk) -> String| {
+        of_desk(&format!("/api/v1/why/{name}"), move |desk| format!("/api/v1/why/{}", id(desk)))
+    };
     vec![
         why("DELIVERY", |desk| applied(desk).0),
         why("RESPONSE", |desk| applied(desk).1),
@@ -136,7 +151,9 @@ fn looked_up() -> Vec<Ask> {
         unknown("/api/v1/why/UNKNOWN", "/api/v1/why/no_such_id"),
         of_desk("/api/v1/deliveries/ID", |desk| format!("/api/v1/deliveries/{}", applied(desk).0)),
         of_desk("/api/v1/jobs/ID", |desk| format!("/api/v1/jobs/job_{}", desk.history.total / 2 / 1000 * 1000 + 22)),
-        of_desk("/api/v1/submissions/ID", |desk| format!("/api/v1/submissions/{}", applied(desk).1.replace("resp_", "sub_"))),
+        of_desk("/api/v1/submissions/ID", |desk| {
+            format!("/api/v1/submissions/{}", applied(desk).1.replace("resp_", "sub_"))
+        }),
         of_desk("/api/v1/reviews/ID", |desk| format!("/api/v1/reviews/{}", held(desk).1.replace("resp_", "rev_"))),
         of_desk("/api/v1/tickets/ID", |desk| format!("/api/v1/tickets/T-{}", desk.history.total / 20 + 2)),
     ]

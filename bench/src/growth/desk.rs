@@ -119,7 +119,9 @@ impl Desk {
             Place::Sqlite(_) => {
                 let sql = rusqlite::Connection::open(self.folder.join("desk.db"))?;
                 // Nobody else is there, and a fill that is broken off is made anew.
-                sql.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000; PRAGMA temp_store = MEMORY")?;
+                sql.execute_batch(
+                    "PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000; PRAGMA temp_store = MEMORY",
+                )?;
                 self.all(&dialect, tickets, |text| Ok(sql.execute_batch(text)?))?;
                 sql.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
             }
@@ -128,7 +130,12 @@ impl Desk {
                 psql(&self.url(), "VACUUM ANALYZE")?;
             }
         }
-        eprintln!("{}: {} deliveries filled in in {:.0} s", self.name, self.history.total, begin.elapsed().as_secs_f64());
+        eprintln!(
+            "{}: {} deliveries filled in in {:.0} s",
+            self.name,
+            self.history.total,
+            begin.elapsed().as_secs_f64()
+        );
         Ok(())
     }
 

@@ -79,8 +79,9 @@ pub struct Options {
 
 /// Runs it and prints the table; an error when anything took longer.
 pub fn run(options: &Options) -> Result<()> {
-    let binary = fs::canonicalize(&options.frontdesk)
-        .with_context(|| format!("no {}; build it with: cargo build --release -p frontdesk", options.frontdesk.display()))?;
+    let binary = fs::canonicalize(&options.frontdesk).with_context(|| {
+        format!("no {}; build it with: cargo build --release -p frontdesk", options.frontdesk.display())
+    })?;
     let parent = options.data.clone().unwrap_or_else(std::env::temp_dir);
     let folder = parent.join(format!("frontdesk-growth-{}", std::process::id()));
     fs::create_dir_all(&folder)?;

@@ -82,8 +82,13 @@ impl Report {
     pub fn table(&self) -> String {
         let wide = self.rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
         let mut text = String::new();
-        let _ = writeln!(text, "{} deliveries; MB on the disk {:?}; an audit took {:.1?} s", self.deliveries, self.megabytes, self.audit_seconds);
-        let _ = writeln!(text, "{:wide$} {:>9} {:>9} {:>9} {:>7} {:>7}", "ms", "young", "twin", "old", "chance", "ratio");
+        let _ = writeln!(
+            text,
+            "{} deliveries; MB on the disk {:?}; an audit took {:.1?} s",
+            self.deliveries, self.megabytes, self.audit_seconds
+        );
+        let _ =
+            writeln!(text, "{:wide$} {:>9} {:>9} {:>9} {:>7} {:>7}", "ms", "young", "twin", "old", "chance", "ratio");
         for row in &self.rows {
             let verdict = if row.passes { "PASS" } else { "FAIL" };
             let _ = writeln!(
