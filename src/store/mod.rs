@@ -17,6 +17,7 @@
 //! | `failed`, `replay` | operators: failed jobs, and deliveries to be worked again |
 //! | `erase`, `copies`, `restore` | whoever must forget, keep a copy, or put one back |
 //! | `restored` | whoever acts on work that may have been done before a restore |
+//! | `nodes` | which processes are there, and which leads in what |
 //! | `facts` | whoever examines the installation |
 
 mod alerts;
@@ -40,6 +41,7 @@ mod ledger;
 mod location;
 mod migrate;
 mod newest;
+mod nodes;
 mod page;
 mod parked;
 mod pauses;
@@ -96,6 +98,7 @@ pub use ledger::{NewSubmission, Prompted, Submission};
 pub use location::{Location, NoDatabase, PostgresUrl};
 pub use migrate::{Migrated, SCHEMA_VERSION};
 pub use newest::Work;
+pub use nodes::{Duty, Node, SEEN_MS};
 pub use page::{LOOKED_AT, Page, PageRequest};
 pub use parked::{PARKED_COUNTED, Parked, ParkedNotice, RECEIVED};
 pub use pauses::{Pausable, Pause};

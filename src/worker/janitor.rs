@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Worker;
-use crate::store::{Content, Step, StoreError};
+use crate::store::{Content, Duty, Step, StoreError};
 
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
@@ -44,7 +44,13 @@ impl Worker {
         // Each step is whole or not there: it may be dropped between two.
         let looks = async {
             loop {
-                self.tidy().await;
+                let tidied = self.leading(Duty::Tidy, LOOK_EVERY, async {
+                    self.tidy().await;
+                    Ok(())
+                });
+                if let Err(error) = tidied.await {
+                    tracing::warn!(%error, "nobody knows who erases old content; it will be tried again");
+                }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };

@@ -13,8 +13,12 @@ use super::gate::Allowance;
 use super::retrieve::still_moving;
 use super::{Project, Worker};
 use crate::domain::failure::Failure;
+<<<<<<< HEAD
 use crate::store::{Check, Found, Hanging, StoreError, TakeChecks};
 use crate::telemetry::trouble;
+=======
+use crate::store::{Check, Duty, Found, Hanging, StoreError, TakeChecks};
+>>>>>>> b-harness
 
 /// How many submissions are asked about at once.
 const AT_ONCE: usize = 32;
@@ -36,7 +40,7 @@ impl Worker {
         let wait = Duration::from_millis(self.settings.patience.every_ms.unsigned_abs());
         loop {
             // A panic ends this look and not the looking: nobody would notice.
-            let look = AssertUnwindSafe(self.reconcile_once()).catch_unwind();
+            let look = AssertUnwindSafe(self.leading(Duty::Reconcile, wait, self.reconcile_once())).catch_unwind();
             tokio::select! {
                 () = stop.cancelled() => return,
                 done = look => match done {
