@@ -103,7 +103,7 @@ pub use page::{LOOKED_AT, Page, PageRequest};
 pub use parked::{PARKED_COUNTED, Parked, ParkedNotice, RECEIVED};
 pub use pauses::{Pausable, Pause};
 pub use policies::{PastDecision, UsedPolicy};
-pub use postgres::{PoolSize, Time};
+pub use postgres::PoolSize;
 pub use queue::{Claim, ClaimedJob, Which};
 pub use reconcile::{Check, Found, Hanging, TakeChecks, Unanswered};
 pub use records::Job;
@@ -181,8 +181,8 @@ impl StoreError {
             StoreError::Gone | StoreError::Unreachable(_) => false,
             // SQLITE_BUSY, LOCKED, NOMEM, IOERR, FULL, CANTOPEN, READONLY
             StoreError::Sqlite { code, .. } => !matches!(code, 5 | 6 | 7 | 8 | 10 | 13 | 14),
-            // A bad value, or a broken rule.
-            StoreError::Postgres { code, .. } => code.starts_with("22") || code.starts_with("23"),
+            // A bad value, a broken rule, an id that is too long for an index.
+            StoreError::Postgres { code, .. } => ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
             _ => true,
         }
     }

@@ -13,12 +13,8 @@ use super::gate::Allowance;
 use super::retrieve::still_moving;
 use super::{Project, Worker};
 use crate::domain::failure::Failure;
-<<<<<<< HEAD
-use crate::store::{Check, Found, Hanging, StoreError, TakeChecks};
-use crate::telemetry::trouble;
-=======
 use crate::store::{Check, Duty, Found, Hanging, StoreError, TakeChecks};
->>>>>>> b-harness
+use crate::telemetry::trouble;
 
 /// How many submissions are asked about at once.
 const AT_ONCE: usize = 32;

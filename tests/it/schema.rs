@@ -143,7 +143,7 @@ fn a_column_or_a_key_that_only_one_of_them_has_is_a_difference() {
     assert_eq!(differences(&one, &one), Vec::<String>::new());
     let text = str::to_owned;
     for there in [
-        (text("submissions"), text("seq"), text("bigint"), false),
+        (text("submissions"), text("polls"), text("bigint"), false),
         (text("submissions"), text("id"), text("text"), false),
         (text("feedback"), text("distance"), text("double precision"), true),
         (text("deliveries"), text("body"), text("bytea"), true),

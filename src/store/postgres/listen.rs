@@ -75,7 +75,7 @@ fn wait(postgres: &Postgres, shared: &Weak<Shared>) -> Result<(), StoreError> {
 fn compare(connection: &Connection, shared: &Weak<Shared>) -> Result<(), StoreError> {
     let Some(shared) = shared.upgrade() else { return Ok(()) };
     match &shared.engine {
-        Engine::Postgres(server) => server.time.compare(connection),
+        Engine::Postgres(server) => super::time::compare(&server.time, connection),
         Engine::Sqlite { .. } => Ok(()),
     }
 }

@@ -15,10 +15,10 @@ use tokio::sync::Notify;
 pub(super) use self::intake::Intake;
 pub(super) use self::listen::CHANNEL;
 use self::outage::Outage;
-pub use self::time::Time;
 use super::location::PostgresUrl;
 use super::sql::{Connection, Postgres, Settings};
 use super::{Engine, Location, Migrated, Shared, Store, StoreError, migrate};
+use crate::clock::ServerTime;
 use crate::domain::id::new_id;
 
 /// How many units may wait for a connection. Past it callers wait as well.
@@ -42,7 +42,7 @@ impl Default for PoolSize {
 /// What only a store on PostgreSQL has.
 pub(super) struct Server {
     pub(super) intake: Intake,
-    pub(super) time: Arc<Time>,
+    pub(super) time: Arc<ServerTime>,
     pub(super) ringing: std::sync::atomic::AtomicBool,
     pub(super) name: String,
 }
@@ -59,7 +59,8 @@ pub(super) fn open(url: &PostgresUrl, migrate: bool, size: PoolSize) -> Result<S
         } else {
             migrate::check(&first)?
         }
-        let time = Arc::new(Time::of(&first)?);
+        let time = Arc::new(ServerTime::new());
+        time::compare(&time, &first)?;
         Ok((first, time))
     })?;
     let is_pooled = first.postgres().is_some_and(Postgres::is_pooled);
