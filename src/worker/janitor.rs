@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Worker;
 use crate::store::{Content, Duty, Step, StoreError};
+use crate::telemetry::trouble;
 
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
@@ -49,7 +50,7 @@ impl Worker {
                     Ok(())
                 });
                 if let Err(error) = tidied.await {
-                    tracing::warn!(%error, "nobody knows who erases old content; it will be tried again");
+                    trouble!(error, "nobody knows who erases old content; it will be tried again");
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
