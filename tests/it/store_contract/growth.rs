@@ -13,6 +13,7 @@ use super::{Fresh, for_every_store, ignored};
 use crate::harness::{START_MS, event, signed};
 
 #[path = "../../../bench/src/growth/fill.rs"]
+#[allow(dead_code, reason = "the benchmark uses all of it")]
 mod fill;
 
 for_every_store! {
