@@ -49,6 +49,13 @@ pub const RETENTION_MS: i64 = 30 * 86_400_000;
 pub const KEY: &[u8] = b"a signing key of the test desks!";
 pub const ALL: PageRequest = PageRequest { limit: 500, cursor: None };
 
+/// How many histories a test plays that makes them up: on a server a quarter, which
+/// takes as long as all of them on a file. FRONTDESK_INTERLEAVINGS asks for more.
+pub fn histories(on_a_file: u32) -> u32 {
+    let asked = std::env::var("FRONTDESK_INTERLEAVINGS").ok().and_then(|cases| cases.parse().ok());
+    asked.unwrap_or(if TestDatabase::is_on_a_server() { on_a_file / 4 } else { on_a_file })
+}
+
 /// A verified delivery, made the only way there is: by signing and verifying.
 pub fn signed(project: &str, webhook_id: &str, body: &str, now_ms: i64) -> NewDelivery {
     signed_by(KEY, project, webhook_id, body, now_ms)
