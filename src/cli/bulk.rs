@@ -55,7 +55,8 @@ impl Many {
     /// Whether many are meant; refuses to guess between one and many.
     pub(super) fn is_meant(&self, id: Option<&str>) -> Result<bool> {
         // Only whether they are named matters here, not which time is meant.
-        let narrowed = self.filter(Clock::System.now_ms())? != FailedFilter { waiting: self.waiting, ..FailedFilter::default() };
+        let narrowed =
+            self.filter(Clock::System.now_ms())? != FailedFilter { waiting: self.waiting, ..FailedFilter::default() };
         match (id, self.all || narrowed) {
             (Some(_), false) if !self.waiting && !self.dry_run && self.limit.is_none() => Ok(false),
             (Some(_), _) => bail!("name one job, or say which jobs, not both"),

@@ -130,7 +130,8 @@ fn no_signing_secret_at_all_is_refused_with_what_to_do() {
     serve(&place).fails(1, &["set OPENAI_WEBHOOK_SECRET", "whsec_"]);
     place.run(&["trigger", "x", "--to", "http://127.0.0.1:1/"]).fails(1, &["OPENAI_WEBHOOK_SECRET"]);
     for unset in ["", " ", "\n"] {
-        serve(&Place::in_a_file().with("OPENAI_WEBHOOK_SECRET", unset)).fails(1, &["set OPENAI_WEBHOOK_SECRET", "whsec_"]);
+        serve(&Place::in_a_file().with("OPENAI_WEBHOOK_SECRET", unset))
+            .fails(1, &["set OPENAI_WEBHOOK_SECRET", "whsec_"]);
     }
     assert!(!place.file().exists(), "nothing was begun");
 }
@@ -200,9 +201,7 @@ fn no_migrate_refuses_a_database_that_is_missing_or_old() {
 fn a_newer_schema_is_refused_by_every_command_that_opens_it() {
     let place = Place::new();
     place.run(&["migrate"]).succeeds();
-    place.sql()
-        .execute("INSERT INTO migrations (version, name, sha256) VALUES (9999, 'later', '')", [])
-        .unwrap();
+    place.sql().execute("INSERT INTO migrations (version, name, sha256) VALUES (9999, 'later', '')", []).unwrap();
     for command in [["serve", "--roles=intake"].as_slice(), &["serve", "--no-migrate"], &["migrate"], &["jobs", "list"]]
     {
         place.run(command).fails(1, &["9999", "newer"]);

@@ -58,10 +58,8 @@ async fn every_200_given_before_a_stop_under_load_is_in_the_database() {
         })
         .collect();
     let watch = held.sql();
-    crate::wire::until("some load", async || {
-        (watch.number("SELECT count(*) FROM deliveries") > 100).then_some(())
-    })
-    .await;
+    crate::wire::until("some load", async || (watch.number("SELECT count(*) FROM deliveries") > 100).then_some(()))
+        .await;
     app.stop().await;
     let mut accepted = 0;
     for sender in senders {

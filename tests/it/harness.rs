@@ -32,7 +32,7 @@ use serde_json::json;
 use sha2::Sha256;
 
 use super::fake_openai::FakeOpenAi;
-use super::invariants;
+use super::{canary, invariants};
 use crate::support::database::{Sql, TestDatabase};
 
 /// When every test begins.
@@ -270,12 +270,17 @@ impl TestDesk {
         alerts.into_iter().filter(|alert| alert.subject == subject).map(|alert| alert.kind).collect()
     }
 
-    /// The database, past the store.
+    /// Those of the words that are still somewhere in the database.
+    pub fn found<'a>(&self, words: &[&'a str]) -> Vec<&'a str> {
+        canary::found_in_database(&self.database, words)
+    }
+
     /// The file that holds everything.
     pub fn file(&self) -> &std::path::Path {
         self.database.location.file().expect("a test of files opens a desk in a file")
     }
 
+    /// The database, past the store.
     pub fn sql(&self) -> Sql<'_> {
         self.database.sql()
     }
