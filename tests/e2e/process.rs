@@ -189,6 +189,23 @@ impl Server {
         panic!("serve is not ready: {seen:#?}");
     }
 
+    /// The same, but false when it ends instead.
+    pub fn becomes_ready(&mut self) -> bool {
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            if let Some(rest) = line.split("frontdesk is ready").nth(1) {
+                let address = rest.split("address=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+                self.addr = address.parse().unwrap();
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What it has logged since it was last asked.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.try_iter().collect()
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}/webhooks/openai", self.addr)
     }
