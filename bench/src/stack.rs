@@ -15,7 +15,7 @@ use serde::Deserialize;
 pub use article::Article;
 pub use bare::{Bare, Kind, serve};
 pub use frontdesk::Frontdesk;
-pub use home::{Home, Server};
+pub use home::{Counted, Home, Server, Sizes};
 
 use crate::process::Component;
 use crate::results::System;

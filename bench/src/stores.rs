@@ -7,6 +7,7 @@ mod waiting;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 
@@ -18,16 +19,15 @@ use crate::simulator::Simulator;
 use crate::stack::{Bare, Frontdesk, Home, Kind, Receiver, Server};
 use crate::table;
 
-/// Of what is measured twice in a round: how much two figures differ that should be the same.
-const AGAIN: &str = ", again";
+/// Where the same is measured twice.
+const NOISE_AT: usize = 32;
 
 struct Stores {
     results: Results,
     sqlite: Frontdesk,
     postgres: Frontdesk,
     bare: Vec<Bare>,
-    /// For the limits; the desk has one of its own.
-    server: Server,
+    server: Arc<Server>,
     // What they call, then their data: dropped after them.
     _simulator: Simulator,
     folder: Folder,
@@ -54,7 +54,7 @@ pub fn run(options: Options) -> Result<()> {
 
 impl Stores {
     fn prepare(options: &Options) -> Result<Self> {
-        let server = Server::find()?;
+        let server = Arc::new(Server::find()?);
         let folder = Folder::make(options.data.as_deref())?;
         let simulator = Simulator::start(&folder.path)?;
         let binary = fs::canonicalize(&options.frontdesk).with_context(|| {
@@ -62,12 +62,11 @@ impl Stores {
             format!("no {path}; build it with: cargo build --release -p frontdesk")
         })?;
         let tickets = options.tickets.max(waiting::tickets(options));
-        let desk = |home, system, folder: &Path| {
-            Frontdesk::at(home, system, &binary, folder, tickets, simulator.address)
-        };
+        let desk =
+            |home, system, folder: &Path| Frontdesk::at(home, system, &binary, folder, tickets, simulator.address);
         let at = folder.path.join("sqlite");
         let sqlite = desk(Home::file(&at), System::Sqlite, &at)?;
-        let postgres = desk(Home::Server(Server::find()?), System::Postgres, &folder.path.join("postgres"))?;
+        let postgres = desk(Home::Server(Arc::clone(&server)), System::Postgres, &folder.path.join("postgres"))?;
         let bare = [Kind::Verify, Kind::Read].map(|kind| Bare::new(kind, folder.path.clone()));
         let bare = bare.into_iter().collect::<Result<_>>()?;
         let mut results = Results::default();
@@ -86,38 +85,34 @@ impl Stores {
 
     fn acks(&mut self, options: &Options) {
         for connections in CONNECTIONS {
-            self.acks_at(connections, "", true, options);
+            self.acks_at(connections, options);
             self.postgres.intakes = 2;
             let two = acks::measure_at(&mut self.postgres, connections, ", 2 intakes", options, &mut self.results);
             self.postgres.intakes = 1;
             note(&mut self.results, System::Postgres, two);
         }
-        let connections = CONNECTIONS[2];
-        self.acks_at(connections, AGAIN, false, options);
-        self.noise(&acks::rate_metric(connections));
+        self.again(&acks::rate_metric(NOISE_AT), |desk, results| {
+            acks::measure_at(desk, NOISE_AT, "", options, results)
+        });
     }
 
-    fn acks_at(&mut self, connections: usize, apart: &str, with_bare: bool, options: &Options) {
-        let mut receivers: Vec<&mut dyn Receiver> = vec![&mut self.sqlite, &mut self.postgres];
-        if with_bare {
-            receivers.extend(self.bare.iter_mut().map(|bare| bare as &mut dyn Receiver));
-        }
-        for receiver in receivers {
-            let measured = acks::measure_at(receiver, connections, apart, options, &mut self.results);
+    fn acks_at(&mut self, connections: usize, options: &Options) {
+        let desks: [&mut dyn Receiver; 2] = [&mut self.sqlite, &mut self.postgres];
+        let bare = self.bare.iter_mut().map(|bare| bare as &mut dyn Receiver);
+        for receiver in desks.into_iter().chain(bare) {
+            let measured = acks::measure_at(receiver, connections, "", options, &mut self.results);
             note(&mut self.results, receiver.system(), measured);
         }
     }
 
     fn backlogs(&mut self, options: &Options) {
-        for (workers, apart) in [(1, ""), (2, ""), (4, ""), (1, AGAIN)] {
-            if workers == 1 {
-                let measured = backlog::measure(&mut self.sqlite, workers, apart, options, &mut self.results);
-                note(&mut self.results, System::Sqlite, measured);
-            }
-            let measured = backlog::measure(&mut self.postgres, workers, apart, options, &mut self.results);
+        let measured = backlog::measure(&mut self.sqlite, 1, options, &mut self.results);
+        note(&mut self.results, System::Sqlite, measured);
+        for workers in backlog::WORKERS {
+            let measured = backlog::measure(&mut self.postgres, workers, options, &mut self.results);
             note(&mut self.results, System::Postgres, measured);
         }
-        self.noise(&backlog::metric(1));
+        self.again(&backlog::metric(1), |desk, results| backlog::measure(desk, 1, options, results));
     }
 
     fn waiting(&mut self, options: &Options) {
@@ -130,12 +125,15 @@ impl Stores {
         }
     }
 
-    /// Adds how the second of two measurements of the same stands to the first.
-    fn noise(&mut self, metric: &str) {
-        for system in [System::Sqlite, System::Postgres] {
-            let second = self.results.last(&format!("{metric}{AGAIN}"), system);
-            if let (Some(first), Some(second)) = (self.results.last(metric, system), second) {
-                self.results.add(format!("{metric}{AGAIN} : first"), "times", system, second / first);
+    /// Measures once more what should come out the same, and adds how the second figure stands to
+    /// the first: what differs by no more than that shows nothing.
+    fn again(&mut self, metric: &str, measure: impl Fn(&mut Frontdesk, &mut Results) -> Result<()>) {
+        for desk in [&mut self.sqlite, &mut self.postgres] {
+            let (system, mut second) = (desk.system(), Results::default());
+            let measured = measure(desk, &mut second);
+            note(&mut self.results, system, measured);
+            if let (Some(first), Some(second)) = (self.results.last(metric, system), second.last(metric, system)) {
+                self.results.add(format!("the same twice, {metric}, second : first"), "times", system, second / first);
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail, ensure};
 use postgres::{Client, NoTls};
@@ -14,12 +14,15 @@ use crate::process::{Component, is_called};
 /// The variable with the URL of a PostgreSQL that the benchmark may make databases in.
 pub const VARIABLE: &str = "FRONTDESK_TEST_POSTGRES";
 
+/// Bytes by table, and apart from it of its indexes.
+pub type Sizes = BTreeMap<String, f64>;
+
 /// Where data lies.
 pub enum Home {
     /// A folder.
     File(Files),
     /// A server.
-    Server(Server),
+    Server(Arc<Server>),
 }
 
 /// A folder with the live file and one with the file to begin from.
@@ -138,8 +141,8 @@ impl Home {
         }
     }
 
-    /// Bytes of the live database: its tables, and apart from them their indexes.
-    pub fn sizes(&self) -> Result<BTreeMap<String, f64>> {
+    /// How large the live database is.
+    pub fn sizes(&self) -> Result<Sizes> {
         match self {
             Home::File(files) => files.sizes(),
             Home::Server(server) => server.sizes(),
@@ -171,13 +174,13 @@ impl Files {
         Ok(rusqlite::Connection::open(self.database())?)
     }
 
-    fn sizes(&self) -> Result<BTreeMap<String, f64>> {
+    fn sizes(&self) -> Result<Sizes> {
         let database = self.connect()?;
         let mut ask = database.prepare(
             "SELECT coalesce(schema.tbl_name, page.name) || CASE WHEN schema.type = 'index' THEN ', indexes' ELSE '' END,
                     CAST(sum(page.pgsize) AS REAL)
              FROM dbstat AS page LEFT JOIN sqlite_schema AS schema ON schema.name = page.name
-             WHERE page.aggregate GROUP BY 1",
+             GROUP BY 1",
         )?;
         Ok(ask.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
     }
@@ -230,7 +233,7 @@ impl Server {
         Ok(statements.iter().try_for_each(|statement| admin.batch_execute(statement))?)
     }
 
-    fn sizes(&self) -> Result<BTreeMap<String, f64>> {
+    fn sizes(&self) -> Result<Sizes> {
         let rows = self.connect(&self.live)?.query(
             "SELECT relname::text, pg_table_size(oid)::float8, pg_indexes_size(oid)::float8 FROM pg_class
              WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace",

@@ -9,8 +9,8 @@ use crate::bench::Options;
 use crate::cost::Cost;
 use crate::delivery::Deliveries;
 use crate::drain::{fill, wait_processed};
-use crate::results::Results;
-use crate::stack::{Frontdesk, Receiver};
+use crate::results::{Results, System};
+use crate::stack::{Counted, Frontdesk, Receiver, Sizes};
 
 /// Tables with less than this for a delivery are not shown, in bytes.
 const SHOWN: f64 = 10.0;
@@ -20,30 +20,33 @@ pub fn metric(workers: usize) -> String {
     format!("backlog, {workers} worker process{}", if workers == 1 { "" } else { "es" })
 }
 
+/// How many processes work together.
+pub const WORKERS: [usize; 3] = [1, 2, 4];
+
 /// Measures one desk; every ticket gets one delivery.
-pub fn measure(desk: &mut Frontdesk, workers: usize, apart: &str, options: &Options, results: &mut Results) -> Result<()> {
-    let (system, jobs) = (desk.system(), options.tickets);
-    let name = metric(workers) + apart;
+pub fn measure(desk: &mut Frontdesk, workers: usize, options: &Options, results: &mut Results) -> Result<()> {
+    let jobs = options.tickets;
     desk.reset()?;
-    let before = desk.home().sizes()?;
+    let empty = desk.home().sizes()?;
     desk.start_intake()?;
     fill(desk, &Arc::new(Deliveries::new(3, jobs)), jobs)?;
     desk.stop()?;
-    let stored = |desk: &Frontdesk, when: &str, results: &mut Results| -> Result<()> {
-        let sizes = desk.home().sizes()?;
-        let grown = |what: &str| (sizes[what] - before.get(what).unwrap_or(&0.0)) / jobs as f64;
-        let sum = sizes.keys().map(|what| grown(what)).sum();
-        results.add(format!("stored, {when}"), "B", system, sum);
-        for what in sizes.keys().filter(|what| grown(what) >= SHOWN) {
-            results.add(format!("stored, {when}, {what}"), "B", system, grown(what));
-        }
-        Ok(())
-    };
-    let first = workers == 1 && apart.is_empty();
-    if first {
-        stored(desk, "acknowledged", results)?;
+    if workers == 1 {
+        stored(desk, "acknowledged", &empty, jobs, results)?;
     }
-    let counted = desk.home().counted()?.unwrap_or_default();
+    let before = desk.home().counted()?;
+    work_off(desk, workers, jobs, results)?;
+    if let (Some(before), Some(now)) = (before, desk.home().counted()?) {
+        report(&metric(workers), before, now, jobs, desk.system(), results);
+    }
+    if workers == 1 {
+        stored(desk, "worked off", &empty, jobs, results)?;
+    }
+    check(desk, jobs)
+}
+
+fn work_off(desk: &mut Frontdesk, workers: usize, jobs: u64, results: &mut Results) -> Result<()> {
+    let (system, name) = (desk.system(), metric(workers));
     let cost = Cost::start(&desk.components())?;
     let begin = Instant::now();
     desk.start(&vec!["worker"; workers])?;
@@ -51,25 +54,34 @@ pub fn measure(desk: &mut Frontdesk, workers: usize, apart: &str, options: &Opti
     let elapsed = begin.elapsed().as_secs_f64();
     cost.finish(&desk.components(), jobs, &format!("a job, {name}"), system, results)?;
     results.add(name.clone(), "jobs/s", system, jobs as f64 / elapsed);
-    let shares = desk.counted("frontdesk_attempts_total")?;
-    desk.stop()?;
-    if let Some(now) = desk.home().counted()? {
-        let a_thousand = |value: f64| value * 1e3 / jobs as f64;
-        results.add(format!("{name}, transactions a job"), "", system, (now.commits - counted.commits) / jobs as f64);
-        let lost = now.roll_backs - counted.roll_backs;
-        results.add(format!("{name}, rolled back in 1,000 jobs"), "", system, a_thousand(lost));
-        results.add(format!("{name}, deadlocks"), "", system, now.deadlocks - counted.deadlocks);
-        results.add(format!("{name}, log a job"), "B", system, (now.log_bytes - counted.log_bytes) / jobs as f64);
-    }
     if workers > 1 {
+        let shares = desk.counted("frontdesk_attempts_total")?;
         let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
         let even = shares.iter().sum::<f64>() / workers as f64;
         results.add(format!("{name}, least share : even share"), "times", system, least / even);
     }
-    if first {
-        stored(desk, "worked off", results)?;
+    desk.stop()
+}
+
+/// Adds what the server has counted meanwhile.
+fn report(name: &str, before: Counted, now: Counted, jobs: u64, system: System, results: &mut Results) {
+    let jobs = jobs as f64;
+    let mut add = |what: &str, unit, value| results.add(format!("{name}, {what}"), unit, system, value);
+    add("transactions a job", "", (now.commits - before.commits) / jobs);
+    add("rolled back in 1,000 jobs", "", (now.roll_backs - before.roll_backs) * 1e3 / jobs);
+    add("deadlocks", "", now.deadlocks - before.deadlocks);
+    add("server's log a job", "B", (now.log_bytes - before.log_bytes) / jobs);
+}
+
+/// Adds what is stored for a delivery more than when there was none.
+fn stored(desk: &Frontdesk, when: &str, empty: &Sizes, jobs: u64, results: &mut Results) -> Result<()> {
+    let (system, sizes) = (desk.system(), desk.home().sizes()?);
+    let grown = |what: &String| (sizes[what] - empty.get(what).unwrap_or(&0.0)) / jobs as f64;
+    results.add(format!("stored, {when}"), "B", system, sizes.keys().map(grown).sum());
+    for what in sizes.keys().filter(|what| grown(what) >= SHOWN) {
+        results.add(format!("stored, {when}, {what}"), "B", system, grown(what));
     }
-    check(desk, jobs)
+    Ok(())
 }
 
 /// Every ticket has its note, none has two, and nothing ended silently.
