@@ -9,8 +9,13 @@ use crate::bench::Options;
 use crate::cost::Cost;
 use crate::delivery::Deliveries;
 use crate::drain::{fill, wait_processed};
+<<<<<<< HEAD
 use crate::results::Results;
 use crate::stack::{Frontdesk, Receiver};
+=======
+use crate::results::{Results, System};
+use crate::stack::{Counted, Frontdesk, Receiver, Sizes};
+>>>>>>> b-bench
 
 /// Tables with less than this for a delivery are not shown, in bytes.
 const SHOWN: f64 = 10.0;
@@ -20,6 +25,7 @@ pub fn metric(workers: usize) -> String {
     format!("backlog, {workers} worker process{}", if workers == 1 { "" } else { "es" })
 }
 
+<<<<<<< HEAD
 /// Measures one desk; every ticket gets one delivery.
 pub fn measure(
     desk: &mut Frontdesk,
@@ -50,6 +56,35 @@ pub fn measure(
         stored(desk, "acknowledged", results)?;
     }
     let counted = desk.home().counted()?.unwrap_or_default();
+=======
+/// How many processes work together.
+pub const WORKERS: [usize; 3] = [1, 2, 4];
+
+/// Measures one desk; every ticket gets one delivery.
+pub fn measure(desk: &mut Frontdesk, workers: usize, options: &Options, results: &mut Results) -> Result<()> {
+    let jobs = options.tickets;
+    desk.reset()?;
+    let empty = desk.home().sizes()?;
+    desk.start_intake()?;
+    fill(desk, &Arc::new(Deliveries::new(3, jobs)), jobs)?;
+    desk.stop()?;
+    if workers == 1 {
+        stored(desk, "acknowledged", &empty, jobs, results)?;
+    }
+    let before = desk.home().counted()?;
+    work_off(desk, workers, jobs, results)?;
+    if let (Some(before), Some(now)) = (before, desk.home().counted()?) {
+        report(&metric(workers), before, now, jobs, desk.system(), results);
+    }
+    if workers == 1 {
+        stored(desk, "worked off", &empty, jobs, results)?;
+    }
+    check(desk, jobs)
+}
+
+fn work_off(desk: &mut Frontdesk, workers: usize, jobs: u64, results: &mut Results) -> Result<()> {
+    let (system, name) = (desk.system(), metric(workers));
+>>>>>>> b-bench
     let cost = Cost::start(&desk.components())?;
     let begin = Instant::now();
     desk.start(&vec!["worker"; workers])?;
@@ -57,6 +92,7 @@ pub fn measure(
     let elapsed = begin.elapsed().as_secs_f64();
     cost.finish(&desk.components(), jobs, &format!("a job, {name}"), system, results)?;
     results.add(name.clone(), "jobs/s", system, jobs as f64 / elapsed);
+<<<<<<< HEAD
     let shares = desk.counted("frontdesk_attempts_total")?;
     desk.stop()?;
     if let Some(now) = desk.home().counted()? {
@@ -68,14 +104,43 @@ pub fn measure(
         results.add(format!("{name}, log a job"), "B", system, (now.log_bytes - counted.log_bytes) / jobs as f64);
     }
     if workers > 1 {
+=======
+    if workers > 1 {
+        let shares = desk.counted("frontdesk_attempts_total")?;
+>>>>>>> b-bench
         let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
         let even = shares.iter().sum::<f64>() / workers as f64;
         results.add(format!("{name}, least share : even share"), "times", system, least / even);
     }
+<<<<<<< HEAD
     if first {
         stored(desk, "worked off", results)?;
     }
     check(desk, jobs)
+=======
+    desk.stop()
+}
+
+/// Adds what the server has counted meanwhile.
+fn report(name: &str, before: Counted, now: Counted, jobs: u64, system: System, results: &mut Results) {
+    let jobs = jobs as f64;
+    let mut add = |what: &str, unit, value| results.add(format!("{name}, {what}"), unit, system, value);
+    add("transactions a job", "", (now.commits - before.commits) / jobs);
+    add("rolled back in 1,000 jobs", "", (now.roll_backs - before.roll_backs) * 1e3 / jobs);
+    add("deadlocks", "", now.deadlocks - before.deadlocks);
+    add("server's log a job", "B", (now.log_bytes - before.log_bytes) / jobs);
+}
+
+/// Adds what is stored for a delivery more than when there was none.
+fn stored(desk: &Frontdesk, when: &str, empty: &Sizes, jobs: u64, results: &mut Results) -> Result<()> {
+    let (system, sizes) = (desk.system(), desk.home().sizes()?);
+    let grown = |what: &String| (sizes[what] - empty.get(what).unwrap_or(&0.0)) / jobs as f64;
+    results.add(format!("stored, {when}"), "B", system, sizes.keys().map(grown).sum());
+    for what in sizes.keys().filter(|what| grown(what) >= SHOWN) {
+        results.add(format!("stored, {when}, {what}"), "B", system, grown(what));
+    }
+    Ok(())
+>>>>>>> b-bench
 }
 
 /// Every ticket has its note, none has two, and nothing ended silently.
