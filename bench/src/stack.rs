@@ -15,11 +15,7 @@ use serde::Deserialize;
 pub use article::Article;
 pub use bare::{Bare, Kind, serve};
 pub use frontdesk::Frontdesk;
-<<<<<<< HEAD
-pub use home::{Home, Server};
-=======
 pub use home::{Counted, Home, Server, Sizes};
->>>>>>> b-bench
 
 use crate::process::Component;
 use crate::results::System;

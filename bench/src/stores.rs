@@ -7,10 +7,7 @@ mod waiting;
 
 use std::fs;
 use std::path::Path;
-<<<<<<< HEAD
-=======
 use std::sync::Arc;
->>>>>>> b-bench
 
 use anyhow::{Context, Result, ensure};
 
@@ -22,25 +19,15 @@ use crate::simulator::Simulator;
 use crate::stack::{Bare, Frontdesk, Home, Kind, Receiver, Server};
 use crate::table;
 
-<<<<<<< HEAD
-/// Of what is measured twice in a round: how much two figures differ that should be the same.
-const AGAIN: &str = ", again";
-=======
 /// Where the same is measured twice.
 const NOISE_AT: usize = 32;
->>>>>>> b-bench
 
 struct Stores {
     results: Results,
     sqlite: Frontdesk,
     postgres: Frontdesk,
     bare: Vec<Bare>,
-<<<<<<< HEAD
-    /// For the limits; the desk has one of its own.
-    server: Server,
-=======
     server: Arc<Server>,
->>>>>>> b-bench
     // What they call, then their data: dropped after them.
     _simulator: Simulator,
     folder: Folder,
@@ -67,11 +54,7 @@ pub fn run(options: Options) -> Result<()> {
 
 impl Stores {
     fn prepare(options: &Options) -> Result<Self> {
-<<<<<<< HEAD
-        let server = Server::find()?;
-=======
         let server = Arc::new(Server::find()?);
->>>>>>> b-bench
         let folder = Folder::make(options.data.as_deref())?;
         let simulator = Simulator::start(&folder.path)?;
         let binary = fs::canonicalize(&options.frontdesk).with_context(|| {
@@ -83,11 +66,7 @@ impl Stores {
             |home, system, folder: &Path| Frontdesk::at(home, system, &binary, folder, tickets, simulator.address);
         let at = folder.path.join("sqlite");
         let sqlite = desk(Home::file(&at), System::Sqlite, &at)?;
-<<<<<<< HEAD
-        let postgres = desk(Home::Server(Server::find()?), System::Postgres, &folder.path.join("postgres"))?;
-=======
         let postgres = desk(Home::Server(Arc::clone(&server)), System::Postgres, &folder.path.join("postgres"))?;
->>>>>>> b-bench
         let bare = [Kind::Verify, Kind::Read].map(|kind| Bare::new(kind, folder.path.clone()));
         let bare = bare.into_iter().collect::<Result<_>>()?;
         let mut results = Results::default();
@@ -106,30 +85,12 @@ impl Stores {
 
     fn acks(&mut self, options: &Options) {
         for connections in CONNECTIONS {
-<<<<<<< HEAD
-            self.acks_at(connections, "", true, options);
-=======
             self.acks_at(connections, options);
->>>>>>> b-bench
             self.postgres.intakes = 2;
             let two = acks::measure_at(&mut self.postgres, connections, ", 2 intakes", options, &mut self.results);
             self.postgres.intakes = 1;
             note(&mut self.results, System::Postgres, two);
         }
-<<<<<<< HEAD
-        let connections = CONNECTIONS[2];
-        self.acks_at(connections, AGAIN, false, options);
-        self.noise(&acks::rate_metric(connections));
-    }
-
-    fn acks_at(&mut self, connections: usize, apart: &str, with_bare: bool, options: &Options) {
-        let mut receivers: Vec<&mut dyn Receiver> = vec![&mut self.sqlite, &mut self.postgres];
-        if with_bare {
-            receivers.extend(self.bare.iter_mut().map(|bare| bare as &mut dyn Receiver));
-        }
-        for receiver in receivers {
-            let measured = acks::measure_at(receiver, connections, apart, options, &mut self.results);
-=======
         self.again(&acks::rate_metric(NOISE_AT), |desk, results| {
             acks::measure_at(desk, NOISE_AT, "", options, results)
         });
@@ -140,23 +101,11 @@ impl Stores {
         let bare = self.bare.iter_mut().map(|bare| bare as &mut dyn Receiver);
         for receiver in desks.into_iter().chain(bare) {
             let measured = acks::measure_at(receiver, connections, "", options, &mut self.results);
->>>>>>> b-bench
             note(&mut self.results, receiver.system(), measured);
         }
     }
 
     fn backlogs(&mut self, options: &Options) {
-<<<<<<< HEAD
-        for (workers, apart) in [(1, ""), (2, ""), (4, ""), (1, AGAIN)] {
-            if workers == 1 {
-                let measured = backlog::measure(&mut self.sqlite, workers, apart, options, &mut self.results);
-                note(&mut self.results, System::Sqlite, measured);
-            }
-            let measured = backlog::measure(&mut self.postgres, workers, apart, options, &mut self.results);
-            note(&mut self.results, System::Postgres, measured);
-        }
-        self.noise(&backlog::metric(1));
-=======
         let measured = backlog::measure(&mut self.sqlite, 1, options, &mut self.results);
         note(&mut self.results, System::Sqlite, measured);
         for workers in backlog::WORKERS {
@@ -164,7 +113,6 @@ impl Stores {
             note(&mut self.results, System::Postgres, measured);
         }
         self.again(&backlog::metric(1), |desk, results| backlog::measure(desk, 1, options, results));
->>>>>>> b-bench
     }
 
     fn waiting(&mut self, options: &Options) {
@@ -177,14 +125,6 @@ impl Stores {
         }
     }
 
-<<<<<<< HEAD
-    /// Adds how the second of two measurements of the same stands to the first.
-    fn noise(&mut self, metric: &str) {
-        for system in [System::Sqlite, System::Postgres] {
-            let second = self.results.last(&format!("{metric}{AGAIN}"), system);
-            if let (Some(first), Some(second)) = (self.results.last(metric, system), second) {
-                self.results.add(format!("{metric}{AGAIN} : first"), "times", system, second / first);
-=======
     /// Measures once more what should come out the same, and adds how the second figure stands to
     /// the first: what differs by no more than that shows nothing.
     fn again(&mut self, metric: &str, measure: impl Fn(&mut Frontdesk, &mut Results) -> Result<()>) {
@@ -194,7 +134,6 @@ impl Stores {
             note(&mut self.results, system, measured);
             if let (Some(first), Some(second)) = (self.results.last(metric, system), second.last(metric, system)) {
                 self.results.add(format!("the same twice, {metric}, second : first"), "times", system, second / first);
->>>>>>> b-bench
             }
         }
     }

@@ -4,11 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-<<<<<<< HEAD
-use std::sync::Mutex;
-=======
 use std::sync::{Arc, Mutex};
->>>>>>> b-bench
 
 use anyhow::{Context, Result, bail, ensure};
 use postgres::{Client, NoTls};
@@ -18,22 +14,15 @@ use crate::process::{Component, is_called};
 /// The variable with the URL of a PostgreSQL that the benchmark may make databases in.
 pub const VARIABLE: &str = "FRONTDESK_TEST_POSTGRES";
 
-<<<<<<< HEAD
-=======
 /// Bytes by table, and apart from it of its indexes.
 pub type Sizes = BTreeMap<String, f64>;
 
->>>>>>> b-bench
 /// Where data lies.
 pub enum Home {
     /// A folder.
     File(Files),
     /// A server.
-<<<<<<< HEAD
-    Server(Server),
-=======
     Server(Arc<Server>),
->>>>>>> b-bench
 }
 
 /// A folder with the live file and one with the file to begin from.
@@ -152,13 +141,8 @@ impl Home {
         }
     }
 
-<<<<<<< HEAD
-    /// Bytes of the live database: its tables, and apart from them their indexes.
-    pub fn sizes(&self) -> Result<BTreeMap<String, f64>> {
-=======
     /// How large the live database is.
     pub fn sizes(&self) -> Result<Sizes> {
->>>>>>> b-bench
         match self {
             Home::File(files) => files.sizes(),
             Home::Server(server) => server.sizes(),
@@ -190,21 +174,13 @@ impl Files {
         Ok(rusqlite::Connection::open(self.database())?)
     }
 
-<<<<<<< HEAD
-    fn sizes(&self) -> Result<BTreeMap<String, f64>> {
-=======
     fn sizes(&self) -> Result<Sizes> {
->>>>>>> b-bench
         let database = self.connect()?;
         let mut ask = database.prepare(
             "SELECT coalesce(schema.tbl_name, page.name) || CASE WHEN schema.type = 'index' THEN ', indexes' ELSE '' END,
                     CAST(sum(page.pgsize) AS REAL)
              FROM dbstat AS page LEFT JOIN sqlite_schema AS schema ON schema.name = page.name
-<<<<<<< HEAD
-             WHERE page.aggregate GROUP BY 1",
-=======
              GROUP BY 1",
->>>>>>> b-bench
         )?;
         Ok(ask.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
     }
@@ -257,11 +233,7 @@ impl Server {
         Ok(statements.iter().try_for_each(|statement| admin.batch_execute(statement))?)
     }
 
-<<<<<<< HEAD
-    fn sizes(&self) -> Result<BTreeMap<String, f64>> {
-=======
     fn sizes(&self) -> Result<Sizes> {
->>>>>>> b-bench
         let rows = self.connect(&self.live)?.query(
             "SELECT relname::text, pg_table_size(oid)::float8, pg_indexes_size(oid)::float8 FROM pg_class
              WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace",

@@ -9,13 +9,8 @@ use crate::bench::Options;
 use crate::cost::Cost;
 use crate::delivery::Deliveries;
 use crate::drain::{fill, wait_processed};
-<<<<<<< HEAD
-use crate::results::Results;
-use crate::stack::{Frontdesk, Receiver};
-=======
 use crate::results::{Results, System};
 use crate::stack::{Counted, Frontdesk, Receiver, Sizes};
->>>>>>> b-bench
 
 /// Tables with less than this for a delivery are not shown, in bytes.
 const SHOWN: f64 = 10.0;
@@ -25,38 +20,6 @@ pub fn metric(workers: usize) -> String {
     format!("backlog, {workers} worker process{}", if workers == 1 { "" } else { "es" })
 }
 
-<<<<<<< HEAD
-/// Measures one desk; every ticket gets one delivery.
-pub fn measure(
-    desk: &mut Frontdesk,
-    workers: usize,
-    apart: &str,
-    options: &Options,
-    results: &mut Results,
-) -> Result<()> {
-    let (system, jobs) = (desk.system(), options.tickets);
-    let name = metric(workers) + apart;
-    desk.reset()?;
-    let before = desk.home().sizes()?;
-    desk.start_intake()?;
-    fill(desk, &Arc::new(Deliveries::new(3, jobs)), jobs)?;
-    desk.stop()?;
-    let stored = |desk: &Frontdesk, when: &str, results: &mut Results| -> Result<()> {
-        let sizes = desk.home().sizes()?;
-        let grown = |what: &str| (sizes[what] - before.get(what).unwrap_or(&0.0)) / jobs as f64;
-        let sum = sizes.keys().map(|what| grown(what)).sum();
-        results.add(format!("stored, {when}"), "B", system, sum);
-        for what in sizes.keys().filter(|what| grown(what) >= SHOWN) {
-            results.add(format!("stored, {when}, {what}"), "B", system, grown(what));
-        }
-        Ok(())
-    };
-    let first = workers == 1 && apart.is_empty();
-    if first {
-        stored(desk, "acknowledged", results)?;
-    }
-    let counted = desk.home().counted()?.unwrap_or_default();
-=======
 /// How many processes work together.
 pub const WORKERS: [usize; 3] = [1, 2, 4];
 
@@ -84,7 +47,6 @@ pub fn measure(desk: &mut Frontdesk, workers: usize, options: &Options, results:
 
 fn work_off(desk: &mut Frontdesk, workers: usize, jobs: u64, results: &mut Results) -> Result<()> {
     let (system, name) = (desk.system(), metric(workers));
->>>>>>> b-bench
     let cost = Cost::start(&desk.components())?;
     let begin = Instant::now();
     desk.start(&vec!["worker"; workers])?;
@@ -92,32 +54,12 @@ fn work_off(desk: &mut Frontdesk, workers: usize, jobs: u64, results: &mut Resul
     let elapsed = begin.elapsed().as_secs_f64();
     cost.finish(&desk.components(), jobs, &format!("a job, {name}"), system, results)?;
     results.add(name.clone(), "jobs/s", system, jobs as f64 / elapsed);
-<<<<<<< HEAD
-    let shares = desk.counted("frontdesk_attempts_total")?;
-    desk.stop()?;
-    if let Some(now) = desk.home().counted()? {
-        let a_thousand = |value: f64| value * 1e3 / jobs as f64;
-        results.add(format!("{name}, transactions a job"), "", system, (now.commits - counted.commits) / jobs as f64);
-        let lost = now.roll_backs - counted.roll_backs;
-        results.add(format!("{name}, rolled back in 1,000 jobs"), "", system, a_thousand(lost));
-        results.add(format!("{name}, deadlocks"), "", system, now.deadlocks - counted.deadlocks);
-        results.add(format!("{name}, log a job"), "B", system, (now.log_bytes - counted.log_bytes) / jobs as f64);
-    }
-    if workers > 1 {
-=======
     if workers > 1 {
         let shares = desk.counted("frontdesk_attempts_total")?;
->>>>>>> b-bench
         let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
         let even = shares.iter().sum::<f64>() / workers as f64;
         results.add(format!("{name}, least share : even share"), "times", system, least / even);
     }
-<<<<<<< HEAD
-    if first {
-        stored(desk, "worked off", results)?;
-    }
-    check(desk, jobs)
-=======
     desk.stop()
 }
 
@@ -140,7 +82,6 @@ fn stored(desk: &Frontdesk, when: &str, empty: &Sizes, jobs: u64, results: &mut 
         results.add(format!("stored, {when}, {what}"), "B", system, grown(what));
     }
     Ok(())
->>>>>>> b-bench
 }
 
 /// Every ticket has its note, none has two, and nothing ended silently.
