@@ -191,7 +191,7 @@ fn migrating_twice_changes_nothing() {
 fn no_migrate_refuses_a_database_that_is_missing_or_old() {
     let place = Place::unmigrated();
     place.run(&["serve", "--no-migrate"]).fails(1, &["frontdesk migrate"]);
-    place.sql().execute_batch("CREATE TABLE IF NOT EXISTS x (y)").unwrap();
+    place.sql().execute_batch("CREATE TABLE IF NOT EXISTS x (y INTEGER)").unwrap();
     place.run(&["serve", "--no-migrate"]).fails(1, &["frontdesk migrate"]);
     place.run(&["migrate"]).succeeds();
     assert_eq!(place.serve(&["--no-migrate"]).stop(), 0);
