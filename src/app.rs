@@ -1,6 +1,7 @@
 //! The one place that builds everything.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::domain::submission::{MetadataKeys, Patience};
 use crate::domain::verify::Verifier;
 use crate::helpdesk::Builtin;
 use crate::intake::{self, FrontDesk};
+use crate::node;
 use crate::notify::{Channel, EmailSettings, Sender};
 use crate::store::{Store, UsedPolicy};
 use crate::submit::{self, Submitter};
@@ -66,6 +68,14 @@ impl Roles {
     }
 }
 
+impl fmt::Display for Roles {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = [(self.intake, "intake"), (self.worker, "worker"), (self.web, "web")];
+        let words: Vec<&str> = words.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
+        out.write_str(&words.join(","))
+    }
+}
+
 /// A running Frontdesk.
 pub struct App {
     /// The database.
@@ -104,7 +114,8 @@ impl App {
             keep_policy(&store, &trial.policy, clock.now_ms()).await?;
         }
         let metrics = Arc::new(Metrics::default());
-        let parts = Parts { config, store: store.clone(), clock, projects, metrics, trial, schedules };
+        let parts =
+            Parts { config, store: store.clone(), clock, projects, metrics, trial, schedules, node: node::name()? };
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}; FRONTDESK_LISTEN sets another address", config.listen))?;
@@ -293,13 +304,16 @@ struct Parts<'a> {
     metrics: Arc<Metrics>,
     trial: Trial,
     schedules: Vec<Schedule>,
+    /// What this process is called.
+    node: String,
 }
 
 impl Parts<'_> {
     fn build(&self, roles: Roles, stop: &CancellationToken) -> Result<(Router, Vec<JoinHandle<()>>)> {
         let web = self.web()?;
         let mut router = web::health_routes(Arc::clone(&web));
-        let mut work = Vec::new();
+        let (store, clock, name) = (self.store.clone(), self.clock.clone(), self.node.clone());
+        let mut work = vec![tokio::spawn(node::be_seen(store, clock, name, roles.to_string(), stop.clone()))];
         if roles.web {
             router = router.merge(web::api_routes(web));
         }
@@ -389,7 +403,7 @@ impl Parts<'_> {
     fn worker_settings(&self) -> worker::Settings {
         let Config { worker, retry, openai, http, audit, .. } = self.config;
         worker::Settings {
-            name: format!("worker-{}", std::process::id()),
+            name: self.node.clone(),
             lease_ms: worker.lease.ms(),
             heartbeat_ms: worker.heartbeat.ms(),
             concurrency: worker.concurrency,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Tells the time in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Default)]
@@ -14,7 +14,7 @@ pub enum Clock {
     /// A clock that a test moves by hand.
     Hand(HandClock),
     /// The clock of the database server that several processes share.
-    Database(Arc<crate::store::Time>),
+    Database(Arc<ServerTime>),
 }
 
 /// A clock that stands still until it is moved.
@@ -31,6 +31,40 @@ impl HandClock {
     /// Moves the clock on by `by_ms` milliseconds.
     pub fn advance(&self, by_ms: i64) {
         self.0.fetch_add(by_ms, Ordering::SeqCst);
+    }
+}
+
+/// Another machine's time, counted on by this process's steady clock between two
+/// comparisons; this machine's own clock plays no part.
+#[derive(Debug)]
+pub struct ServerTime {
+    started: Instant,
+    /// What to add to the ms since then.
+    offset_ms: AtomicI64,
+}
+
+impl ServerTime {
+    /// A time that has not been compared yet.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "one that was not compared is of no use")]
+    pub fn new() -> ServerTime {
+        ServerTime { started: Instant::now(), offset_ms: AtomicI64::new(0) }
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.since_start_ms() + self.offset_ms.load(Ordering::Relaxed)
+    }
+
+    /// The other machine was asked and said `theirs_ms`; the answer took `took`.
+    pub fn compare(&self, theirs_ms: i64, took: Duration) {
+        let half_ms = i64::try_from(took.as_millis() / 2).unwrap_or(0);
+        self.offset_ms.store(theirs_ms + half_ms - self.since_start_ms(), Ordering::Relaxed);
+    }
+
+    fn since_start_ms(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 }
 

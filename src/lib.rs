@@ -32,6 +32,7 @@ pub mod domain;
 pub mod helpdesk;
 pub mod http;
 pub mod intake;
+pub mod node;
 pub mod notify;
 pub mod openai;
 pub mod operators;

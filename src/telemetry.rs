@@ -60,6 +60,19 @@ struct ResultLabel {
     result: String,
 }
 
+/// Logs an error of the store, with fields and a text: but not loudly when the
+/// database is away, which the store says once for all.
+macro_rules! trouble {
+    ($error:expr, $($told:tt)+) => {
+        if $error.is_outage() {
+            tracing::debug!(error = %$error, $($told)+)
+        } else {
+            tracing::error!(error = %$error, $($told)+)
+        }
+    };
+}
+pub(crate) use trouble;
+
 type FloatGauge = Gauge<f64, AtomicU64>;
 
 /// What is measured as it happens, in one process. What is counted in the

@@ -15,6 +15,7 @@ mod erase;
 mod jobs;
 mod migrate;
 mod moving;
+mod nodes;
 mod output;
 mod pauses;
 mod policy;
@@ -103,6 +104,8 @@ enum Command {
     Doctor,
     /// What is paused, by whom and why.
     Pauses,
+    /// The processes that share the database, and which of them leads in what.
+    Nodes,
     /// The audit trail: who did what.
     #[command(subcommand)]
     Trail(trail::Command),
@@ -180,6 +183,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Pause(args) => pauses::pause(args, &context).await,
         Command::Resume(what) => pauses::resume(what, &context).await,
         Command::Doctor => doctor::run(&context).await,
+        Command::Nodes => nodes::run(&context).await,
         Command::Pauses => pauses::list(&context).await,
         Command::Trail(command) => trail::run(command, &context).await,
         Command::Workflows(command) => workflows::run(command, &context),

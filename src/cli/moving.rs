@@ -103,7 +103,10 @@ fn print(moving: &Moving<'_>, moved: &Moved, seconds: f64, setup: &Setup) -> Res
     let (output, (from, to)) = (&setup.output, places(moving));
     let rows = rows(&moved.tables);
     if moved.was_there {
-        output.line(&format!("all {rows} rows were in {} already and are the same; the file is marked as moved now", shown(&to)))?;
+        output.line(&format!(
+            "all {rows} rows were in {} already and are the same; the file is marked as moved now",
+            shown(&to)
+        ))?;
     } else {
         output.line(&format!(
             "moved {rows} rows in {} tables to {}, and read them back: all are the same ({seconds:.1} s, {:.0} rows/s)",
@@ -133,7 +136,9 @@ fn check(moving: &Moving<'_>, setup: &Setup) -> Result<ExitCode> {
     let (from, to) = places(moving);
     if setup.output.json {
         let listed: Vec<Value> = tables.iter().map(table).collect();
-        setup.output.json(&json!({"from": from, "to": to, "same": is_same, "rows": rows(&tables), "tables": listed}))?;
+        setup
+            .output
+            .json(&json!({"from": from, "to": to, "same": is_same, "rows": rows(&tables), "tables": listed}))?;
     } else {
         print_check(&tables, is_same, setup)?;
     }

@@ -20,8 +20,8 @@ use super::refusals::Refusals;
 use crate::clock::Clock;
 use crate::domain::delivery::{NewDelivery, Receipt};
 use crate::domain::verify::{Refusal, Verifier};
-use crate::store::Store;
-use crate::telemetry::Metrics;
+use crate::store::{Store, StoreError};
+use crate::telemetry::{Metrics, trouble};
 
 /// Largest body that is read. OpenAI's are some hundred bytes; a telephone
 /// event with its SIP headers a few KiB.
@@ -185,17 +185,17 @@ impl FrontDesk {
         let recorded = tokio::time::timeout(COMMIT_TIMEOUT, self.store.record(delivery)).await;
         let receipt = match recorded {
             Ok(Ok(receipt)) => receipt,
-            Ok(Err(error)) => return self.not_now(&error.to_string()),
-            Err(_) => return self.not_now("the commit took too long"),
+            Ok(Err(error)) => return self.not_now(&error),
+            Err(_) => return self.not_now(&StoreError::Busy),
         };
         self.metrics.delivered(word(receipt), started.elapsed().as_secs_f64());
         (StatusCode::OK, "ok").into_response()
     }
 
     /// Not durable, so never a 200: OpenAI keeps the event and tries again.
-    fn not_now(&self, why: &str) -> Response {
+    fn not_now(&self, why: &StoreError) -> Response {
         self.metrics.refused("not_durable");
-        tracing::error!(why, "a verified delivery could not be stored; answered 503");
+        trouble!(why, "a verified delivery could not be stored; answered 503");
         let mut response = (StatusCode::SERVICE_UNAVAILABLE, "try again").into_response();
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
         response

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::explain::explain;
 use crate::domain::verify::{Refusal, Verifier};
 use crate::store::{RefusalTally, Store};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, trouble};
 
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 
@@ -112,7 +112,7 @@ impl Refusals {
             );
         }
         if let Err(error) = self.store.add_refusals(tallies).await {
-            tracing::error!(%error, "refusals could not be written down; they are in the log and in the metrics");
+            trouble!(error, "refusals could not be written down; they are in the log and in the metrics");
         }
     }
 

@@ -13,7 +13,7 @@ use super::{Channel, NotSent};
 use crate::clock::Clock;
 use crate::domain::alert::next_attempt_ms;
 use crate::store::{ALERT_CHANNEL, DueSend, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, trouble};
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -54,7 +54,7 @@ impl Sender {
     pub async fn run(self, stop: CancellationToken) {
         let names = self.channels.iter().map(Channel::name).collect();
         if let Err(error) = self.store.keep_channels(names, self.clock.now_ms()).await {
-            tracing::error!(%error, "what waits for channels that are gone could not be given up");
+            trouble!(error, "what waits for channels that are gone could not be given up");
         }
         join_all(self.channels.iter().map(|channel| self.serve(channel, &stop))).await;
     }
@@ -77,7 +77,7 @@ impl Sender {
 
     async fn look_at(&self, channel: &Channel, stop: &CancellationToken) {
         if let Err(error) = self.send_due(channel, stop).await {
-            tracing::error!(channel = channel.name(), %error, "alerts could not be looked at for sending");
+            trouble!(error, channel = channel.name(), "alerts could not be looked at for sending");
         }
     }
 

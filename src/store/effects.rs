@@ -221,8 +221,11 @@ pub(super) fn subjects<'a>(
 }
 
 fn plan_all(connection: &Connection, work: Option<&Work>, intents: &[Intent], now_ms: i64) -> Result<Plan, StoreError> {
-    subjects(intents.iter().map(|intent| intent.resource_id.as_str()), |id| connection.alone_with(Subject::Resource(id)))?;
-    let tickets = intents.iter().map(|intent| intent.ticket_id.as_str()).chain(work.map(|work| work.ticket_id.as_str()));
+    subjects(intents.iter().map(|intent| intent.resource_id.as_str()), |id| {
+        connection.alone_with(Subject::Resource(id))
+    })?;
+    let tickets =
+        intents.iter().map(|intent| intent.ticket_id.as_str()).chain(work.map(|work| work.ticket_id.as_str()));
     subjects(tickets, |id| connection.alone_with(Subject::Ticket(id)))?;
     let is_outdated = match work {
         None => false,

@@ -38,6 +38,15 @@ const MIGRATIONS: [Migration; 5] = migrations! {
 /// The schema this program works with.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
+/// The oldest program that works beside this one on the same database, by the
+/// newest migration that it knows. A migration that only adds leaves it as it is;
+/// what is taken away is taken away one release later, and moves it up. So the
+/// processes of a cluster can be replaced one after the other.
+const OLDEST_BESIDE: i64 = 5;
+
+/// The mark that says so in the database.
+const OLDEST_MARK: &str = "schema/oldest";
+
 /// What a migration run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migrated {
@@ -78,7 +87,7 @@ fn apply_missing(connection: &Connection) -> Result<Migrated, StoreError> {
         None => "CREATE TABLE IF NOT EXISTS migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL)",
     })?;
     let from = version(connection)?;
-    refuse_newer(from)?;
+    refuse_newer(connection, from)?;
     for migration in MIGRATIONS {
         let sql = if connection.sqlite().is_some() { migration.sqlite } else { migration.postgres };
         match applied(connection, migration.number)? {
@@ -96,10 +105,15 @@ fn apply_missing(connection: &Connection) -> Result<Migrated, StoreError> {
             }
         }
     }
+    if from <= SCHEMA_VERSION {
+        let mark =
+            "INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        connection.execute(mark, (OLDEST_MARK, OLDEST_BESIDE))?;
+    }
     if from < SCHEMA_VERSION && has_orphans(connection)? {
         return Err(StoreError::Open("a row refers to one that is not there; nothing was changed".to_owned()));
     }
-    Ok(Migrated { from, to: SCHEMA_VERSION })
+    Ok(Migrated { from, to: SCHEMA_VERSION.max(from) })
 }
 
 /// PostgreSQL checks them itself.
@@ -118,7 +132,7 @@ pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
         |row| row.get(0),
     )?;
     let found = if there { version(connection)? } else { 0 };
-    refuse_newer(found)?;
+    refuse_newer(connection, found)?;
     if found < SCHEMA_VERSION {
         return Err(StoreError::Open(format!(
             "its schema is version {found} and this program needs {SCHEMA_VERSION}; run `frontdesk migrate`"
@@ -127,13 +141,21 @@ pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn refuse_newer(found: i64) -> Result<(), StoreError> {
-    if found > SCHEMA_VERSION {
-        return Err(StoreError::Open(format!(
-            "its schema is version {found}, newer than this program's {SCHEMA_VERSION}; run the newer frontdesk"
-        )));
+/// A newer schema is no hindrance where it says that this program may go on with it.
+fn refuse_newer(connection: &Connection, found: i64) -> Result<(), StoreError> {
+    if found <= SCHEMA_VERSION {
+        return Ok(());
     }
-    Ok(())
+    let oldest = connection
+        .query_row("SELECT value FROM marks WHERE name = ?1", [OLDEST_MARK], |row| row.get::<_, i64>(0))
+        .optional()?;
+    if oldest.is_some_and(|oldest| oldest <= SCHEMA_VERSION) {
+        tracing::info!(found, known = SCHEMA_VERSION, "the schema is newer than this program and may be used by it");
+        return Ok(());
+    }
+    Err(StoreError::Open(format!(
+        "its schema is version {found}, newer than this program's {SCHEMA_VERSION}; run the newer frontdesk"
+    )))
 }
 
 fn version(connection: &Connection) -> Result<i64, StoreError> {

@@ -17,6 +17,7 @@
 //! | `failed`, `replay` | operators: failed jobs, and deliveries to be worked again |
 //! | `erase`, `copies`, `restore` | whoever must forget, keep a copy, or put one back |
 //! | `restored` | whoever acts on work that may have been done before a restore |
+//! | `nodes` | which processes are there, and which leads in what |
 //! | `moving` | whoever moves from a file to a server |
 //! | `facts` | whoever examines the installation |
 
@@ -42,6 +43,7 @@ mod location;
 mod migrate;
 mod moving;
 mod newest;
+mod nodes;
 mod page;
 mod parked;
 mod pauses;
@@ -79,9 +81,9 @@ pub use alerts::{Alert, AlertSend, Changed};
 pub use audit::{Audit, AuditAt, Finding};
 pub use audit_trail::Entry;
 pub use batches::{
-    BATCH_TWIN, BATCH_UNDONE, Batch, BatchAct, BeforeRestore, BuildClaim, Building, Built, CHANGED_SINCE, Entered, Fire, Line,
-    LineEntry, LineFacts, LineRead, NewBatch, NewLine, NewPart, Part, PartEnd, PartPlace, PartToStart, PlacePart,
-    Scheduled, Start, Starting, Undone, part_id,
+    BATCH_TWIN, BATCH_UNDONE, Batch, BatchAct, BeforeRestore, BuildClaim, Building, Built, CHANGED_SINCE, Entered,
+    Fire, Line, LineEntry, LineFacts, LineRead, NewBatch, NewLine, NewPart, Part, PartEnd, PartPlace, PartToStart,
+    PlacePart, Scheduled, Start, Starting, Undone, part_id,
 };
 pub use copies::{Backup, BackupError, Scrubbed};
 pub use counts::{Batches, COUNTED, Counts, StateCount};
@@ -99,16 +101,17 @@ pub use location::{Location, NoDatabase, PostgresUrl};
 pub use migrate::{Migrated, SCHEMA_VERSION};
 pub use moving::{Compared, Doing, MoveError, Moved, Moving, Progress};
 pub use newest::Work;
+pub use nodes::{Duty, Node, SEEN_MS};
 pub use page::{LOOKED_AT, Page, PageRequest};
 pub use parked::{PARKED_COUNTED, Parked, ParkedNotice, RECEIVED};
 pub use pauses::{Pausable, Pause};
 pub use policies::{PastDecision, UsedPolicy};
-pub use postgres::{PoolSize, Time};
+pub use postgres::PoolSize;
 pub use queue::{Claim, ClaimedJob, Which};
 pub use reconcile::{Check, Found, Hanging, TakeChecks, Unanswered};
 pub use records::Job;
 pub use replay::{Replayed, ToReplay, Window};
-pub use restore::{NotInIt, RestoreError, Restoration, Restoring};
+pub use restore::{NotInIt, Restoration, RestoreError, Restoring};
 pub use restored::{Marked, Restored};
 pub use reviews::{NewReview, Proposed, Review};
 pub use sends::{ALERT_CHANNEL, DueSend};
@@ -119,6 +122,9 @@ pub use submissions::Closed;
 /// How long one readiness check speaks for the next, and how long it may take.
 const PULSE_EVERY: Duration = Duration::from_secs(1);
 const PULSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What PostgreSQL says to a write that comes to a standby.
+const READ_ONLY: &str = "25006";
 
 /// Why the store could not do what it was asked. Never holds content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -178,9 +184,24 @@ impl StoreError {
             StoreError::Gone | StoreError::Unreachable(_) => false,
             // SQLITE_BUSY, LOCKED, NOMEM, IOERR, FULL, CANTOPEN, READONLY
             StoreError::Sqlite { code, .. } => !matches!(code, 5 | 6 | 7 | 8 | 10 | 13 | 14),
-            // A bad value, or a broken rule.
-            StoreError::Postgres { code, .. } => code.starts_with("22") || code.starts_with("23"),
+            // A bad value, a broken rule, an id that is too long for an index.
+            StoreError::Postgres { code, .. } => ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
             _ => true,
+        }
+    }
+
+    /// True when it is the database that is away or has no room, whatever was
+    /// asked of it. The store says by itself, once, that it is.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            StoreError::Unreachable(_) => true,
+            // No connection, no resources (a full disk, too many connections), an
+            // operator's doing, a fault of the system; a server that takes no writes.
+            StoreError::Postgres { code, .. } => {
+                ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) || code == READ_ONLY
+            }
+            _ => false,
         }
     }
 }

@@ -190,9 +190,11 @@ const LOST: &str = "project = ?1 AND state IN ('processing','failed_retryable') 
                AND state = 'processing' AND attempts >= ?3";
 
 fn has_lost(connection: &Connection, claim: &Claim) -> Result<bool, StoreError> {
-    Ok(connection
-        .prepare_cached(&format!("SELECT 1 FROM jobs WHERE {LOST} LIMIT 1"))?
-        .exists((&claim.project, claim.now_ms, claim.max_attempts))?)
+    Ok(connection.prepare_cached(&format!("SELECT 1 FROM jobs WHERE {LOST} LIMIT 1"))?.exists((
+        &claim.project,
+        claim.now_ms,
+        claim.max_attempts,
+    ))?)
 }
 
 fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError> {

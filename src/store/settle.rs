@@ -132,8 +132,9 @@ impl Store {
         settlement: Settlement,
         now_ms: i64,
     ) -> Result<Settled, StoreError> {
-        let (settled, fed) =
-            self.write_beside(move |connection| settle(connection, &job, placement.as_ref(), &settlement, now_ms)).await?;
+        let (settled, fed) = self
+            .write_beside(move |connection| settle(connection, &job, placement.as_ref(), &settlement, now_ms))
+            .await?;
         if fed {
             self.ring();
         }

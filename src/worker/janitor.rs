@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Worker;
-use crate::store::{Content, Step, StoreError};
+use crate::store::{Content, Duty, Step, StoreError};
+use crate::telemetry::trouble;
 
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
@@ -44,7 +45,13 @@ impl Worker {
         // Each step is whole or not there: it may be dropped between two.
         let looks = async {
             loop {
-                self.tidy().await;
+                let tidied = self.leading(Duty::Tidy, LOOK_EVERY, async {
+                    self.tidy().await;
+                    Ok(())
+                });
+                if let Err(error) = tidied.await {
+                    trouble!(error, "nobody knows who erases old content; it will be tried again");
+                }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };

@@ -8,6 +8,7 @@ mod batch;
 mod decide;
 mod gate;
 mod janitor;
+mod leading;
 mod pauses;
 mod place;
 mod pool;

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::gate::Allowance;
 use super::{Project, Worker};
 use crate::store::{Claim, ClaimedJob, StoreError, Which};
+use crate::telemetry::trouble;
 
 /// The running workers of one process.
 pub struct Pool {
@@ -77,7 +78,7 @@ impl Pool {
         let jobs = match self.worker.claim(free).await {
             Ok(jobs) => jobs,
             Err(error) => {
-                tracing::error!(%error, "jobs could not be claimed; trying again");
+                trouble!(error, "jobs could not be claimed; trying again");
                 return false;
             }
         };
@@ -121,7 +122,7 @@ impl Pool {
             }
             let until_ms = self.worker.clock.now_ms() + self.worker.settings.lease_ms;
             if let Err(error) = self.worker.store.heartbeat(jobs, until_ms).await {
-                tracing::error!(%error, "leases could not be extended");
+                trouble!(error, "leases could not be extended");
             }
         }
     }

@@ -13,7 +13,8 @@ use super::gate::Allowance;
 use super::retrieve::still_moving;
 use super::{Project, Worker};
 use crate::domain::failure::Failure;
-use crate::store::{Check, Found, Hanging, StoreError, TakeChecks};
+use crate::store::{Check, Duty, Found, Hanging, StoreError, TakeChecks};
+use crate::telemetry::trouble;
 
 /// How many submissions are asked about at once.
 const AT_ONCE: usize = 32;
@@ -35,12 +36,12 @@ impl Worker {
         let wait = Duration::from_millis(self.settings.patience.every_ms.unsigned_abs());
         loop {
             // A panic ends this look and not the looking: nobody would notice.
-            let look = AssertUnwindSafe(self.reconcile_once()).catch_unwind();
+            let look = AssertUnwindSafe(self.leading(Duty::Reconcile, wait, self.reconcile_once())).catch_unwind();
             tokio::select! {
                 () = stop.cancelled() => return,
                 done = look => match done {
                     Ok(Ok(_)) => {}
-                    Ok(Err(error)) => tracing::error!(%error, "late work could not be looked after; trying again"),
+                    Ok(Err(error)) => trouble!(error, "late work could not be looked after; trying again"),
                     Err(_) => tracing::error!("looking after late work panicked; trying again"),
                 }
             }

@@ -12,7 +12,8 @@ use crate::domain::batch::Origin;
 use crate::domain::batch::schedule::Schedule;
 use crate::domain::id::effect_ref;
 use crate::domain::submission::Kind;
-use crate::store::{Fire, NewBatch, Scheduled, StoreError};
+use crate::store::{Duty, Fire, NewBatch, Scheduled, StoreError};
+use crate::telemetry::trouble;
 
 /// So late a batch may begin.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -23,12 +24,12 @@ impl Worker {
         while !self.settings.schedules.is_empty() {
             // Each step is one transaction: it may be dropped between two. A panic
             // ends this look and not the looking.
-            let look = AssertUnwindSafe(self.begin_due()).catch_unwind();
+            let look = AssertUnwindSafe(self.leading(Duty::Schedules, LOOK_EVERY, self.begin_due())).catch_unwind();
             tokio::select! {
                 () = stop.cancelled() => return,
                 done = look => match done {
                     Ok(Ok(_)) => {}
-                    Ok(Err(error)) => tracing::error!(%error, "schedules could not be looked at; trying again"),
+                    Ok(Err(error)) => trouble!(error, "schedules could not be looked at; trying again"),
                     Err(_) => tracing::error!("looking at schedules panicked; trying again"),
                 }
             }

@@ -6,6 +6,7 @@ use crate::domain::failure::{Cause, Failure};
 use crate::domain::job::AfterFailure;
 use crate::domain::submission::Placement;
 use crate::store::{ClaimedJob, Settled, Settlement};
+use crate::telemetry::trouble;
 
 /// A second job of the same resource waits this long for the first, in ms.
 const OTHER_HANDS_WAIT_MS: i64 = 500;
@@ -40,7 +41,11 @@ impl Worker {
                 tracing::warn!(job = id, "the lease was lost; another worker has this job, nothing was changed")
             }
             Err(error) => {
-                tracing::error!(job = id, %error, "the end of an attempt could not be written; it will be made again after the lease")
+                trouble!(
+                    error,
+                    job = id,
+                    "the end of an attempt could not be written; it will be made again after the lease"
+                )
             }
         }
     }

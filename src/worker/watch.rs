@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::Worker;
 use crate::domain::job::State;
 use crate::store::StoreError;
+use crate::telemetry::trouble;
 
 /// Shortest and longest time between two looks, in ms.
 const LOOK_EVERY_MS: (i64, i64) = (1_000, 15_000);
@@ -40,19 +41,19 @@ impl Worker {
     pub async fn watch(&self) {
         let now_ms = self.clock.now_ms();
         if let Err(error) = self.look_for_strays(now_ms).await {
-            tracing::error!(%error, "jobs of unknown projects could not be looked for");
+            trouble!(error, "jobs of unknown projects could not be looked for");
         }
         if let Err(error) = self.look_at_parked(now_ms).await {
-            tracing::error!(%error, "deliveries without a job could not be watched");
+            trouble!(error, "deliveries without a job could not be watched");
         }
         if let Err(error) = self.look_at_reviews(now_ms).await {
-            tracing::error!(%error, "the age of reviews could not be watched");
+            trouble!(error, "the age of reviews could not be watched");
         }
         if let Err(error) = self.look_at_batches(now_ms).await {
-            tracing::error!(%error, "the age of batches could not be watched");
+            trouble!(error, "the age of batches could not be watched");
         }
         if let Err(error) = self.look_at_pauses(now_ms).await {
-            tracing::error!(%error, "the age of pauses could not be watched");
+            trouble!(error, "the age of pauses could not be watched");
         }
         // While OpenAI refuses us there is an alert that says so; work that waits
         // for it is not a second fault.
@@ -66,7 +67,7 @@ impl Worker {
         let detail = (late_ms > self.settings.overdue_ms)
             .then(|| format!("the oldest queued job has waited {} s", late_ms / 1000));
         if let Err(error) = self.tell_condition(OVERDUE, "queue", detail, now_ms).await {
-            tracing::error!(%error, "the age of the queue could not be watched");
+            trouble!(error, "the age of the queue could not be watched");
         }
     }
 

@@ -5,6 +5,7 @@ mod article;
 mod audit;
 mod batch_histories;
 mod canary;
+mod cluster_support;
 mod crash;
 mod database_file;
 mod fake_openai;

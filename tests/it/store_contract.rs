@@ -13,6 +13,7 @@ mod groups;
 mod growth;
 mod inbox;
 mod ledger;
+mod nodes;
 mod policies;
 mod queue;
 mod reconcile;

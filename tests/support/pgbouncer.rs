@@ -1,7 +1,6 @@
 //! PgBouncer in front of a database, as people run it: each transaction gets
 //! whichever connection is free.
 
-use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +9,8 @@ use std::time::{Duration, Instant};
 use postgres::Config;
 use postgres::config::Host;
 use tempfile::TempDir;
+
+use super::owner;
 
 /// How many connections the pool has at most. Small, so that they are shared.
 const POOL: usize = 2;
@@ -28,9 +29,10 @@ impl PgBouncer {
     pub fn start(url: &str) -> PgBouncer {
         let server: Config = url.parse().expect("a URL of PostgreSQL");
         let dir = tempfile::Builder::new().prefix("frontdesk-pgbouncer-").tempdir().unwrap();
+        owner::give(dir.path());
         let port = free_port();
         let settings = write_settings(dir.path(), &server, port);
-        let child = command(dir.path(), &settings).spawn().expect("pgbouncer starts");
+        let child = command(&settings).spawn().expect("pgbouncer starts");
         let mut bouncer = PgBouncer { child, port, server, _dir: dir };
         bouncer.wait_until_it_listens();
         bouncer
@@ -76,7 +78,7 @@ fn host(server: &Config) -> String {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -100,25 +102,15 @@ fn write_settings(dir: &Path, server: &Config, port: u16) -> PathBuf {
     settings
 }
 
-/// For everybody to read: PgBouncer gives up the rights of root before it reads.
 fn write(path: &Path, text: &str) {
-    std::fs::File::create(path).and_then(|mut file| file.write_all(text.as_bytes())).unwrap();
+    std::fs::write(path, text).unwrap();
+    owner::give(path);
 }
 
-/// It refuses to run as root.
-fn command(dir: &Path, settings: &Path) -> Command {
-    let mut command = Command::new(program());
-    if rustix::process::geteuid().is_root() {
-        open_to_all(dir);
-        command.args(["-u", "postgres"]);
-    }
+fn command(settings: &Path) -> Command {
+    let mut command = owner::command(&program());
     command.arg("-q").arg(settings).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
-}
-
-fn open_to_all(dir: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Debian has it in a folder that is not everybody's PATH.

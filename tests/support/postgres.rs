@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use frontdesk::store::SCHEMA_VERSION;
 use postgres::{Client, Config, NoTls};
 use sha2::{Digest as _, Sha256};
 
@@ -139,7 +140,7 @@ impl Database {
     /// A copy of the migrated template. `migrate` is given the URL of an empty database to
     /// make that template from; it is called by one test process only.
     pub fn fresh(migrate: impl FnOnce(&str)) -> Database {
-        Database::from_template(&format!("fd_template_{}", schema_hash()), migrate)
+        Database::from_template(&format!("fd_template_{SCHEMA_VERSION}_{}", schema_hash()), migrate)
     }
 
     /// The same with a template of another name.
@@ -223,7 +224,8 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Changes with each migration, so that an old template is not taken for a new one.
+/// Changes with each migration, so that an old template is not taken for a new one. The number
+/// of the last one goes with it: the files may be newer than the program that reads them here.
 fn schema_hash() -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/postgres");
     let files = std::fs::read_dir(&folder).into_iter().flatten().map(|entry| entry.unwrap().path());

@@ -77,5 +77,10 @@ fn word(doing: Doing) -> &'static str {
 
 fn line(progress: Progress<'_>, pace: f64) -> String {
     let (word, table) = (word(progress.doing), shown(progress.table));
-    format!("{word} {table}: {} rows ({} of {}, {pace:.0}/s)", progress.rows, HumanCount(progress.done), HumanCount(progress.of))
+    format!(
+        "{word} {table}: {} rows ({} of {}, {pace:.0}/s)",
+        progress.rows,
+        HumanCount(progress.done),
+        HumanCount(progress.of)
+    )
 }

@@ -2,7 +2,7 @@
 //! calls. Everything is written under the claim of the job that builds it:
 //! whoever has lost that changes nothing more.
 
-use crate::store::sql::{Connection, OptionalExtension, params, Subject};
+use crate::store::sql::{Connection, OptionalExtension, Subject, params};
 use serde_json::json;
 
 use super::finish::{conclude, keep_pace, rules_at_hand, set_state};

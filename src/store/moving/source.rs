@@ -115,15 +115,18 @@ fn alone(path: &Path) -> Result<Connection, StoreError> {
     connection.execute_batch("PRAGMA busy_timeout = 200")?;
     // Before the first look: from then on the lock is on the file and not on its log.
     connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536; BEGIN EXCLUSIVE; COMMIT;")?;
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536; BEGIN EXCLUSIVE; COMMIT;",
+    )?;
     migrate::check(&connection)?;
     Ok(connection)
 }
 
 fn tables(connection: &Connection) -> Result<Vec<Table>, MoveError> {
     let sqlite = connection.sqlite().ok_or(MoveError::Source(StoreError::Closed))?;
-    let mut names =
-        sqlite.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")?;
+    let mut names = sqlite.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
+    )?;
     let names: Vec<String> = names.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     names.into_iter().filter(|name| !Table::stays(name)).map(|name| table(sqlite, name)).collect()
 }

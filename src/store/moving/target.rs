@@ -85,7 +85,8 @@ impl Target {
     }
 
     fn texts<T>(&self, sql: &str, read: impl FnMut(&sql::Row<'_>) -> sql::Result<T>) -> Result<Vec<T>, MoveError> {
-        let found = self.connection.prepare_cached(sql).and_then(|mut statement| statement.query_map([], read)?.collect());
+        let found =
+            self.connection.prepare_cached(sql).and_then(|mut statement| statement.query_map([], read)?.collect());
         found.map_err(refused)
     }
 
@@ -113,12 +114,7 @@ impl Target {
     }
 
     /// Copies rows as they are read, `most` at most.
-    pub(super) fn copy_in(
-        &self,
-        table: &Table,
-        rows: &mut rusqlite::Rows<'_>,
-        most: u64,
-    ) -> Result<Chunk, MoveError> {
+    pub(super) fn copy_in(&self, table: &Table, rows: &mut rusqlite::Rows<'_>, most: u64) -> Result<Chunk, MoveError> {
         let mut client = self.server()?.client();
         let sql = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", quoted(&table.name), table.list());
         let mut into = BinaryCopyInWriter::new(client.copy_in(&sql)?, &table.kinds());
@@ -160,9 +156,8 @@ impl Target {
     }
 
     pub(super) fn delivery_tally(&self) -> Result<u64, MoveError> {
-        let counted = self.number(
-            "SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM tallies WHERE name = 'deliveries'",
-        )?;
+        let counted =
+            self.number("SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM tallies WHERE name = 'deliveries'")?;
         Ok(u64::try_from(counted).unwrap_or_default())
     }
 

@@ -29,6 +29,7 @@ const GONE_AFTER: Duration = Duration::from_secs(10);
 pub(super) fn settings(url: &PostgresUrl) -> Result<Settings, StoreError> {
     let wrong = |what: &str| StoreError::Open(format!("DATABASE_URL: {what}"));
     let (plain, mode, root) = take_ssl(url.reveal());
+    let plain = one_host_each(&plain);
     let mut config = Config::from_str(&plain).map_err(|_| {
         wrong("it cannot be read; it has the form postgres://USER:PASSWORD@HOST:PORT/DATABASE, with % codes for signs that have a meaning in it")
     })?;
@@ -71,6 +72,21 @@ fn take_ssl(url: &str) -> (String, Option<String>, Option<String>) {
     (format!("{place}{rest}"), mode, root)
 }
 
+/// `host=a,b` as libpq reads it: several hosts. The driver reads one of that name.
+fn one_host_each(url: &str) -> String {
+    let Some((place, settings)) = url.split_once('?') else { return url.to_owned() };
+    let settings: Vec<String> = settings
+        .split('&')
+        .map(|setting| match setting.strip_prefix("host=") {
+            Some(hosts) => {
+                hosts.replace("%2C", ",").split(',').map(|host| format!("host={host}")).collect::<Vec<_>>().join("&")
+            }
+            None => setting.to_owned(),
+        })
+        .collect();
+    format!("{place}?{}", settings.join("&"))
+}
+
 /// Whether all hosts are this machine.
 fn is_here(config: &Config) -> bool {
     config.get_hosts().iter().all(|host| match host {
@@ -99,4 +115,29 @@ fn tls(root: Option<&str>) -> Result<ClientConfig, StoreError> {
         return Err(wrong(format!("sslrootcert {file}: there is no certificate in it")));
     }
     Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Location;
+
+    fn read(url: &str) -> Settings {
+        let Ok(Location::Postgres(url)) = Location::parse(url) else { panic!("{url}") };
+        settings(&url).expect("settings")
+    }
+
+    #[test]
+    fn several_hosts_are_read_in_either_form() {
+        let two = [
+            "postgres://desk@/db?host=127.0.0.1,127.0.0.2&port=15432,15433",
+            "postgres://desk@127.0.0.1:15432,127.0.0.2:15433/db",
+        ];
+        for url in two {
+            let config = read(url).config;
+            let hosts = ["127.0.0.1", "127.0.0.2"].map(|host| Host::Tcp(host.to_owned()));
+            assert_eq!((config.get_hosts(), config.get_ports()), (&hosts[..], &[15432, 15433][..]), "{url}");
+            assert_eq!(config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+        }
+    }
 }

@@ -2,9 +2,12 @@
 //! a handful of statements over many rows, in one transaction.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::outage::Outage;
 use super::pool::Line;
 use crate::domain::delivery::{NewDelivery, Receipt};
 use crate::store::sql::{Company, Connection, Settings};
@@ -18,6 +21,14 @@ const MAX_GROUP: usize = 256;
 /// How many may wait. Past it the front desk answers 503.
 const DEPTH: usize = 4096;
 
+/// A group that has taken longer says that the database does not answer: who
+/// comes then is told at once, and does not wait in the same line.
+const STUCK_AFTER: Duration = Duration::from_secs(2);
+
+/// Nobody waits longer. Should the commit succeed after all, the sender's next
+/// try is a duplicate.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 struct Waiting {
     delivery: Arc<NewDelivery>,
     reply: oneshot::Sender<Result<Receipt, StoreError>>,
@@ -27,32 +38,77 @@ struct Waiting {
 #[derive(Clone)]
 pub(in crate::store) struct Intake {
     queue: mpsc::Sender<Waiting>,
+    at_work: Arc<AtWork>,
+    outage: Arc<Outage>,
+}
+
+/// Since when the thread has been busy with one group.
+struct AtWork {
+    started: Instant,
+    /// In ms after `started`; 0: it waits for deliveries.
+    since_ms: AtomicU64,
+}
+
+impl AtWork {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+    }
+
+    fn begin(&self) {
+        self.since_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.since_ms.store(0, Ordering::Relaxed);
+    }
+
+    fn is_stuck(&self) -> bool {
+        let since_ms = self.since_ms.load(Ordering::Relaxed);
+        since_ms != 0 && Duration::from_millis(self.now_ms().saturating_sub(since_ms)) > STUCK_AFTER
+    }
 }
 
 impl Intake {
     /// Starts the thread.
-    pub(super) fn start(settings: &Settings) -> Result<Intake, StoreError> {
+    pub(super) fn start(settings: &Settings, outage: &Arc<Outage>) -> Result<Intake, StoreError> {
         let (queue, waiting) = mpsc::channel(DEPTH);
-        let line = Line::of(settings, None);
-        spawn("store-intake", move || take_in(line, waiting))?;
-        Ok(Intake { queue })
+        let line = Line::of(settings, outage, None);
+        let at_work = Arc::new(AtWork { started: Instant::now(), since_ms: AtomicU64::new(0) });
+        let seen = Arc::clone(&at_work);
+        spawn("store-intake", move || take_in(line, waiting, &seen))?;
+        Ok(Intake { queue, at_work, outage: Arc::clone(outage) })
     }
 
-    /// Stores one; refuses at once when too many are waiting.
+    /// Stores one; refuses at once when too many are waiting, or those before it
+    /// have had no answer for too long.
     pub(in crate::store) async fn record(&self, delivery: Arc<NewDelivery>) -> Result<Receipt, StoreError> {
+        if self.at_work.is_stuck() {
+            return Err(self.no_answer());
+        }
         let (reply, answer) = oneshot::channel();
         self.queue.try_send(Waiting { delivery, reply }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => StoreError::Full,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
         })?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(answer) => answer.map_err(|_| StoreError::Closed)?,
+            Err(_) => Err(self.no_answer()),
+        }
+    }
+
+    fn no_answer(&self) -> StoreError {
+        let error = StoreError::Unreachable("it does not answer".to_owned());
+        self.outage.failed(&error);
+        error
     }
 }
 
-fn take_in(mut line: Line, mut waiting: mpsc::Receiver<Waiting>) {
+fn take_in(mut line: Line, mut waiting: mpsc::Receiver<Waiting>, at_work: &AtWork) {
     let mut group = Vec::with_capacity(MAX_GROUP);
     while waiting.blocking_recv_many(&mut group, MAX_GROUP) > 0 {
+        at_work.begin();
         store(&mut line, &mut group);
+        at_work.end();
     }
 }
 

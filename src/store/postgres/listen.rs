@@ -43,6 +43,8 @@ fn listen(settings: &Settings, shared: &Weak<Shared>) -> Result<(), StoreError> 
     }
     // Whatever was said before is lost.
     ring(shared, None);
+    // It may be another server than before, with another clock.
+    compare(&connection, shared)?;
     let mut compared = Instant::now();
     while shared.strong_count() > 0 {
         wait(postgres, shared)?;
@@ -73,7 +75,7 @@ fn wait(postgres: &Postgres, shared: &Weak<Shared>) -> Result<(), StoreError> {
 fn compare(connection: &Connection, shared: &Weak<Shared>) -> Result<(), StoreError> {
     let Some(shared) = shared.upgrade() else { return Ok(()) };
     match &shared.engine {
-        Engine::Postgres(server) => server.time.compare(connection),
+        Engine::Postgres(server) => super::time::compare(&server.time, connection),
         Engine::Sqlite { .. } => Ok(()),
     }
 }

@@ -4,6 +4,7 @@
 mod connect;
 mod intake;
 mod listen;
+mod outage;
 mod pool;
 mod time;
 
@@ -13,10 +14,11 @@ use tokio::sync::Notify;
 
 pub(super) use self::intake::Intake;
 pub(super) use self::listen::CHANNEL;
-pub use self::time::Time;
+use self::outage::Outage;
 use super::location::PostgresUrl;
 use super::sql::{Connection, Postgres, Settings};
 use super::{Engine, Location, Migrated, Shared, Store, StoreError, migrate};
+use crate::clock::ServerTime;
 use crate::domain::id::new_id;
 
 /// How many units may wait for a connection. Past it callers wait as well.
@@ -40,7 +42,7 @@ impl Default for PoolSize {
 /// What only a store on PostgreSQL has.
 pub(super) struct Server {
     pub(super) intake: Intake,
-    pub(super) time: Arc<Time>,
+    pub(super) time: Arc<ServerTime>,
     pub(super) ringing: std::sync::atomic::AtomicBool,
     pub(super) name: String,
 }
@@ -48,6 +50,7 @@ pub(super) struct Server {
 /// Opens the database at `url`; see [`Store::open`].
 pub(super) fn open(url: &PostgresUrl, migrate: bool, size: PoolSize) -> Result<Store, StoreError> {
     let settings = connect::settings(url)?;
+    let outage = Arc::new(Outage::default());
     let location = Location::Postgres(url.clone());
     let (first, time) = apart(|| {
         let first = first_connection(&settings, &location)?;
@@ -56,14 +59,15 @@ pub(super) fn open(url: &PostgresUrl, migrate: bool, size: PoolSize) -> Result<S
         } else {
             migrate::check(&first)?
         }
-        let time = Arc::new(Time::of(&first)?);
+        let time = Arc::new(ServerTime::new());
+        time::compare(&time, &first)?;
         Ok((first, time))
     })?;
     let is_pooled = first.postgres().is_some_and(Postgres::is_pooled);
-    let writer = pool::start("store-writer", vec![Some(first)], size.writers, &settings)?;
-    let readers = pool::start("store-reader", Vec::new(), size.readers, &settings)?;
+    let writer = pool::start("store-writer", vec![Some(first)], size.writers, &settings, &outage)?;
+    let readers = pool::start("store-reader", Vec::new(), size.readers, &settings, &outage)?;
     let server = Server {
-        intake: Intake::start(&settings)?,
+        intake: Intake::start(&settings, &outage)?,
         time,
         ringing: std::sync::atomic::AtomicBool::new(false),
         name: new_id("node").map_err(|_| StoreError::Closed)?,

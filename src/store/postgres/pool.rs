@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use crate::store::StoreError;
+use super::outage::Outage;
 use crate::store::sql::{Company, Connection, Postgres, Settings, is_to_be_repeated};
 use crate::store::units::{Handed, Lane, Unit, next, spawn};
+use crate::store::{READ_ONLY, StoreError};
 
 /// How often a unit that lost against others is run again.
 const TRIES: usize = 12;
@@ -23,12 +24,13 @@ pub(super) fn start(
     mut connected: Vec<Option<Connection>>,
     size: usize,
     settings: &Settings,
+    outage: &Arc<Outage>,
 ) -> Result<Lane, StoreError> {
     let (lane, waiting) = Lane::of(super::DEPTH);
     let waiting = Arc::new(Mutex::new(waiting));
     let is_reader = name == "store-reader";
     for _ in 0..size.max(1) {
-        let line = Line::of(settings, connected.pop().flatten());
+        let line = Line::of(settings, outage, connected.pop().flatten());
         let waiting = Arc::clone(&waiting);
         spawn(name, move || work(line, &waiting, is_reader))?;
     }
@@ -48,16 +50,30 @@ pub(super) struct Line {
     settings: Settings,
     connection: Option<Connection>,
     failed: Option<(Instant, StoreError)>,
+    outage: Arc<Outage>,
 }
 
 impl Line {
-    pub(super) fn of(settings: &Settings, connection: Option<Connection>) -> Line {
-        Line { settings: settings.clone(), connection, failed: None }
+    pub(super) fn of(settings: &Settings, outage: &Arc<Outage>, connection: Option<Connection>) -> Line {
+        Line { settings: settings.clone(), connection, failed: None, outage: Arc::clone(outage) }
     }
 
     /// Runs work in a transaction and commits it. What lost against others is
     /// run again; so is, once, what found the connection gone before its commit.
     pub(super) fn run(
+        &mut self,
+        company: Company,
+        work: impl FnMut(&Connection) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let done = self.try_run(company, work);
+        match &done {
+            Ok(()) => self.outage.worked(),
+            Err(error) => self.outage.failed(error),
+        }
+        done
+    }
+
+    fn try_run(
         &mut self,
         company: Company,
         mut work: impl FnMut(&Connection) -> Result<(), StoreError>,
@@ -106,7 +122,9 @@ impl Line {
 
     fn let_go_of_broken(&mut self, error: &StoreError) {
         let is_closed = self.connection.as_ref().and_then(Connection::postgres).is_some_and(Postgres::is_closed);
-        if is_closed || matches!(error, StoreError::Unreachable(_)) {
+        // A server that takes no writes any more has become a standby: another is the one now.
+        let is_standby = matches!(error, StoreError::Postgres { code, .. } if code == READ_ONLY);
+        if is_closed || is_standby || matches!(error, StoreError::Unreachable(_)) {
             self.connection = None;
         }
     }

@@ -27,6 +27,10 @@ pub enum Error {
     Postgres(::postgres::Error),
     /// There is no row where one was asked for.
     NoRow,
+    /// Committed on the primary, and not confirmed by the standby that must.
+    Unconfirmed,
+    /// A statement had failed, and the unit went on: nothing of it is there.
+    Spoiled,
     /// A column holds what this version cannot read.
     Unreadable,
 }
@@ -312,6 +316,9 @@ impl Row<'_> {
 /// How long one statement, and the wait for a lock, may take on PostgreSQL.
 pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two statements of a transaction there is only our own code. A process
+/// that is stopped there must not keep its locks from the others for longer.
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl From<Error> for StoreError {
     fn from(error: Error) -> StoreError {
@@ -325,6 +332,10 @@ impl From<Error> for StoreError {
                 StoreError::Sqlite { code: -1, text: "a statement could not be run or read".to_owned() }
             }
             Error::Postgres(error) => postgres::told(&error),
+            Error::Unconfirmed => StoreError::Unreachable("its standby has not confirmed the commit".to_owned()),
+            Error::Spoiled => {
+                StoreError::Postgres { code: "25P02".to_owned(), text: "a statement of it had failed".to_owned() }
+            }
             Error::NoRow => StoreError::Missing("row"),
         }
     }

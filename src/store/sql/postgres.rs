@@ -1,8 +1,10 @@
 //! PostgreSQL's side: one connection, its prepared statements, and its errors.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::error::Error as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
 use postgres::error::{DbError, SqlState};
@@ -11,7 +13,7 @@ use postgres::{Client, Config, Row, Statement};
 
 use super::super::StoreError;
 use super::text::for_postgres;
-use super::{Error, LOCK_TIMEOUT, Result, STATEMENT_TIMEOUT, Subject, Value};
+use super::{Error, IDLE_TIMEOUT, LOCK_TIMEOUT, Result, STATEMENT_TIMEOUT, Subject, Value};
 
 /// Statements kept ready on one connection. Past it all are forgotten: those
 /// that are put together at run time are few, but nobody counts them.
@@ -49,6 +51,10 @@ pub struct Postgres {
     /// To be said in each transaction, where the session keeps nothing.
     limits: String,
     shard: i64,
+    /// The server has warned of something.
+    warned: Arc<AtomicBool>,
+    /// A statement of this transaction was refused: it can only be undone.
+    has_failed: Cell<bool>,
 }
 
 enum Ready {
@@ -80,14 +86,19 @@ impl Postgres {
         let limits = [
             format!("statement_timeout={}", STATEMENT_TIMEOUT.as_millis()),
             format!("lock_timeout={}", LOCK_TIMEOUT.as_millis()),
-            format!("idle_in_transaction_session_timeout={}", STATEMENT_TIMEOUT.as_millis()),
+            format!("idle_in_transaction_session_timeout={}", IDLE_TIMEOUT.as_millis()),
+            // `commit` must hear what the server warns of.
+            "client_min_messages=warning".to_owned(),
         ];
         let options: String = limits.iter().map(|limit| format!("-c {limit} ")).collect();
-        let mut with_options = settings.config.clone();
+        let warned = Arc::new(AtomicBool::new(false));
+        let mut plain = settings.config.clone();
+        plain.notice_callback(listen_for_warnings(&warned));
+        let mut with_options = plain.clone();
         with_options.options(&format!("{options}-c {OURS}=on"));
         let client = match open(&with_options, settings) {
             // What pgbouncer says to a setting that it does not know.
-            Err(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => open(&settings.config, settings)?,
+            Err(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => open(&plain, settings)?,
             opened => opened?,
         };
         let mut connection = Postgres {
@@ -96,6 +107,8 @@ impl Postgres {
             is_pooled: true,
             limits: limits.map(|limit| format!("SET LOCAL {limit};")).concat(),
             shard: 0,
+            warned,
+            has_failed: Cell::new(false),
         };
         connection.look()?;
         Ok(connection)
@@ -147,13 +160,21 @@ impl Postgres {
             Company::Anybody => format!("BEGIN;{limits}SELECT pg_advisory_xact_lock_shared({LOCK_INTAKE}, 0)"),
             Company::Reader => format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{limits}"),
         };
+        self.has_failed.set(false);
         self.batch(&begin)
     }
 
     /// Ends the transaction. When this fails, nobody knows how it ended, but
     /// where the database says so itself.
     pub(in crate::store) fn commit(&self) -> Result<()> {
-        self.batch("COMMIT")
+        // COMMIT would say that all is well, and undo it.
+        if self.has_failed.get() {
+            self.roll_back()?;
+            return Err(Error::Spoiled);
+        }
+        self.warned.store(false, Ordering::Relaxed);
+        self.batch("COMMIT")?;
+        if self.warned.load(Ordering::Relaxed) { Err(Error::Unconfirmed) } else { Ok(()) }
     }
 
     /// Ends the transaction without a trace.
@@ -162,7 +183,9 @@ impl Postgres {
     }
 
     pub(super) fn batch(&self, sql: &str) -> Result<()> {
-        Ok(self.client.borrow_mut().batch_execute(sql)?)
+        let done = self.client.borrow_mut().batch_execute(sql);
+        self.has_failed.set(self.has_failed.get() || done.is_err());
+        Ok(done?)
     }
 
     pub(super) fn lock(&self, subject: Subject<'_>) -> Result<()> {
@@ -201,6 +224,18 @@ impl Postgres {
     }
 
     fn run<T>(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        named: impl Fn(&mut Client, &Statement, &[&(dyn ToSql + Sync)]) -> std::result::Result<T, postgres::Error>,
+        unnamed: impl Fn(&mut Client, &str, &[(&(dyn ToSql + Sync), Type)]) -> std::result::Result<T, postgres::Error>,
+    ) -> Result<T> {
+        let done = self.try_run(sql, values, named, unnamed);
+        self.has_failed.set(self.has_failed.get() || done.is_err());
+        done
+    }
+
+    fn try_run<T>(
         &self,
         sql: &str,
         values: &[Value<'_>],
@@ -250,6 +285,20 @@ fn make_ready(client: &mut Client, sql: &str, values: &[Value<'_>], is_pooled: b
     let types: Vec<Type> = values.iter().map(Value::kind).collect();
     let statement = client.prepare_typed(&text, &types)?;
     Ok(Ready::Named(types, statement))
+}
+
+/// A commit waits for the standby that must have it. When somebody cancels the
+/// wait, the server says that all is well, and *warns* that the standby may not
+/// have it: whoever acknowledged that could lose it with this server.
+fn listen_for_warnings(warned: &Arc<AtomicBool>) -> impl Fn(DbError) + Send + Sync + use<> {
+    let warned = Arc::clone(warned);
+    move |notice| {
+        // In every language, and of whichever version: 01… is the class of warnings.
+        if notice.code().code().starts_with("01") || notice.code() == &SqlState::ADMIN_SHUTDOWN {
+            warned.store(true, Ordering::Relaxed);
+        }
+        tracing::debug!(code = notice.code().code(), "PostgreSQL warns");
+    }
 }
 
 fn open(config: &Config, settings: &Settings) -> std::result::Result<Client, postgres::Error> {

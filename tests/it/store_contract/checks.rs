@@ -116,6 +116,8 @@ async fn a_database_that_this_program_does_not_know_is_not_opened(fresh: Fresh) 
     assert!(matches!(Store::open(&path, true), Err(StoreError::Open(_))), "a migration was changed");
     let newer = format!("INSERT INTO migrations VALUES ({}, 'newer', '')", SCHEMA_VERSION + 1);
     fresh.sql().execute(&newer, []).unwrap();
+    let oldest = format!("UPDATE marks SET value = {} WHERE name = 'schema/oldest'", SCHEMA_VERSION + 1);
+    fresh.sql().execute(&oldest, []).unwrap();
     for migrate in [true, false] {
         assert!(matches!(Store::open(&path, migrate), Err(StoreError::Open(_))), "newer than this program");
     }
