@@ -292,6 +292,22 @@ impl TestDesk {
         copy
     }
 
+    /// The file as it lies there now, under another name: nobody has that open.
+    pub fn file_as_it_is(&self) -> PathBuf {
+        let copy = self.file().with_file_name("as-it-is.db");
+        for ending in ["", "-wal"] {
+            let side = |path: &Path| PathBuf::from(format!("{}{ending}", path.display()));
+            std::fs::copy(side(self.file()), side(&copy)).unwrap();
+        }
+        copy
+    }
+
+    /// Goes on with another database.
+    pub fn go_on_with(&mut self, database: TestDatabase) {
+        self.store = database.store();
+        self.database = database;
+    }
+
     /// Restores the copy, and goes on with it. The helpdesk is elsewhere, so to
     /// say: its tickets stay as they are now.
     pub fn go_back_to(&mut self, copy: &Path) -> Restoration {
