@@ -94,7 +94,8 @@ async fn busy_desk() -> TestDesk {
 async fn seen(desk: &TestDesk) -> BTreeMap<String, String> {
     let store = &desk.store;
     let mut seen = BTreeMap::new();
-    let mut ids: BTreeSet<String> = ["evt_odd", "wh_odd", "evt_resp_later", "batch_1", "T-gone"].map(str::to_owned).into();
+    let mut ids: BTreeSet<String> =
+        ["evt_odd", "wh_odd", "evt_resp_later", "batch_1", "T-gone"].map(str::to_owned).into();
     let jobs = store.jobs(None, ALL).await.unwrap();
     ids.extend(jobs.items.iter().flat_map(|job| [format!("job_{}", job.id), job.resource_id.clone()]));
     let submissions = store.submissions(None, None, ALL).await.unwrap();
@@ -166,7 +167,8 @@ async fn each_table_is_copied_whole() {
         .into_iter()
         .collect();
     let mut steps = Vec::new();
-    let moved = Store::move_to(&moving(&file, &to), &mut |step: Progress<'_>| steps.push((step.done, step.of))).unwrap();
+    let moved =
+        Store::move_to(&moving(&file, &to), &mut |step: Progress<'_>| steps.push((step.done, step.of))).unwrap();
     let mut copied: BTreeSet<String> = moved.tables.iter().map(|table| table.table.clone()).collect();
     copied.extend(STAYS.map(str::to_owned));
     assert_eq!(copied, names);
@@ -187,7 +189,9 @@ async fn every_value_survives() {
     for (number, text) in texts.iter().enumerate() {
         let (ref_, at) = (format!("fd_{number}"), [0, -1, i64::MAX, i64::MIN, 1][number]);
         let row = rusqlite::params![number as i64 + 1, text, ref_, at];
-        source.execute("INSERT INTO drafts (id, ticket_id, body, ref, created_at) VALUES (?1, 'T-1', ?2, ?3, ?4)", row).unwrap();
+        source
+            .execute("INSERT INTO drafts (id, ticket_id, body, ref, created_at) VALUES (?1, 'T-1', ?2, ?3, ?4)", row)
+            .unwrap();
     }
     let all_bytes: Vec<u8> = (0..=255).collect();
     for (name, hash) in [("empty", Vec::new()), ("all", all_bytes.clone())] {
@@ -227,7 +231,13 @@ async fn the_highest_number_there_can_be_does_not_stop_a_move() {
     ));
     let to = TestDatabase::postgres();
     move_to(&file.path, &to).unwrap();
-    let numbers = |table: &str| to.sql().query_row(&format!("SELECT nextval(pg_get_serial_sequence('{table}', 'seq'))"), [], |row| row.get::<_, i64>(0)).unwrap();
+    let numbers = |table: &str| {
+        to.sql()
+            .query_row(&format!("SELECT nextval(pg_get_serial_sequence('{table}', 'seq'))"), [], |row| {
+                row.get::<_, i64>(0)
+            })
+            .unwrap()
+    };
     assert_eq!((numbers("tickets"), numbers("reviews")), (2, 1));
 }
 
