@@ -119,6 +119,14 @@ impl Field {
         self.report.slowest_not_now_ms.push(self.load.take_slowest_not_now_ms());
     }
 
+    /// Waits until this node has jobs at work, if it works jobs.
+    pub(super) async fn busy(&self, node: usize) {
+        if self.nodes[node].role == Role::Worker {
+            let process = self.nodes[node].process();
+            until("it has work", || !self.held_by(process).is_empty()).await;
+        }
+    }
+
     /// Waits until others have taken over what this node had claimed: never
     /// before its lease has ended, and as soon as it has.
     pub(super) async fn taken_over(&mut self, of_process: u32) {

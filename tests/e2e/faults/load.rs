@@ -16,8 +16,8 @@ use crate::wire::Message;
 const SENDERS: u64 = 4;
 /// Longest pause of a sender between two events, in ms.
 const PAUSE_MS: u64 = 80;
-/// A sender waits so long for an answer. OpenAI waits about as long.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// A sender waits so long for an answer.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Repeatable chance.
 pub(super) struct Dice(pub(super) u64);

@@ -74,6 +74,10 @@ impl Node {
         child.id()
     }
 
+    pub(super) fn process(&self) -> u32 {
+        self.server.lock().unwrap().as_ref().unwrap().child.id()
+    }
+
     /// Asks it to stop, and gives its exit status.
     pub(super) fn stop(&self) -> i32 {
         self.server.lock().unwrap().take().unwrap().stop()

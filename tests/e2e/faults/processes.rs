@@ -14,6 +14,7 @@ async fn any_process_may_be_killed_at_any_moment() {
         let victim = usize::try_from(field.dice.below(2)).unwrap() + (round % 2) * 2;
         let wait_ms = field.dice.below(700);
         field.let_run(wait_ms).await;
+        field.busy(victim).await;
         let process = field.nodes[victim].kill(&field.load);
         field.taken_over(process).await;
         field.moving().await;
@@ -31,6 +32,7 @@ async fn a_process_that_stood_still_past_its_lease_changes_nothing_when_it_goes_
         let victim = if round % 2 == 0 { 2 } else { 0 };
         let wait_ms = field.dice.below(700);
         field.let_run(wait_ms).await;
+        field.busy(victim).await;
         let process = field.nodes[victim].signal("STOP");
         field.taken_over(process).await;
         field.moving().await;
@@ -61,6 +63,7 @@ async fn a_process_with_a_wrong_clock_goes_by_the_databases() {
     for round in 0..rounds() * 2 {
         let victim = 2 + round % 2;
         assert_eq!(field.nodes[victim].role, Role::Worker);
+        field.busy(victim).await;
         let process = field.nodes[victim].kill(&field.load);
         field.taken_over(process).await;
         field.nodes[victim].start(&field.load);

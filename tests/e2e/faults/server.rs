@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postgres::{Client, NoTls};
 
-use super::field::{Field, until};
+use super::field::{Field, try_number, until};
 use super::{rounds, url_of};
 use crate::support::cluster::{Cluster, Stop};
 use crate::support::postgres::{apart, ask};
@@ -41,18 +41,18 @@ async fn every_connection_may_be_cut() {
     for _ in 0..rounds() * 3 {
         let wait_ms = field.dice.below(500);
         field.let_run(wait_ms).await;
-        cut(&cluster);
+        assert!(cut(&cluster) > 0);
         field.recovered().await;
         field.moving().await;
     }
     field.finish().await;
 }
 
-/// Ends every connection of our processes.
-fn cut(cluster: &Cluster) {
-    let statement = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'desk'";
-    let cut: i64 = cluster.ask(|client| client.query_one(statement, &[]).unwrap().get(0));
-    assert!(cut > 0);
+/// Ends every connection of our processes; how many those were.
+fn cut(cluster: &Cluster) -> i64 {
+    let statement =
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'frontdesk'";
+    cluster.ask(|client| client.query_one(statement, &[]).unwrap().get(0))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,15 +61,18 @@ async fn others_may_take_all_connections() {
     let url = url_of(&cluster);
     let mut field = Field::begin("no connection left", &url, &cluster.url()).await;
     for _ in 0..rounds() {
-        let mut others = Vec::new();
-        take_all(&url, &mut others);
-        // Whoever has a connection works on; now nobody of ours has one.
-        cut(&cluster);
-        others.clear();
-        take_all(&url, &mut others);
+        let mut others = take_all(&url);
+        // Whoever has a connection works on. Now nobody of ours has one.
+        until("none is left for us", || {
+            cut(&cluster);
+            others.extend(take_all(&url));
+            let ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'frontdesk'";
+            try_number(&cluster.url(), ours) == Some(0)
+        })
+        .await;
         field.refusing().await;
         field.let_run(1_000).await;
-        apart(|| drop(std::mem::take(&mut others)));
+        apart(|| drop(others));
         field.recovered().await;
         field.moving().await;
     }
@@ -77,15 +80,8 @@ async fn others_may_take_all_connections() {
 }
 
 /// Takes connections until there is none left.
-fn take_all(url: &str, taken: &mut Vec<Client>) {
-    let more = apart(|| {
-        let mut more = Vec::new();
-        while let Ok(client) = Client::connect(url, NoTls) {
-            more.push(client);
-        }
-        more
-    });
-    taken.extend(more);
+fn take_all(url: &str) -> Vec<Client> {
+    apart(|| std::iter::from_fn(|| Client::connect(url, NoTls).ok()).collect())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
