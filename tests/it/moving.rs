@@ -246,7 +246,8 @@ fn plant(to: &TestDatabase, table: &str, body: &str) {
     to.sql()
         .execute_batch(&format!(
             "CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;
-             CREATE TRIGGER planted BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION planted()"
+             CREATE TRIGGER planted BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION planted();
+             ALTER TABLE {table} ENABLE ALWAYS TRIGGER planted"
         ))
         .unwrap();
 }
