@@ -17,7 +17,10 @@ const STAYS: [(&str, &str); 5] = [
     ("nodes", "false"),
     ("leases", "false"),
     // Which database it is, who may use it, and that it was moved.
-    ("marks", "substr(name, 1, 9) <> 'identity/' AND substr(name, 1, 7) <> 'schema/' AND substr(name, 1, 6) <> 'moved/'"),
+    (
+        "marks",
+        "substr(name, 1, 9) <> 'identity/' AND substr(name, 1, 7) <> 'schema/' AND substr(name, 1, 6) <> 'moved/'",
+    ),
     // The file counts deliveries by their numbers, the server by a tally.
     ("tallies", "name <> 'deliveries'"),
 ];
