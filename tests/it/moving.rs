@@ -86,7 +86,7 @@ async fn busy_desk() -> TestDesk {
     desk.sql().execute_batch(THE_REST).unwrap();
     desk.openai.put(&completed("resp_later", "Later.", &crate::fake_openai::to("T-1", "summary")));
     desk.tell("resp_later").await;
-    desk.leaves_work("it goes on elsewhere");
+    desk.is_spoiled();
     desk
 }
 
