@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Latencies of one run.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Samples {
     nanoseconds: Vec<u64>,
     sorted: bool,

@@ -14,6 +14,7 @@ mod doctor;
 mod erase;
 mod jobs;
 mod migrate;
+mod moving;
 mod nodes;
 mod output;
 mod pauses;
@@ -69,6 +70,8 @@ enum Command {
     Serve(serve::Args),
     /// Bring the database up to date.
     Migrate,
+    /// Move everything from a SQLite file to PostgreSQL, and check that nothing was left behind.
+    Move(moving::Args),
     /// Start one background response for a ticket.
     Submit(submit::Args),
     /// Many tickets at once: start a batch, read what it would change, apply it, undo it.
@@ -167,6 +170,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Demo(args) => demo::run(args, &context.output).await,
         Command::Serve(args) => serve::run(args, &context).await,
         Command::Migrate => migrate::run(&context),
+        Command::Move(args) => moving::run(&args, &context),
         Command::Submit(args) => submit::run(args, &context).await,
         Command::Batch(command) => batch::run(command, &context).await,
         Command::Why(args) => why::run(args, &context).await,

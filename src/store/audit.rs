@@ -244,7 +244,8 @@ impl Store {
     }
 }
 
-fn audit(connection: &Connection, at: AuditAt) -> Result<Audit, StoreError> {
+/// Over one connection, whatever it sees.
+pub(super) fn audit(connection: &Connection, at: AuditAt) -> Result<Audit, StoreError> {
     let mut audit = Audit { restored: restored::standing(connection)?, ..Audit::default() };
     for table in &TABLES {
         let mut part = Part::whole(connection, table)?;

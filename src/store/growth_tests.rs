@@ -18,6 +18,7 @@ use crate::domain::job::State;
 use crate::domain::{review, submission};
 
 #[path = "../../bench/src/growth/fill.rs"]
+#[allow(dead_code, reason = "the benchmark uses all of it")]
 mod fill;
 
 use fill::{History, SQLITE, ids};

@@ -18,6 +18,7 @@
 //! | `erase`, `copies`, `restore` | whoever must forget, keep a copy, or put one back |
 //! | `restored` | whoever acts on work that may have been done before a restore |
 //! | `nodes` | which processes are there, and which leads in what |
+//! | `moving` | whoever moves from a file to a server |
 //! | `facts` | whoever examines the installation |
 
 mod alerts;
@@ -40,6 +41,7 @@ mod inbox;
 mod ledger;
 mod location;
 mod migrate;
+mod moving;
 mod newest;
 mod nodes;
 mod page;
@@ -97,6 +99,7 @@ pub use inbox::RefusalTally;
 pub use ledger::{NewSubmission, Prompted, Submission};
 pub use location::{Location, NoDatabase, PostgresUrl};
 pub use migrate::{Migrated, SCHEMA_VERSION};
+pub use moving::{Compared, Doing, MoveError, Moved, Moving, Progress};
 pub use newest::Work;
 pub use nodes::{Duty, Node, SEEN_MS};
 pub use page::{LOOKED_AT, Page, PageRequest};

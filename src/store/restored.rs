@@ -184,7 +184,8 @@ pub(super) fn copied_at(connection: &Connection) -> Result<Option<i64>, StoreErr
     Ok(Some(mark(connection, COPIED_AT)?).filter(|at_ms| *at_ms > 0))
 }
 
-fn notice(connection: &Connection, now_ms: i64) -> Result<Option<Marked>, StoreError> {
+/// As [`Store::notice_restore`], in the transaction of whoever calls.
+pub(super) fn notice(connection: &Connection, now_ms: i64) -> Result<Option<Marked>, StoreError> {
     // Somebody else may have been here since the first look.
     let Seen { verdict, identity } = look(connection)?;
     match (verdict, identity) {

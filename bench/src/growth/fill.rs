@@ -66,6 +66,20 @@ impl History {
         self.statements(&format!("{CLOSE}\n{}", dialect.after), dialect, 0, 100)
     }
 
+    /// So many tickets that nothing was done about yet, after those of the history.
+    pub fn more_tickets(&self, dialect: &Dialect, tickets: i64) -> Vec<String> {
+        const TICKETS: &str = "INSERT INTO tickets (id, seq, subject, status, queue, created_at, updated_at)
+{numbers} SELECT 'T-' || ({total} / 10 + 1 + i), {total} / 10 + 1 + i, 'A parcel', 'open', 'support', {now}, {now} FROM n;
+INSERT INTO messages (ticket_id, author, visibility, body, created_at)
+{numbers} SELECT 'T-' || ({total} / 10 + 1 + i), 'customer', 'public', 'Where is my order?', {now} FROM n;";
+        self.statements(TICKETS, dialect, 0, tickets)
+    }
+
+    /// How many tickets its deliveries are about.
+    pub fn tickets(&self) -> i64 {
+        self.total / 10 + 1
+    }
+
     fn statements(&self, text: &str, dialect: &Dialect, from: i64, to: i64) -> Vec<String> {
         let tag = |i: &str| format!("(100000000000 + {i}) || '_' || ({i} * 2654435761 % 4294967296)");
         let kept = (KEPT_MS / EVERY_MS).min(self.total);

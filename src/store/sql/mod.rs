@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub use value::{Column, ColumnIndex, Params, ToValue, Value, params_from_iter};
 
-pub(super) use self::postgres::{Company, Postgres, Settings, is_to_be_repeated};
+pub(super) use self::postgres::{Company, Postgres, Settings, is_to_be_repeated, without_zeros};
 use super::StoreError;
 
 /// Why a statement could not be run or its rows not be read. Its texts may

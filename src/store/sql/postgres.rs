@@ -326,7 +326,7 @@ impl Value<'_> {
 /// PostgreSQL has no text with a zero in it. Where one comes from outside, in an
 /// id or a reply, the character for what cannot be shown takes its place; bodies
 /// are kept as bytes, as they came.
-fn without_zeros(text: &str) -> std::borrow::Cow<'_, str> {
+pub(in crate::store) fn without_zeros(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 

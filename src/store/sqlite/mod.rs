@@ -13,7 +13,7 @@ use rusqlite::config::DbConfig;
 use tokio::sync::Notify;
 
 use super::sql::Connection;
-use super::{Engine, Location, Shared, Store, StoreError, migrate};
+use super::{Engine, Location, Shared, Store, StoreError, migrate, moving};
 
 /// Oldest SQLite that may write: 3.51.3 carries the fix of a WAL-reset
 /// corruption that 3.7.0 to 3.51.2 have. Source: sqlite.org/wal.html.
@@ -35,6 +35,7 @@ pub(super) fn open(path: &Path, migrate: bool) -> Result<Store, StoreError> {
     } else {
         migrate::check(&connection)?;
     }
+    moving::refuse_moved(&connection)?;
     let at_hand = (0..READERS).map(|_| connect_to_read(path)).collect::<Result<Vec<_>, _>>()?;
     let readers = (0..READERS).map(|_| connect_to_read(path)).collect::<Result<Vec<_>, _>>()?;
     let finish = checkpoint::Finish::default();
