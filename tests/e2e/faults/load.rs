@@ -17,7 +17,7 @@ const SENDERS: u64 = 4;
 /// Longest pause of a sender between two events, in ms.
 const PAUSE_MS: u64 = 80;
 /// A sender waits so long for an answer.
-const PATIENCE: Duration = Duration::from_secs(6);
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Repeatable chance.
 pub(super) struct Dice(pub(super) u64);

@@ -29,7 +29,7 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(role: Role, database: &str, openai: &str, more: impl FnOnce(Place) -> Place) -> Node {
-        let place = Place::new()
+        let place = Place::in_a_file()
             .with("OPENAI_BASE_URL", openai)
             .with("DATABASE_URL", database)
             .with("FRONTDESK_LOG", "warn,frontdesk::cli=info");
