@@ -30,6 +30,9 @@ pub struct Options {
     /// How many lines the largest batch has; others have a half and a quarter of them.
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(4..=50_000))]
     pub lines: u64,
+    /// How many jobs wait while others are timed.
+    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub waiting: u64,
     /// Writes every value, the medians and the verdicts to this file.
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -195,7 +198,7 @@ impl Bench {
 }
 
 /// One failed measurement costs its own figure, not the run.
-fn note(results: &mut Results, system: System, measured: Result<()>) {
+pub fn note(results: &mut Results, system: System, measured: Result<()>) {
     if let Err(error) = measured {
         let problem = format!("{system}: {error:#}");
         eprintln!("FAILED  {problem}");
@@ -204,12 +207,14 @@ fn note(results: &mut Results, system: System, measured: Result<()>) {
 }
 
 /// Where the data lies, removed at the end.
-struct Folder {
-    path: PathBuf,
+pub struct Folder {
+    /// Its path.
+    pub path: PathBuf,
 }
 
 impl Folder {
-    fn make(wanted: Option<&Path>) -> Result<Self> {
+    /// Makes one in the wanted place, which must not be in memory.
+    pub fn make(wanted: Option<&Path>) -> Result<Self> {
         let parent = wanted.map_or_else(std::env::temp_dir, Path::to_owned);
         let path = parent.join(format!("frontdesk-bench-{}", std::process::id()));
         fs::create_dir_all(&path)?;
@@ -227,7 +232,8 @@ impl Drop for Folder {
     }
 }
 
-fn describe(results: &mut Results, options: &Options, folder: &Path) {
+/// Writes down where and how it is measured.
+pub fn describe(results: &mut Results, options: &Options, folder: &Path) {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

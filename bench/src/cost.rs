@@ -24,7 +24,7 @@ impl Cost {
         Ok(Cost { before, load })
     }
 
-    /// Adds microseconds for each of `count` pieces of work: the stack's sum, then each process.
+    /// Adds microseconds for each of `count` pieces of work: the stack's sum, then each kind of process.
     /// A process that was not there at the start is charged with all it used.
     pub fn finish(
         self,
@@ -38,9 +38,13 @@ impl Cost {
             let before = self.before.get(&component.pid).copied().unwrap_or(0.0);
             Ok((component.usage()?.cpu - before) * 1e6 / count.max(1) as f64)
         };
-        let mut parts = Vec::new();
+        let mut parts: Vec<(&str, f64)> = Vec::new();
         for component in components {
-            parts.push((component.name, spent(component)?));
+            let cost = spent(component)?;
+            match parts.iter_mut().find(|(name, _)| *name == component.name) {
+                Some((_, sum)) => *sum += cost,
+                None => parts.push((component.name, cost)),
+            }
         }
         let sum = parts.iter().map(|(_, cost)| cost).sum();
         results.add(format!("CPU {what}, all its processes"), "us", system, sum);

@@ -23,6 +23,7 @@ pub struct Deliveries {
     key: Hmac<Sha256>,
     salt: u64,
     before: u64,
+    earlier: u64,
     tickets: u64,
     next: AtomicU64,
 }
@@ -48,12 +49,17 @@ impl Deliveries {
     pub fn new(salt: u64, tickets: u64) -> Self {
         #[allow(clippy::expect_used, reason = "HMAC takes a key of any length")]
         let key = Hmac::new_from_slice(KEY).expect("any length");
-        Deliveries { key, salt, before: 0, tickets, next: AtomicU64::new(0) }
+        Deliveries { key, salt, before: 0, earlier: 0, tickets, next: AtomicU64::new(0) }
     }
 
     /// The same for the tickets after the first `before`.
     pub fn after(self, before: u64) -> Self {
         Deliveries { before, ..self }
+    }
+
+    /// The same with events that OpenAI made so many seconds before it told of them.
+    pub fn made_before(self, earlier: u64) -> Self {
+        Deliveries { earlier, ..self }
     }
 
     /// The number of the next delivery: 0, 1, 2, …
@@ -78,8 +84,9 @@ impl Deliveries {
         // an index the insertion pattern it will meet.
         let tail = format!("{timestamp:08x}{:016x}{number:08x}", mix(number ^ self.salt));
         let (id, event_id) = (format!("wh_{tail}"), format!("evt_{tail}"));
+        let made_at = timestamp - self.earlier;
         let body = format!(
-            r#"{{"id": "{event_id}", "object": "event", "created_at": {timestamp}, "type": "{event_type}", "data": {{"id": "{resource_id}"}}}}"#
+            r#"{{"id": "{event_id}", "object": "event", "created_at": {made_at}, "type": "{event_type}", "data": {{"id": "{resource_id}"}}}}"#
         );
         let signature = self.sign(&id, timestamp, &body);
         Delivery { id, timestamp, signature, event_id, resource_id, body }

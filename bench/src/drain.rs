@@ -30,8 +30,7 @@ pub fn measure(desk: &mut dyn Desk, options: &Options, results: &mut Results) ->
     desk.reset()?;
     desk.start_intake()?;
     let source = Arc::new(Deliveries::new(3, jobs));
-    let filled = load::closed(desk.address(), &source, 32, Until::Sent(jobs))?;
-    ensure!(filled.acknowledged == jobs, "{system} refused {} deliveries", filled.refused);
+    fill(desk, &source, jobs)?;
     let cost = Cost::start(&desk.components())?;
     let begin = desk.start_workers()?;
     wait_processed(desk, jobs)?;
@@ -40,6 +39,13 @@ pub fn measure(desk: &mut dyn Desk, options: &Options, results: &mut Results) ->
     results.add(METRIC, "jobs/s", system, jobs as f64 / elapsed);
     desk.reader().check_spread(jobs)?;
     desk.stop()
+}
+
+/// Has `jobs` deliveries acknowledged.
+pub fn fill(desk: &dyn Desk, source: &Arc<Deliveries>, jobs: u64) -> Result<()> {
+    let filled = load::closed(&desk.addresses(), source, 32, Until::Sent(jobs))?;
+    ensure!(filled.acknowledged == jobs, "{} refused {} deliveries", desk.system(), filled.refused);
+    Ok(())
 }
 
 /// Waits until the stack counts `jobs` deliveries as done.

@@ -1,5 +1,7 @@
 //! The machine's own limits, without HTTP: how often the disk can be asked to keep something, and
-//! how many deliveries SQLite can keep when they are committed in groups.
+//! how many deliveries SQLite and PostgreSQL can keep when they are committed in groups.
+
+pub mod postgres;
 
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};

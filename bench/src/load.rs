@@ -38,7 +38,7 @@ pub const WARM_UP: Duration = Duration::from_secs(1);
 pub fn warm_up(address: SocketAddr, source: &Arc<Deliveries>, connections: usize) -> Result<()> {
     let counted = Duration::ZERO;
     let until = Until::Elapsed { warm_up: WARM_UP, counted };
-    closed(address, source, connections, until).map(drop)
+    closed(&[address], source, connections, until).map(drop)
 }
 
 /// What a closed loop saw.
@@ -53,14 +53,14 @@ pub struct Closed {
     pub refused: u64,
 }
 
-/// Runs a closed loop over `connections` on one thread.
-pub fn closed(address: SocketAddr, source: &Arc<Deliveries>, connections: usize, until: Until) -> Result<Closed> {
+/// Runs a closed loop over `connections` on one thread, spread evenly over the addresses.
+pub fn closed(addresses: &[SocketAddr], source: &Arc<Deliveries>, connections: usize, until: Until) -> Result<Closed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let begin = Instant::now();
     let parts = runtime.block_on(async {
         let mut loops = JoinSet::new();
-        for _ in 0..connections {
-            loops.spawn(one_connection(address, Arc::clone(source), begin, until));
+        for address in addresses.iter().cycle().take(connections) {
+            loops.spawn(one_connection(*address, Arc::clone(source), begin, until));
         }
         loops.join_all().await
     });

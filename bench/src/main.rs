@@ -19,6 +19,7 @@ mod results;
 mod samples;
 mod simulator;
 mod stack;
+mod stores;
 mod table;
 mod targets;
 mod ticket;
@@ -44,7 +45,7 @@ enum Command {
     All(Options),
     /// The disk, SQLite's group commit, and receivers that remember nothing.
     Limits(Options),
-    /// Durable acknowledgements a second at 1, 32 and 128 connections.
+    /// Durable acknowledgements a second at 1, 8, 32 and 128 connections.
     Acks(Options),
     /// Acknowledgement latency at 100, 1,000 and 5,000 a second.
     Latency(Options),
@@ -58,6 +59,8 @@ enum Command {
     Batch(Options),
     /// Lists, counts, look-ups, intake and claims with a long history and with a short one.
     Growth(growth::Options),
+    /// SQLite and PostgreSQL beside the limits: acks, backlogs, waiting, storage.
+    Stores(Options),
     /// Runs the stand-in for OpenAI that the stacks are measured against.
     Simulator {
         /// Where it listens.
@@ -86,6 +89,7 @@ fn main() -> Result<()> {
         Command::Footprint(options) => bench::run(options, &[Measure::Footprint]),
         Command::Batch(options) => bench::run(options, &[Measure::Batch]),
         Command::Growth(options) => growth::run(&options),
+        Command::Stores(options) => stores::run(options),
         Command::Simulator { listen } => simulator::serve(listen),
         Command::Receiver { kind, listen } => stack::serve(kind, listen),
     }

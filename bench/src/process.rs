@@ -161,6 +161,11 @@ impl Stat {
     }
 }
 
+/// Whether a process of this machine has that name.
+pub fn is_called(pid: u32, name: &str) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|found| found.trim() == name)
+}
+
 fn children(parent: u32) -> Result<Vec<u32>> {
     let numbers = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     Ok(numbers.filter(|pid| Stat::of(*pid).is_ok_and(|stat| stat.parent == parent)).collect())
@@ -183,6 +188,12 @@ fn kilobytes(pid: u32, file: &str, field: &str) -> Result<f64> {
 /// An address on loopback that was free a moment ago.
 pub fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// Several, no two of them the same.
+pub fn free_addresses(count: usize) -> Result<Vec<SocketAddr>> {
+    let taken = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<Vec<_>, _>>()?;
+    Ok(taken.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]

@@ -16,6 +16,10 @@ use crate::targets::Verdict;
 pub enum System {
     /// Frontdesk on SQLite.
     Frontdesk,
+    /// Frontdesk on SQLite, where it stands beside itself on PostgreSQL.
+    Sqlite,
+    /// Frontdesk on PostgreSQL.
+    Postgres,
     /// The article's stack.
     Article,
     /// A receiver that reads and verifies, and remembers nothing.
@@ -30,6 +34,8 @@ impl fmt::Display for System {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.pad(match self {
             System::Frontdesk => "Frontdesk",
+            System::Sqlite => "SQLite",
+            System::Postgres => "PostgreSQL",
             System::Article => "article",
             System::Verify => "verify only",
             System::Read => "read only",
@@ -100,6 +106,11 @@ impl Results {
     pub fn median(&self, metric: &str, system: System) -> Option<f64> {
         let row = self.rows.iter().find(|row| row.metric == metric)?;
         row.median.get(&system).copied().filter(|value| value.is_finite())
+    }
+
+    /// The newest value of a metric.
+    pub fn last(&self, metric: &str, system: System) -> Option<f64> {
+        self.rows.iter().find(|row| row.metric == metric)?.values.get(&system)?.last().copied()
     }
 
     /// Writes everything as JSON.

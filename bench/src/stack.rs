@@ -4,6 +4,7 @@
 mod article;
 mod bare;
 mod frontdesk;
+mod home;
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 pub use article::Article;
 pub use bare::{Bare, Kind, serve};
 pub use frontdesk::Frontdesk;
+pub use home::{Counted, Home, Server, Sizes};
 
 use crate::process::Component;
 use crate::results::System;
@@ -29,6 +31,10 @@ pub trait Receiver {
     fn start_intake(&mut self) -> Result<()>;
     /// Where deliveries go.
     fn address(&self) -> SocketAddr;
+    /// All addresses that deliveries may go to, where there are several.
+    fn addresses(&self) -> Vec<SocketAddr> {
+        vec![self.address()]
+    }
     /// Its processes.
     fn components(&self) -> Vec<Component>;
     /// Stops its processes.

@@ -4,7 +4,18 @@ use std::fmt::Write;
 
 use crate::results::{Results, Row, System};
 
-const COLUMNS: [System; 5] = [System::Frontdesk, System::Article, System::Verify, System::Read, System::Machine];
+const COLUMNS: [System; 7] = [
+    System::Frontdesk,
+    System::Sqlite,
+    System::Postgres,
+    System::Article,
+    System::Verify,
+    System::Read,
+    System::Machine,
+];
+
+/// Columns of which the last one of a line shows the ratio.
+const PAIRS: [(System, System); 2] = [(System::Frontdesk, System::Article), (System::Postgres, System::Sqlite)];
 
 /// The whole table: medians side by side, then the targets.
 pub fn render(results: &Results) -> String {
@@ -22,14 +33,16 @@ pub fn render(results: &Results) -> String {
     for system in &columns {
         let _ = write!(text, " {system:>12}");
     }
-    let _ = writeln!(text, " {:>20}", "Frontdesk : article");
+    let pair = PAIRS.into_iter().find(|(own, peer)| columns.contains(own) && columns.contains(peer));
+    let heading = pair.map(|(own, peer)| format!("{own} : {peer}")).unwrap_or_default();
+    let _ = writeln!(text, " {heading:>20}");
     for row in &results.rows {
         let _ = write!(text, "{:wide$}", label(row));
         for system in &columns {
             let cell = row.median.get(system).copied().map_or_else(|| "-".to_owned(), number);
             let _ = write!(text, " {cell:>12}");
         }
-        let _ = writeln!(text, " {:>20}", ratio(row));
+        let _ = writeln!(text, " {:>20}", ratio(row, pair));
     }
     targets(&mut text, results);
     for problem in &results.problems {
@@ -55,8 +68,9 @@ fn label(row: &Row) -> String {
     format!("{} [{}]", row.metric, row.unit)
 }
 
-fn ratio(row: &Row) -> String {
-    match (row.median.get(&System::Frontdesk), row.median.get(&System::Article)) {
+fn ratio(row: &Row, pair: Option<(System, System)>) -> String {
+    let Some((own, peer)) = pair else { return String::new() };
+    match (row.median.get(&own), row.median.get(&peer)) {
         (Some(own), Some(peer)) if (own / peer).is_finite() => number(own / peer),
         _ => String::new(),
     }

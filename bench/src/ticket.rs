@@ -35,8 +35,8 @@ pub fn measure(desk: &mut dyn Desk, options: &Options, results: &mut Results) ->
     desk.reset()?;
     desk.start_all()?;
     let source = Deliveries::new(4, options.tickets);
-    run(desk, &source, Duration::from_secs(2))?;
-    let mut counted = run(desk, &source, options.length())?;
+    run(desk, &source, RATE, Duration::from_secs(2))?;
+    let mut counted = run(desk, &source, RATE, options.length())?;
     ensure!(counted.failed == 0, "{system}: {} of {} failed", counted.failed, counted.offered);
     for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
         let value = if counted.sustained { counted.samples.percentile(share) } else { f64::NAN };
@@ -45,9 +45,10 @@ pub fn measure(desk: &mut dyn Desk, options: &Options, results: &mut Results) ->
     desk.stop()
 }
 
-fn run(desk: &dyn Desk, source: &Deliveries, length: Duration) -> Result<Open> {
+/// Offers `rate` deliveries a second, each timed until its note is there.
+pub fn run(desk: &dyn Desk, source: &Deliveries, rate: u64, length: Duration) -> Result<Open> {
     let (address, reader) = (desk.address(), desk.reader());
-    load::open(RATE, length, 32, || {
+    load::open(rate, length, 32, || {
         let mut sending = Connection::open(address);
         let mut reading = Connection::open(reader.address);
         let reader = reader.clone();

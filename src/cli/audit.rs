@@ -7,13 +7,14 @@ use anyhow::Result;
 use super::Setup;
 use super::deliveries::print_list;
 use super::output::Output;
-use crate::clock::{Clock, rfc3339};
+use crate::clock::rfc3339;
 use crate::shapes;
 use crate::store::{Audit, AuditAt};
 
 pub(super) async fn run(setup: &Setup) -> Result<ExitCode> {
-    let at = AuditAt { now_ms: Clock::System.now_ms(), overdue_ms: setup.config()?.audit.overdue.ms() };
-    let audit = setup.store()?.audit(at).await?;
+    let store = setup.store()?;
+    let at = AuditAt { now_ms: store.clock().now_ms(), overdue_ms: setup.config()?.audit.overdue.ms() };
+    let audit = store.audit(at).await?;
     if setup.output.json {
         setup.output.json(&shapes::audit(&audit))?;
     } else {

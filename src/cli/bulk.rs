@@ -54,7 +54,9 @@ fn parse_cause(code: &str) -> Result<String, String> {
 impl Many {
     /// Whether many are meant; refuses to guess between one and many.
     pub(super) fn is_meant(&self, id: Option<&str>) -> Result<bool> {
-        let narrowed = self.filter()? != FailedFilter { waiting: self.waiting, ..FailedFilter::default() };
+        // Only whether they are named matters here, not which time is meant.
+        let narrowed =
+            self.filter(Clock::System.now_ms())? != FailedFilter { waiting: self.waiting, ..FailedFilter::default() };
         match (id, self.all || narrowed) {
             (Some(_), false) if !self.waiting && !self.dry_run && self.limit.is_none() => Ok(false),
             (Some(_), _) => bail!("name one job, or say which jobs, not both"),
@@ -63,8 +65,7 @@ impl Many {
         }
     }
 
-    fn filter(&self) -> Result<FailedFilter> {
-        let now_ms = Clock::System.now_ms();
+    fn filter(&self, now_ms: i64) -> Result<FailedFilter> {
         let time = |text: &Option<String>| {
             text.as_ref().map(|text| point_in_time(text, now_ms)).transpose().map_err(anyhow::Error::msg)
         };
@@ -81,7 +82,8 @@ impl Many {
 
     pub(super) async fn run(&self, setup: &Setup, remedy: Remedy) -> Result<()> {
         let store = setup.store()?;
-        let bulk = Bulk { filter: self.filter()?, remedy, limit: self.limit };
+        let clock = store.clock();
+        let bulk = Bulk { filter: self.filter(clock.now_ms())?, remedy, limit: self.limit };
         if self.dry_run {
             return print(setup, &bulk.look(&store).await?);
         }
@@ -91,7 +93,7 @@ impl Many {
                 let _ = write!(std::io::stderr(), "\r{} of {}", bulk.done, bulk.found.matched);
             }
         };
-        let done = bulk.run(&store, &Clock::System, &setup.person().name, progress).await?;
+        let done = bulk.run(&store, &clock, &setup.person().name, progress).await?;
         if watched {
             let _ = writeln!(std::io::stderr());
         }

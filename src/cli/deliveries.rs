@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::Setup;
 use super::output::{Output, cell, shown};
-use crate::clock::Clock;
 use crate::domain::job::State;
 use crate::operators::{Replay, point_in_time};
 use crate::shapes;
@@ -139,7 +138,7 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
             print_one(&setup.output, &shapes::delivery(&delivery))?;
         }
         Command::Dismiss { id, event_type, reason } => {
-            let (actor, now_ms) = (setup.person().name, Clock::System.now_ms());
+            let (actor, now_ms) = (setup.person().name, store.clock().now_ms());
             let count = match (id, event_type) {
                 (Some(id), _) => dismiss(&store, id, actor, reason, now_ms).await?,
                 (None, event_type) => store.dismiss_type(event_type.unwrap_or_default(), actor, reason, now_ms).await?,
@@ -164,7 +163,8 @@ async fn dismiss(store: &Store, id: String, actor: String, reason: String, now_m
 }
 
 async fn replay(asked: Replaying, store: &Store, setup: &Setup) -> Result<()> {
-    let now_ms = Clock::System.now_ms();
+    let clock = store.clock();
+    let now_ms = clock.now_ms();
     let time = |text: &str| point_in_time(text, now_ms).map_err(anyhow::Error::msg);
     let window = Window {
         since_ms: time(&asked.since)?,
@@ -177,7 +177,7 @@ async fn replay(asked: Replaying, store: &Store, setup: &Setup) -> Result<()> {
     let replayed = if asked.dry_run {
         replay.look(store).await?
     } else {
-        replay.run(store, &Clock::System, &setup.person().name, |_| {}).await?
+        replay.run(store, &clock, &setup.person().name, |_| {}).await?
     };
     print_one(&setup.output, &shapes::replayed(&replayed, asked.dry_run))
 }

@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result, bail};
 
 use super::Setup;
 use super::deliveries::print_one;
-use crate::clock::Clock;
 use crate::shapes;
 use crate::store::Erasure;
 
@@ -29,9 +28,9 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
     let Args { ticket, reason, yes, compact } = args;
-    let asked = Erasure::new(ticket.clone(), setup.person().name, reason, Clock::System.now_ms())
-        .context("the reason must have 1 to 500 characters on one line")?;
     let store = setup.store()?;
+    let asked = Erasure::new(ticket.clone(), setup.person().name, reason, store.clock().now_ms())
+        .context("the reason must have 1 to 500 characters on one line")?;
     if !yes && !is_meant(&ticket)? {
         bail!("nothing was erased");
     }
@@ -47,7 +46,8 @@ pub(super) async fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
         .await
         .context("the content is erased, but old bytes may be left in the file; run it again")?;
     print_one(&setup.output, &shapes::erased(&erased, scrubbed))?;
-    if !scrubbed.compacted {
+    // A server cleans up by itself.
+    if !scrubbed.compacted && store.location().file().is_some() {
         eprintln!("The database is large and was not written anew: --compact does it, in a quiet hour.");
     }
     if !scrubbed.log_emptied {

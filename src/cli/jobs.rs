@@ -7,7 +7,6 @@ use anyhow::{Context, Result, bail};
 use super::Setup;
 use super::bulk::Many;
 use super::deliveries::{Part, parse_state, print_list, print_one};
-use crate::clock::Clock;
 use crate::domain::job::State;
 use crate::shapes;
 use crate::store::{Discarded, Remedy, Retried, Store};
@@ -51,7 +50,7 @@ pub(super) enum Command {
 
 pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
     let store = setup.store()?;
-    let now_ms = Clock::System.now_ms();
+    let now_ms = store.clock().now_ms();
     let actor = setup.person().name;
     match command {
         Command::List { status, part } => {

@@ -8,7 +8,6 @@ use serde_json::json;
 use super::Setup;
 use super::deliveries::print_list;
 use crate::app;
-use crate::clock::Clock;
 use crate::shapes;
 use crate::store::Pausable;
 
@@ -53,7 +52,7 @@ pub(super) async fn pause(args: Args, setup: &Setup) -> Result<ExitCode> {
         bail!("a pause needs a reason");
     }
     let store = setup.store()?;
-    if !store.pause(what, setup.person().name, args.reason, Clock::System.now_ms()).await? {
+    if !store.pause(what, setup.person().name, args.reason, store.clock().now_ms()).await? {
         bail!("{} {} is paused already; `frontdesk pauses` says by whom", args.what.kind, args.what.name);
     }
     list(setup).await
@@ -61,7 +60,7 @@ pub(super) async fn pause(args: Args, setup: &Setup) -> Result<ExitCode> {
 
 pub(super) async fn resume(what: What, setup: &Setup) -> Result<ExitCode> {
     let store = setup.store()?;
-    if !store.resume(what.pausable()?, setup.person().name, Clock::System.now_ms()).await? {
+    if !store.resume(what.pausable()?, setup.person().name, store.clock().now_ms()).await? {
         bail!("{} {} is not paused; `frontdesk pauses` lists what is", what.kind, what.name);
     }
     list(setup).await

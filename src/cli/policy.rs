@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use super::Setup;
 use super::output::{Output, cell, shown};
 use crate::app;
-use crate::clock::Clock;
 use crate::config::{Config, Wait};
 use crate::domain::policy::Policy;
 use crate::domain::ticket::Ticket;
@@ -85,8 +84,9 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
         Command::Test(args) => test(args, setup).await?,
         Command::Replay { policy, since, limit } => {
             let trial = trial(&setup.config()?, policy.as_deref())?;
-            let since_ms = Clock::System.now_ms() - since.ms();
-            let replay = trial.replay(&setup.store()?, since_ms, limit).await?;
+            let store = setup.store()?;
+            let since_ms = store.clock().now_ms() - since.ms();
+            let replay = trial.replay(&store, since_ms, limit).await?;
             print_replay(output, &serde_json::to_value(replay)?)?;
         }
     }

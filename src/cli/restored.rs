@@ -6,12 +6,13 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::Setup;
-use crate::clock::{Clock, rfc3339};
+use crate::clock::rfc3339;
 use crate::shapes;
 use crate::store::Marked;
 
 pub(super) async fn run(setup: &Setup) -> Result<ExitCode> {
-    let marked = setup.store()?.mark_restored(setup.person().name, Clock::System.now_ms()).await?;
+    let store = setup.store()?;
+    let marked = store.mark_restored(setup.person().name, store.clock().now_ms()).await?;
     if setup.output.json {
         let mut told = shapes::restored(&marked.restored);
         told["starts_in_doubt"] = json!(marked.starts_in_doubt);

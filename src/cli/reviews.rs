@@ -9,7 +9,6 @@ use serde_json::json;
 
 use super::Setup;
 use super::deliveries::{Part, print_list, print_one};
-use crate::clock::Clock;
 use crate::domain::review::{Action, RejectReason, State};
 use crate::shapes;
 use crate::store::Act;
@@ -133,15 +132,16 @@ fn read_text(file: Option<PathBuf>) -> Result<Option<String>> {
 }
 
 async fn act(setup: &Setup, which: Which, action: Action) -> Result<()> {
+    let store = setup.store()?;
     let act = Act {
         review: which.id.clone(),
         version: which.version,
         person: setup.person(),
         action,
         lease_ms: setup.config()?.review.claim.ms(),
-        now_ms: Clock::System.now_ms(),
+        now_ms: store.clock().now_ms(),
     };
-    match setup.store()?.act_on_review(act).await? {
+    match store.act_on_review(act).await? {
         None => bail!("there is no review {:?}; `frontdesk reviews list --state open` shows what waits", which.id),
         Some(Err(refused)) => bail!("{}: {refused}", which.id),
         Some(Ok(review)) => print_one(&setup.output, &shapes::review(&review)),

@@ -6,7 +6,6 @@ use anyhow::{Context, Result, bail};
 
 use super::Setup;
 use super::deliveries::{Part, print_list, print_one};
-use crate::clock::Clock;
 use crate::domain::submission::State;
 use crate::shapes;
 use crate::store::{Closed, Store};
@@ -57,7 +56,8 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
                 bail!("say why with --reason");
             }
             must_be_there(&store, &id).await?;
-            let closed = store.close_submission(id.clone(), setup.person().name, reason, Clock::System.now_ms());
+            let now_ms = store.clock().now_ms();
+            let closed = store.close_submission(id.clone(), setup.person().name, reason, now_ms);
             if closed.await? == Closed::NotHanging {
                 bail!(
                     "{id} has ended, or is under way and within its deadline; `frontdesk submissions show {id}` says which"

@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::Setup;
 use crate::app;
-use crate::clock::Clock;
 use crate::config::DEFAULT_PROJECT;
 
 #[derive(clap::Args)]
@@ -25,7 +24,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
     let config = setup.config()?;
     let store = setup.store()?;
-    let submitter = app::submitter(&config, &store, &Clock::System)?;
+    let submitter = app::submitter(&config, &store, &store.clock())?;
     let started = submitter.submit(&args.project, &args.workflow, &args.ticket, &setup.person().name).await?;
     if setup.output.json {
         setup.output.json(&json!({"submission_id": started.submission_id, "resource_id": started.resource_id}))?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Setup;
 use super::deliveries::print_list;
-use crate::clock::{Clock, rfc3339};
+use crate::clock::rfc3339;
 use crate::domain::id::new_id;
 use crate::domain::person::Role;
 use crate::store::Store;
@@ -42,7 +42,8 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
         Command::Create { name, role } => create(setup, name, role).await?,
         Command::List => list(setup).await?,
         Command::Revoke { name } => {
-            if !setup.store()?.revoke_token(name.clone(), Clock::System.now_ms()).await? {
+            let store = setup.store()?;
+            if !store.revoke_token(name.clone(), store.clock().now_ms()).await? {
                 bail!("there is no token named {name:?} to revoke");
             }
         }
@@ -58,7 +59,7 @@ async fn create(setup: &Setup, name: String, role: Role) -> Result<()> {
     let store = Store::open(&setup.config()?.database()?, true)?;
     let (first, second) = (new_id("fdt")?, new_id("")?);
     let token = format!("{first}{}", second.trim_start_matches('_'));
-    if !store.create_token(name.clone(), role, token.clone(), Clock::System.now_ms()).await? {
+    if !store.create_token(name.clone(), role, token.clone(), store.clock().now_ms()).await? {
         bail!("there is a token named {name:?} already; choose another name");
     }
     if setup.output.json {

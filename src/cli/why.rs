@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::Setup;
 use super::output::{Output, cell, shown};
 use crate::app;
-use crate::clock::Clock;
 use crate::shapes;
 
 #[derive(clap::Args)]
@@ -29,7 +28,7 @@ pub(super) async fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
     // A policy that cannot be read is no reason to answer nothing.
     let config = setup.config()?;
     let policy = app::workflows(&config).and_then(|workflows| app::policy(&config, &workflows)).ok();
-    let why = shapes::why(&args.id, &trail, policy.as_ref(), Clock::System.now_ms());
+    let why = shapes::why(&args.id, &trail, policy.as_ref(), store.clock().now_ms());
     if setup.output.json {
         setup.output.json(&why)?;
     } else {

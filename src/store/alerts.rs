@@ -245,7 +245,7 @@ pub(super) fn raise(
         .prepare_cached(
             "INSERT INTO alerts (kind, subject, detail, opened_at, last_at) VALUES (?1, ?2, ?3, ?4, ?4)
              ON CONFLICT (kind, subject) WHERE closed_at IS NULL
-             DO UPDATE SET times = alerts.times + 1, last_at = excluded.last_at, detail = excluded.detail
+             DO UPDATE SET times = alerts.times + 1, last_at = max(alerts.last_at, excluded.last_at), detail = excluded.detail
              RETURNING times",
         )?
         .query_row((kind, subject, detail, now_ms), |row| row.get(0))?;

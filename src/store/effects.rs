@@ -8,7 +8,7 @@ use super::newest::Work;
 use super::row::to_json;
 use super::starts::NewStart;
 use super::units::Posted;
-use super::{Store, StoreError, deciding, desk, erase, newest, restored, starts};
+use super::{Engine, Store, StoreError, deciding, desk, erase, newest, restored, starts};
 use crate::domain::effect::Effect;
 use crate::domain::id;
 use crate::domain::permission::Permission;
@@ -129,7 +129,7 @@ impl Change {
 
 /// A result on its way to the disk.
 #[must_use = "a result that was not kept must not be acted on"]
-pub struct Kept(Posted<()>);
+pub struct Kept(Option<Posted<()>>);
 
 impl Kept {
     /// Resolves when the result is on the disk.
@@ -137,7 +137,10 @@ impl Kept {
     /// # Errors
     /// When it could not be written.
     pub async fn committed(self) -> Result<(), StoreError> {
-        self.0.await.map_err(|_| StoreError::Closed)?
+        match self.0 {
+            Some(posted) => posted.await.map_err(|_| StoreError::Closed)?,
+            None => Ok(()),
+        }
     }
 }
 
@@ -145,11 +148,12 @@ impl Store {
     /// Keeps what was fetched. A second copy of the same resource is ignored:
     /// only ended resources are kept, and those do not change.
     ///
-    /// This does not wait for the disk; [`Kept::committed`] does, and is asked
-    /// before the job ends.
+    /// With one writer this does not wait for the disk: what is planned next is
+    /// committed later, or together with it. With several the next one could be
+    /// there first, so it waits. [`Kept::committed`] is asked before the job ends.
     ///
     /// # Errors
-    /// When the store has been closed.
+    /// When the store has been closed, or the result could not be written.
     pub async fn keep_result(
         &self,
         project: String,
@@ -157,7 +161,8 @@ impl Store {
         raw: String,
         now_ms: i64,
     ) -> Result<Kept, StoreError> {
-        self.writer
+        let posted = self
+            .writer
             .post(Company::Beside, move |connection| {
                 connection
                     .prepare_cached(
@@ -167,8 +172,12 @@ impl Store {
                     .execute((&project, &resource_id, &raw, now_ms))?;
                 Ok(())
             })
-            .await
-            .map(Kept)
+            .await?;
+        let kept = Kept(Some(posted));
+        if let Engine::Sqlite { .. } = self.shared.engine {
+            return Ok(kept);
+        }
+        kept.committed().await.map(|()| Kept(None))
     }
 
     /// Whether an earlier job has applied this result and asked nobody: then there

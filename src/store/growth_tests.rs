@@ -19,6 +19,7 @@ use crate::domain::{review, submission};
 
 #[allow(dead_code, reason = "the benchmark uses the rest")]
 #[path = "../../bench/src/growth/fill.rs"]
+#[allow(dead_code, reason = "the benchmark uses all of it")]
 mod fill;
 
 use fill::{History, SQLITE, ids};

@@ -141,6 +141,20 @@ pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Refuses a schema that this program does not know the whole of.
+pub(super) fn refuse_newer_than_known(connection: &Connection) -> Result<(), StoreError> {
+    match version(connection)? {
+        found if found > SCHEMA_VERSION => Err(too_new(found)),
+        _ => Ok(()),
+    }
+}
+
+fn too_new(found: i64) -> StoreError {
+    StoreError::Open(format!(
+        "its schema is version {found}, newer than this program's {SCHEMA_VERSION}; run the newer frontdesk"
+    ))
+}
+
 /// A newer schema is no hindrance where it says that this program may go on with it.
 fn refuse_newer(connection: &Connection, found: i64) -> Result<(), StoreError> {
     if found <= SCHEMA_VERSION {
@@ -153,9 +167,7 @@ fn refuse_newer(connection: &Connection, found: i64) -> Result<(), StoreError> {
         tracing::info!(found, known = SCHEMA_VERSION, "the schema is newer than this program and may be used by it");
         return Ok(());
     }
-    Err(StoreError::Open(format!(
-        "its schema is version {found}, newer than this program's {SCHEMA_VERSION}; run the newer frontdesk"
-    )))
+    Err(too_new(found))
 }
 
 fn version(connection: &Connection) -> Result<i64, StoreError> {

@@ -292,7 +292,7 @@ fn add_others(connection: &Connection, ticket: &str, trail: &mut Trail) -> Resul
          UNION SELECT coalesce(p.resource_id, b.id) || '/' || l.custom_id, b.created_at FROM batch_lines l JOIN batches b ON b.id = l.batch_id
            LEFT JOIN batch_parts p ON p.batch_id = l.batch_id AND p.number = l.part
           WHERE l.ticket_id = ?1 AND l.custom_id IS NOT NULL
-         ORDER BY at DESC LIMIT 20",
+         ORDER BY at DESC, other DESC LIMIT 20",
     )?;
     let others = list.query_map([ticket], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     let this = trail.resource_id.as_ref().or(trail.submission.as_ref().map(|submission| &submission.id));

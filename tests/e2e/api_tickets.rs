@@ -167,7 +167,8 @@ async fn markup_and_control_characters_are_data() {
     assert!(!answer.body.contains(&0x1b) && !answer.body.contains(&0), "control characters go out escaped");
     assert_eq!(answer.header("content-type"), Some("application/json"));
     let ticket = desk.get("/tickets/T-1").await;
-    assert_eq!(ticket["subject"], text);
-    assert_eq!(ticket["messages"][0]["body"], text);
+    // PostgreSQL has no text with a zero in it.
+    let kept = if desk.file().is_some() { text.to_owned() } else { text.replace('\0', "\u{fffd}") };
+    assert_eq!((&ticket["subject"], &ticket["messages"][0]["body"]), (&json!(kept), &json!(kept)));
     assert_eq!(ticket["tags"][0], "<b>");
 }

@@ -21,7 +21,7 @@ struct Ledger {
 impl Ledger {
     async fn new() -> Ledger {
         let place = Place::new();
-        let store = Store::open(&place.location(), true).unwrap();
+        let store = Store::open(place.location(), true).unwrap();
         let given = PlacePart {
             project: "default".to_owned(),
             resource_id: ID.to_owned(),
@@ -87,11 +87,10 @@ fn a_batch_is_written_down_from_a_list_or_from_filters() {
     let found = ["--status", "open", "--queue", "support", "--tag", "new", "--older-than", "12h", "--newer-than", "2d"];
     let of_filter =
         place.json(&[&["batch", "submit", "classification", "--unclassified", "--cap", "500"], &found[..]].concat());
-    let database = rusqlite::Connection::open(place.database()).unwrap();
     let wanted = |batch: &Value| -> Value {
         let id = batch["batch_id"].as_str().unwrap();
         let text: String =
-            database.query_row("SELECT wanted FROM batches WHERE id = ?1", [id], |row| row.get(0)).unwrap();
+            place.sql().query_row("SELECT wanted FROM batches WHERE id = ?1", [id], |row| row.get(0)).unwrap();
         serde_json::from_str(&text).unwrap()
     };
     assert_eq!(wanted(&of_list), json!({"select": {"tickets": ["T-1", "T-2"]}, "budget_tokens": 900}));

@@ -84,7 +84,7 @@ fn is_plain(ran: &Ran) {
 
 #[test]
 fn every_command_explains_itself() {
-    let place = Place::new();
+    let place = Place::in_a_file();
     for command in COMMANDS {
         let help = place.run(&[*command, &["--help"]].concat()).succeeds();
         assert!(help.out.contains("Usage: frontdesk") && help.err.is_empty(), "{help:?}");
@@ -95,7 +95,7 @@ fn every_command_explains_itself() {
 
 #[test]
 fn wrong_usage_is_exit_status_2() {
-    let place = Place::new();
+    let place = Place::in_a_file();
     let cases: [&[&str]; 19] = [
         &[],
         &["nonsense"],
@@ -152,9 +152,9 @@ fn an_unknown_id_is_exit_status_1_with_a_line_that_says_so() {
 
 #[test]
 fn without_a_database_a_command_says_how_to_make_one() {
-    let place = Place::new();
+    let place = Place::in_a_file();
     place.run(&["deliveries", "list"]).fails(1, &["no database", "frontdesk migrate", "DATABASE_URL"]);
-    assert!(!place.database().exists(), "reading makes no database");
+    assert!(!place.file().exists(), "reading makes no database");
 }
 
 #[test]
@@ -188,17 +188,18 @@ fn a_token_is_shown_once_and_its_name_is_taken_once() {
     let bare = place.run(&["token", "create", "--name", "Ben", "--role", "agent"]).succeeds();
     assert_eq!(bare.out.trim_end().lines().count(), 1, "only the token, for a script: {bare:?}");
     assert_eq!(place.json(&["token", "list"])["items"].as_array().unwrap().len(), 2);
-    let file = std::fs::read(place.database()).unwrap();
-    let wal = std::fs::read(place.dir.path().join("frontdesk.db-wal")).unwrap_or_default();
-    for bytes in [file, wal] {
-        assert!(!bytes.windows(token.len()).any(|window| window == token.as_bytes()), "only the hash is stored");
+    if let Some(file) = place.location().file() {
+        let wal = std::fs::read(place.dir.path().join("frontdesk.db-wal")).unwrap_or_default();
+        for bytes in [std::fs::read(file).unwrap(), wal] {
+            assert!(!bytes.windows(token.len()).any(|window| window == token.as_bytes()), "only the hash is stored");
+        }
     }
     place.run(&["token", "create", "--name", " ", "--role", "lead"]).fails(1, &["name"]);
 }
 
 #[test]
 fn workflows_show_prompt_and_schema() {
-    let place = Place::new();
+    let place = Place::in_a_file();
     let listed = place.json(&["workflows", "list"]);
     let names: Vec<_> = listed["items"].as_array().unwrap().iter().map(|w| w["name"].as_str().unwrap()).collect();
     for name in ["summary", "classification", "draft_reply"] {
@@ -213,7 +214,7 @@ fn workflows_show_prompt_and_schema() {
 
 #[test]
 fn completion_scripts_are_printed_for_every_shell() {
-    let place = Place::new();
+    let place = Place::in_a_file();
     for shell in ["bash", "zsh", "fish"] {
         let script = place.run(&["completions", shell]).succeeds();
         assert!(script.out.contains("frontdesk") && script.out.contains("deliveries"), "{shell}");
@@ -251,7 +252,7 @@ fn nobody_reading_the_errors_is_no_panic() {
 
 #[test]
 fn the_demo_plays_to_its_end_and_prints_what_became_of_every_ticket() {
-    let place = Place::new();
+    let place = Place::in_a_file();
     let ran = place.run(&["demo", "--exit"]).succeeds();
     is_plain(&ran);
     for (ticket, words) in [
@@ -272,12 +273,12 @@ fn the_demo_plays_to_its_end_and_prints_what_became_of_every_ticket() {
     }
     assert!(ran.out.contains("tickets get intent shipping"), "what the lead reads: {ran:?}");
     assert!(ran.out.lines().last().unwrap().starts_with("nothing ended silently ("), "{ran:?}");
-    assert!(!place.database().exists(), "the demo leaves nothing here");
+    assert!(!place.file().exists(), "the demo leaves nothing here");
 }
 
 #[test]
 fn the_environment_that_the_demo_prints_leads_other_commands_to_it() {
-    let place = Place::new();
+    let place = Place::in_a_file();
     let mut demo = place
         .command(&["demo", "--listen", "127.0.0.1:0"])
         .stdout(Stdio::piped())
@@ -312,7 +313,7 @@ fn the_environment_that_the_demo_prints_leads_other_commands_to_it() {
 fn a_demo_whose_address_is_taken_says_so() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
-    let place = Place::new();
+    let place = Place::in_a_file();
     let temporary = tempfile::tempdir().unwrap();
     let place = place.with("TMPDIR", temporary.path().to_str().unwrap());
     place.run(&["demo", "--exit", "--listen", &addr]).fails(1, &["cannot listen", &addr]);
@@ -321,7 +322,7 @@ fn a_demo_whose_address_is_taken_says_so() {
 
 #[test]
 fn simulate_prints_its_base_url_and_stops_when_told() {
-    let place = Place::new();
+    let place = Place::in_a_file();
     let mut child = place
         .command(&["simulate", "--listen", "127.0.0.1:0"])
         .stdout(Stdio::piped())

@@ -1,7 +1,5 @@
 //! What is refused at start, and how it is said.
 
-use rusqlite::Connection;
-
 use crate::process::{Place, Ran};
 
 const PART: &str = "ZnJvbnRkZXNrIGRlbW8gc2VjcmV0LCBub3QgcHJpdmF0ZSE";
@@ -12,7 +10,7 @@ fn serve(place: &Place) -> Ran {
 
 #[test]
 fn the_example_of_the_settings_is_itself_a_settings_file() {
-    let place = Place::new();
+    let place = Place::in_a_file();
     let example = place.run(&["config", "example"]).succeeds().out;
     place.write("frontdesk.toml", &example);
     place.run(&["config", "check"]).succeeds();
@@ -47,7 +45,7 @@ fn settings_that_make_no_sense_are_refused_with_file_line_and_hint() {
     ];
     for (text, line, hint) in cases {
         let of_file = if text.contains("webhook_secret") { "OPENAI_WEBHOOK_SECRET" } else { "FRONTDESK_LISTEN" };
-        let place = Place::new().without(of_file);
+        let place = Place::in_a_file().without(of_file);
         place.write("bad.toml", text);
         let ran = place.run(&["serve", "--config", "bad.toml"]);
         let line = if line.is_empty() { String::new() } else { format!("bad.toml{line}") };
@@ -57,7 +55,7 @@ fn settings_that_make_no_sense_are_refused_with_file_line_and_hint() {
 
 #[test]
 fn a_secret_in_a_broken_file_is_not_repeated() {
-    let place = Place::new();
+    let place = Place::in_a_file();
     for text in [
         format!("[openai]\nwebhook_secret = whsec_{PART}=\n"),
         format!("[openai]\nwebhook_secret = \"whsec_{PART}=\n"),
@@ -85,7 +83,7 @@ fn config_check_refuses_what_serve_refuses_in_the_same_words() {
         ("DATABASE_URL", "mysql://desk"),
         ("FRONTDESK_LOG", "a=b=c=d"),
     ] {
-        let place = Place::new().with(name, value);
+        let place = Place::in_a_file().with(name, value);
         let check = place.run(&["config", "check"]);
         check.fails(1, &[]);
         assert_eq!(check.err, serve(&place).err, "{name}={value}");
@@ -102,7 +100,7 @@ fn a_wrong_variable_is_refused_by_its_name() {
         ("OPENAI_API_KEY_FILE", "/nowhere", "/nowhere"),
         ("OPENAI_WEBHOOK_SECRET_FILE", "/nowhere", "OPENAI_WEBHOOK_SECRET_FILE"),
     ] {
-        let place = Place::new().without(name.trim_end_matches("_FILE")).with(name, value);
+        let place = Place::in_a_file().without(name.trim_end_matches("_FILE")).with(name, value);
         serve(&place).fails(1, &[hint]);
     }
 }
@@ -120,7 +118,7 @@ fn a_bad_signing_secret_is_refused_at_start_with_the_remedy_and_never_shown() {
         (format!("whsec_{PART}= v1,whsec_{PART}="), "2 of 2"),
     ];
     for (secret, hint) in cases {
-        let ran = serve(&Place::new().with("OPENAI_WEBHOOK_SECRET", &secret));
+        let ran = serve(&Place::in_a_file().with("OPENAI_WEBHOOK_SECRET", &secret));
         ran.fails(1, &["OPENAI_WEBHOOK_SECRET", hint]);
         assert!(!ran.err.contains(&PART[8..20]), "{ran:?}");
     }
@@ -128,13 +126,14 @@ fn a_bad_signing_secret_is_refused_at_start_with_the_remedy_and_never_shown() {
 
 #[test]
 fn no_signing_secret_at_all_is_refused_with_what_to_do() {
-    let place = Place::new().without("OPENAI_WEBHOOK_SECRET");
+    let place = Place::in_a_file().without("OPENAI_WEBHOOK_SECRET");
     serve(&place).fails(1, &["set OPENAI_WEBHOOK_SECRET", "whsec_"]);
     place.run(&["trigger", "x", "--to", "http://127.0.0.1:1/"]).fails(1, &["OPENAI_WEBHOOK_SECRET"]);
     for unset in ["", " ", "\n"] {
-        serve(&Place::new().with("OPENAI_WEBHOOK_SECRET", unset)).fails(1, &["set OPENAI_WEBHOOK_SECRET", "whsec_"]);
+        serve(&Place::in_a_file().with("OPENAI_WEBHOOK_SECRET", unset))
+            .fails(1, &["set OPENAI_WEBHOOK_SECRET", "whsec_"]);
     }
-    assert!(!place.database().exists(), "nothing was begun");
+    assert!(!place.file().exists(), "nothing was begun");
 }
 
 #[test]
@@ -143,10 +142,10 @@ fn an_empty_variable_is_the_same_as_none() {
     for name in variables.into_iter().chain(["FRONTDESK_LOG_FORMAT", "FRONTDESK_CONFIG", "OPENAI_WEBHOOK_SECRET_FILE"])
     {
         for empty in ["", "  "] {
-            Place::new().with(name, empty).run(&["config", "check"]).succeeds();
+            Place::in_a_file().with(name, empty).run(&["config", "check"]).succeeds();
         }
     }
-    let of_file = Place::new().with("OPENAI_WEBHOOK_SECRET", "").with("OPENAI_WEBHOOK_SECRET_FILE", "secret");
+    let of_file = Place::in_a_file().with("OPENAI_WEBHOOK_SECRET", "").with("OPENAI_WEBHOOK_SECRET_FILE", "secret");
     of_file.write("secret", &format!("whsec_{PART}=\n"));
     of_file.run(&["config", "check"]).succeeds();
     of_file.write("secret", " \n");
@@ -154,16 +153,16 @@ fn an_empty_variable_is_the_same_as_none() {
 }
 
 #[test]
-fn a_database_of_another_kind_is_refused() {
+fn a_database_of_another_kind_or_that_is_not_there_is_refused() {
     for (url, hint) in [
-        ("postgres://desk:hunter2@db/desk", "not in this version yet"),
-        ("postgresql://desk:hunter2@db/desk", "not in this version yet"),
+        ("postgres:desk:hunter2@db/desk", "postgres://USER"),
+        ("postgres://desk:hunter2@127.0.0.1:1/desk", "127.0.0.1:1/desk"),
         ("mysql://desk:hunter2@db/desk", "sqlite://"),
         ("sqlite://", "sqlite://"),
         ("frontdesk.db", "sqlite://"),
         ("sqlite:///no/such/folder/desk.db", "/no/such/folder"),
     ] {
-        let ran = serve(&Place::new().with("DATABASE_URL", url));
+        let ran = serve(&Place::in_a_file().with("DATABASE_URL", url));
         ran.fails(1, &[hint]);
         assert!(!ran.err.contains("hunter2"), "{ran:?}");
     }
@@ -171,16 +170,16 @@ fn a_database_of_another_kind_is_refused() {
 
 #[test]
 fn a_file_that_is_no_database_is_refused_and_left_alone() {
-    let place = Place::new();
+    let place = Place::in_a_file();
     let text = "these are my holiday pictures ".repeat(50);
     place.write("frontdesk.db", &text);
     serve(&place).fails(1, &["frontdesk.db"]);
-    assert_eq!(std::fs::read_to_string(place.database()).unwrap(), text);
+    assert_eq!(std::fs::read_to_string(place.file()).unwrap(), text);
 }
 
 #[test]
 fn migrating_twice_changes_nothing() {
-    let place = Place::new();
+    let place = Place::unmigrated();
     let first = place.json(&["migrate"]);
     assert_eq!(first["from"], 0);
     let second = place.json(&["migrate"]);
@@ -190,9 +189,9 @@ fn migrating_twice_changes_nothing() {
 
 #[test]
 fn no_migrate_refuses_a_database_that_is_missing_or_old() {
-    let place = Place::new();
+    let place = Place::unmigrated();
     place.run(&["serve", "--no-migrate"]).fails(1, &["frontdesk migrate"]);
-    Connection::open(place.database()).unwrap().execute_batch("CREATE TABLE IF NOT EXISTS x (y)").unwrap();
+    place.sql().execute_batch("CREATE TABLE IF NOT EXISTS x (y INTEGER)").unwrap();
     place.run(&["serve", "--no-migrate"]).fails(1, &["frontdesk migrate"]);
     place.run(&["migrate"]).succeeds();
     assert_eq!(place.serve(&["--no-migrate"]).stop(), 0);
@@ -202,10 +201,8 @@ fn no_migrate_refuses_a_database_that_is_missing_or_old() {
 fn a_newer_schema_is_refused_by_every_command_that_opens_it() {
     let place = Place::new();
     place.run(&["migrate"]).succeeds();
-    Connection::open(place.database())
-        .unwrap()
-        .execute("INSERT INTO migrations (version, name, sha256) VALUES (9999, 'later', '')", [])
-        .unwrap();
+    place.sql().execute("INSERT INTO migrations (version, name, sha256) VALUES (9999, 'later', '')", []).unwrap();
+    place.sql().execute("UPDATE marks SET value = 9999 WHERE name = 'schema/oldest'", []).unwrap();
     for command in [["serve", "--roles=intake"].as_slice(), &["serve", "--no-migrate"], &["migrate"], &["jobs", "list"]]
     {
         place.run(command).fails(1, &["9999", "newer"]);
@@ -215,6 +212,6 @@ fn a_newer_schema_is_refused_by_every_command_that_opens_it() {
 #[test]
 fn an_address_that_is_taken_is_refused_with_the_setting_to_change() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let place = Place::new().with("FRONTDESK_LISTEN", &taken.local_addr().unwrap().to_string());
+    let place = Place::in_a_file().with("FRONTDESK_LISTEN", &taken.local_addr().unwrap().to_string());
     serve(&place).fails(1, &["cannot listen", "FRONTDESK_LISTEN"]);
 }

@@ -228,14 +228,12 @@ async fn a_log_that_nobody_reads_any_more_stops_nothing() {
     drop(child.stderr.take());
     until("serve to listen", async || tokio::net::TcpStream::connect(addr).await.is_ok().then_some(())).await;
     let forged = Message::summary_of("T-1").signed_with("whsec_d3Jvbmcgc2VjcmV0LCB3cm9uZyBzZWNyZXQhIQ==");
-    let database = rusqlite::Connection::open(place.database()).unwrap();
     for round in 1..=2 {
         assert_eq!(ask(addr, &forged.bytes()).await.unwrap().status, 400);
         assert_eq!(ask(addr, &Message::of("response.completed", "resp_x").bytes()).await.unwrap().status, 200);
         until("the refusal to be written down", async || {
-            let count =
-                database.query_row("SELECT coalesce(sum(count), 0) FROM refusals", [], |row| row.get::<_, i64>(0));
-            (count.unwrap() == round).then_some(())
+            let sum = "SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM refusals";
+            (place.sql().number(sum) == round).then_some(())
         })
         .await;
         listed(&place, &["jobs", "list", "--status", "failed_final"], usize::try_from(round).unwrap()).await;

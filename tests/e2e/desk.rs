@@ -24,7 +24,7 @@ pub struct Desk {
     pub addr: SocketAddr,
     pub app: App,
     pub simulator: Simulator,
-    pub dir: TempDir,
+    _dir: TempDir,
 }
 
 impl Desk {
@@ -68,7 +68,7 @@ impl Desk {
         }
         let held = Arc::new(held);
         let _proof = Proof(Arc::clone(&held));
-        Desk { _proof, held, addr: app.addr, app, simulator, dir }
+        Desk { _proof, held, addr: app.addr, app, simulator, _dir: dir }
     }
 
     pub async fn send(&self, message: &Message) -> Answer {
@@ -117,6 +117,11 @@ impl Desk {
         self.held.sql()
     }
 
+    /// The database, for a test that takes the desk apart.
+    pub fn held(&self) -> Arc<TestDatabase> {
+        Arc::clone(&self.held)
+    }
+
     /// The database's file, where it has one.
     pub fn file(&self) -> Option<&std::path::Path> {
         self.held.location.file()
@@ -128,7 +133,7 @@ impl Desk {
     }
 
     pub fn count(&self, sql: &str) -> i64 {
-        self.database().query_row(sql, [], |row| row.get(0)).unwrap()
+        self.database().number(sql)
     }
 
     pub async fn metrics(&self) -> String {

@@ -9,11 +9,11 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use frontdesk::clock::Clock;
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::desk::API_KEY;
 use crate::process::{Place, Ran, Server};
+use crate::support::database::{Sql, TestDatabase};
 
 /// Not the one that everybody knows.
 const SECRET: &str = "whsec_c2VjcmV0IG9mIHRoZSBkb2N0b3IncyB0ZXN0cyE=";
@@ -131,8 +131,8 @@ impl Clinic {
         examine(&self.place)
     }
 
-    fn database(&self) -> Connection {
-        Connection::open(self.place.database()).unwrap()
+    fn database(&self) -> Sql<'_> {
+        self.place.sql()
     }
 }
 
@@ -175,23 +175,27 @@ async fn a_sound_installation_has_no_problem_and_the_checklist_is_in_its_order()
     let examined = clinic.examine();
     let names: Vec<&str> = examined.items.iter().map(|item| item["item"].as_str().unwrap()).collect();
     assert_eq!(&names[1..16], ITEMS);
+    // The tests' server is quick: a power cut would take what it has.
+    let is_quick = TestDatabase::is_on_a_server();
     for item in &examined.items {
-        assert_ne!(item["state"], "problem", "{item:#}");
+        assert!(item["state"] != "problem" || is_quick && item["item"] == ITEMS[6], "{item:#}");
     }
     for name in [&ITEMS[..6], &ITEMS[9..]].concat() {
         examined.says(name, "ok", "");
     }
+    let (state, word) = if is_quick { ("problem", "fsync is off") } else { ("ok", "") };
+    examined.says(ITEMS[6], state, word);
     examined.says(ITEMS[8], "warning", "no job has been claimed yet");
     examined.says("Clock agrees with OpenAI's", "ok", "within a minute");
     examined.says(BATCHES, "ok", "no batch is here");
-    assert_eq!(examined.ran.code, 0);
+    assert_eq!(examined.ran.code, i32::from(is_quick));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_test_delivery_is_put_away_and_leaves_no_work() {
     let clinic = Clinic::open().await;
     clinic.examine();
-    let count = |sql: &str| clinic.database().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let count = |sql: &str| clinic.database().number(sql);
     assert_eq!(count("SELECT count(*) FROM deliveries WHERE event_type = 'frontdesk.doctor'"), 2, "one a run");
     assert_eq!(count("SELECT count(*) FROM deliveries WHERE dismissed_by IS NULL"), 0);
     assert_eq!(count("SELECT count(*) FROM jobs"), 0);
@@ -297,18 +301,18 @@ async fn settings_that_serve_refuses_are_a_problem_and_no_reason_to_stop() {
         ("FRONTDESK_CONFIG", "missing.toml", "Settings can be read", "missing.toml"),
     ];
     for (name, value, item, word) in cases {
-        let place = Place::new().with("OPENAI_WEBHOOK_SECRET", SECRET).with("OPENAI_BASE_URL", "http://127.0.0.1:1/v1");
-        let place = place.with(name, value);
+        let place = Place::in_a_file().with("OPENAI_WEBHOOK_SECRET", SECRET);
+        let place = place.with("OPENAI_BASE_URL", "http://127.0.0.1:1/v1").with(name, value);
         let examined = examine(&place);
         examined.says(item, "problem", word);
         assert_eq!(examined.items.len(), 20, "{name}={value}");
-        assert!(!place.database().exists(), "nothing is made");
+        assert!(!place.file().exists(), "nothing is made");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_shows_too_much_is_found_out() {
-    let place = Place::new().with("OPENAI_BASE_URL", "http://127.0.0.1:1/v1");
+    let place = Place::in_a_file().with("OPENAI_BASE_URL", "http://127.0.0.1:1/v1");
     for (filter, state) in [
         ("trace", "problem"),
         ("info,hyper=trace", "problem"),
@@ -321,7 +325,7 @@ async fn a_log_that_shows_too_much_is_found_out() {
         ("frontdesk=debug,hyper=info", "ok"),
         ("off", "ok"),
     ] {
-        let place = Place::new().with("OPENAI_BASE_URL", "http://127.0.0.1:1/v1").with("FRONTDESK_LOG", filter);
+        let place = Place::in_a_file().with("OPENAI_BASE_URL", "http://127.0.0.1:1/v1").with("FRONTDESK_LOG", filter);
         examine(&place).says(ITEMS[13], state, "");
     }
     examine(&place).says(ITEMS[13], "ok", "info");
@@ -330,7 +334,7 @@ async fn a_log_that_shows_too_much_is_found_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_policy_is_tried() {
     let auto = "version = 2\n[workflow.draft_reply]\naction = \"apply\"\npublish = \"auto\"\n";
-    let place = Place::new().with("OPENAI_BASE_URL", "http://127.0.0.1:1/v1");
+    let place = Place::in_a_file().with("OPENAI_BASE_URL", "http://127.0.0.1:1/v1");
     place.write("frontdesk.toml", "[policy]\nfile = \"policy.toml\"\n");
     for (policy, state, word) in [
         ("version = 2\n", "ok", "policy 2: tried"),
@@ -364,7 +368,7 @@ async fn alerts_that_reach_nobody_are_found_out() {
     let examined = examine(&place);
     examined.says(ITEMS[2], "problem", "frontdesk.toml");
     assert!(!examined.ran.out.contains("hooks.example"));
-    let sql = Connection::open(place.database()).unwrap();
+    let sql = place.sql();
     let open =
         "INSERT INTO alerts (kind, subject, detail, opened_at, last_at) VALUES ('alert_channel', 'slack', 'x', 1, 1)";
     sql.execute_batch(open).unwrap();
@@ -381,7 +385,7 @@ async fn how_long_content_is_kept_is_told() {
         ("[openai]\nzero_data_retention = true\n", "warning", "ten minutes"),
         ("[openai]\nretention = \"20m\"\n", "warning", "20 minutes"),
     ] {
-        let place = Place::new().with("OPENAI_BASE_URL", "http://127.0.0.1:1/v1");
+        let place = Place::in_a_file().with("OPENAI_BASE_URL", "http://127.0.0.1:1/v1");
         place.write("frontdesk.toml", settings);
         examine(&place).says(ITEMS[14], state, word);
     }
@@ -410,13 +414,14 @@ async fn what_the_database_says_is_judged() {
     sql.execute_batch(&job("c", "processing", now_ms, &format!("{}, 'gone', NULL", now_ms - 120_000))).unwrap();
     clinic.examine().says(ITEMS[8], "problem", "a worker that is gone");
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    std::fs::set_permissions(clinic.place.database(), open).unwrap();
+    let Some(file) = clinic.place.location().file() else { return };
+    std::fs::set_permissions(file, open).unwrap();
     clinic.examine().says(ITEMS[6], "warning", "mode 644");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_that_others_may_read_is_found_out() {
-    let place = Place::new().without("OPENAI_WEBHOOK_SECRET").with("OPENAI_BASE_URL", "http://127.0.0.1:1/v1");
+    let place = Place::in_a_file().without("OPENAI_WEBHOOK_SECRET").with("OPENAI_BASE_URL", "http://127.0.0.1:1/v1");
     place.write("secret", SECRET);
     let place = place.with("OPENAI_WEBHOOK_SECRET_FILE", "secret");
     let file = place.dir.path().join("secret");

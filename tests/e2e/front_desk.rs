@@ -152,7 +152,7 @@ async fn refusals_are_counted_explained_and_never_deliveries() {
     }
     assert!(desk.metrics().await.contains("frontdesk_refused_total{code="));
     let (code, count, why) = until("the refusals to be written down", async || {
-        let sql = "SELECT code, sum(count), explanation FROM refusals GROUP BY code";
+        let sql = "SELECT code, CAST(sum(count) AS BIGINT), min(explanation) FROM refusals GROUP BY code";
         let row = |row: &frontdesk::store::sql::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         let found: Option<(String, i64, String)> = desk.database().query_row(sql, [], row).ok();
         found.filter(|(_, count, _)| *count == 3)

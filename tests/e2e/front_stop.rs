@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use frontdesk::app::Roles;
-use rusqlite::Connection;
 
 use crate::desk::Desk;
 use crate::wire::{Message, Wire, request};
@@ -13,7 +12,8 @@ const INTAKE: Roles = Roles { worker: false, ..Roles::ALL };
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_under_way_at_the_stop_is_answered_and_stored() {
     let desk = Desk::with("", INTAKE).await;
-    let Desk { addr, app, dir, .. } = desk;
+    let held = desk.held();
+    let Desk { addr, app, .. } = desk;
     let message = Message::summary_of("T-1");
     let bytes = message.bytes();
     let (most, rest) = bytes.split_at(bytes.len() - 10);
@@ -21,7 +21,6 @@ async fn a_request_under_way_at_the_stop_is_answered_and_stored() {
     // A first answer shows that the connection has been accepted.
     wire.write(&[&request("GET", "/health/live", &[], b""), most].concat()).await.unwrap();
     assert_eq!(wire.answer().await.unwrap().status, 200);
-    let path = dir.path().join("desk.db");
     let stopping = tokio::spawn(app.stop());
     // From when on nobody is let in any more.
     crate::wire::until("the door to close", async || tokio::net::TcpStream::connect(addr).await.is_err().then_some(()))
@@ -29,15 +28,14 @@ async fn a_request_under_way_at_the_stop_is_answered_and_stored() {
     wire.write(rest).await.unwrap();
     assert_eq!(wire.answer().await.unwrap().status, 200);
     stopping.await.unwrap();
-    let count: i64 =
-        Connection::open(path).unwrap().query_row("SELECT count(*) FROM jobs", [], |row| row.get(0)).unwrap();
-    assert_eq!(count, 1);
+    assert_eq!(held.sql().number("SELECT count(*) FROM jobs"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_200_given_before_a_stop_under_load_is_in_the_database() {
     let desk = Desk::start().await;
-    let Desk { addr, app, dir, simulator: _simulator, .. } = desk;
+    let held = desk.held();
+    let Desk { addr, app, simulator: _simulator, .. } = desk;
     let senders: Vec<_> = (0..8)
         .map(|_| {
             tokio::spawn(async move {
@@ -59,20 +57,16 @@ async fn every_200_given_before_a_stop_under_load_is_in_the_database() {
             })
         })
         .collect();
-    let path = dir.path().join("desk.db");
-    let watch = Connection::open(&path).unwrap();
-    crate::wire::until("some load", async || {
-        let stored: i64 = watch.query_row("SELECT count(*) FROM deliveries", [], |row| row.get(0)).unwrap();
-        (stored > 100).then_some(())
-    })
-    .await;
+    let watch = held.sql();
+    crate::wire::until("some load", async || (watch.number("SELECT count(*) FROM deliveries") > 100).then_some(()))
+        .await;
     app.stop().await;
     let mut accepted = 0;
     for sender in senders {
         for id in sender.await.unwrap() {
             accepted += 1;
             let stored: i64 = watch
-                .query_row("SELECT count(*) FROM deliveries WHERE delivery_id = ?1", [&id], |row| row.get(0))
+                .query_row("SELECT count(*) FROM deliveries WHERE delivery_id = ?1", [id.as_str()], |row| row.get(0))
                 .unwrap();
             assert_eq!(stored, 1, "{id} was acknowledged and is not there");
         }
@@ -111,11 +105,9 @@ async fn a_stop_finishes_the_jobs_that_are_at_work() {
     for number in 0..20 {
         desk.accept(&Message::summary_of(&format!("T-{number}"))).await;
     }
-    let path = desk.dir.path().join("desk.db");
-    let Desk { app, dir: _dir, simulator: _simulator, .. } = desk;
+    let held = desk.held();
+    let Desk { app, simulator: _simulator, .. } = desk;
     app.stop().await;
-    let database = Connection::open(path).unwrap();
-    let at_work: i64 =
-        database.query_row("SELECT count(*) FROM jobs WHERE state = 'processing'", [], |row| row.get(0)).unwrap();
+    let at_work = held.sql().number("SELECT count(*) FROM jobs WHERE state = 'processing'");
     assert_eq!(at_work, 0, "a lease was left to run out");
 }

@@ -15,6 +15,7 @@ mod cli_refusals;
 mod cli_serve;
 mod desk;
 mod doctor;
+mod faults;
 mod front_desk;
 mod front_limits;
 mod front_stop;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
@@ -13,6 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::desk::API_KEY;
+use crate::support::database::{Sql, TestDatabase};
 use crate::wire::PATIENCE;
 
 /// What a command did.
@@ -46,19 +47,44 @@ impl Ran {
     }
 }
 
-/// A folder with a database, and an environment of nothing but what is set here.
+/// A folder with settings, a database, and an environment of nothing but what is set here.
 pub struct Place {
     pub dir: TempDir,
     env: Vec<(String, String)>,
+    database: TestDatabase,
 }
 
 impl Place {
+    /// With a database of the kind that this run is for: a migrated one on a server, or
+    /// a file in the folder that is made when it is first needed.
     pub fn new() -> Place {
+        let place = Place::in_a_file();
+        if TestDatabase::is_on_a_server() { place.on(TestDatabase::fresh()) } else { place }
+    }
+
+    /// As [`Place::new`], with a database that was not migrated.
+    pub fn unmigrated() -> Place {
+        let place = Place::new();
+        if TestDatabase::is_on_a_server() {
+            let empty = place.database.empty_one();
+            return place.on(empty);
+        }
+        place
+    }
+
+    /// For tests about the file, and for those that need no database: there is none yet.
+    pub fn in_a_file() -> Place {
         let dir = tempfile::tempdir().unwrap();
-        Place { dir, env: Vec::new() }
+        let database = TestDatabase::at(Location::Sqlite(dir.path().join("frontdesk.db")));
+        Place { dir, env: Vec::new(), database }
             .with("OPENAI_WEBHOOK_SECRET", DEMO_SECRET)
             .with("OPENAI_API_KEY", API_KEY)
             .with("FRONTDESK_LISTEN", "127.0.0.1:0")
+    }
+
+    fn on(self, database: TestDatabase) -> Place {
+        let url = database.url();
+        Place { database, ..self }.with("DATABASE_URL", &url)
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Place {
@@ -72,12 +98,18 @@ impl Place {
         self
     }
 
-    pub fn location(&self) -> Location {
-        Location::Sqlite(self.database())
+    pub fn location(&self) -> &Location {
+        &self.database.location
     }
 
-    pub fn database(&self) -> PathBuf {
-        self.dir.path().join("frontdesk.db")
+    /// The database, past the commands.
+    pub fn sql(&self) -> Sql<'_> {
+        self.database.sql()
+    }
+
+    /// The database's file, whether it is there or not.
+    pub fn file(&self) -> &Path {
+        self.location().file().expect("Place::in_a_file")
     }
 
     pub fn write(&self, name: &str, text: &str) {
@@ -155,6 +187,23 @@ impl Server {
             seen.push(line);
         }
         panic!("serve is not ready: {seen:#?}");
+    }
+
+    /// The same, but false when it ends instead.
+    pub fn becomes_ready(&mut self) -> bool {
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            if let Some(rest) = line.split("frontdesk is ready").nth(1) {
+                let address = rest.split("address=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+                self.addr = address.parse().unwrap();
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What it has logged since it was last asked.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.try_iter().collect()
     }
 
     pub fn url(&self) -> String {

@@ -3,26 +3,26 @@
 
 use std::time::Duration;
 
-use frontdesk::store::{Location, NewTicket, Store};
+use frontdesk::store::{NewTicket, Store};
 use rusqlite::Connection;
 use serde_json::json;
 
 use crate::process::{Place, wait};
 
 async fn add_ticket(place: &Place, id: &str) {
-    let store = Store::open(&Location::Sqlite(place.database()), true).unwrap();
+    let store = Store::open(place.location(), true).unwrap();
     let (id, subject, queue) = (Some(id.to_owned()), "Lamp".to_owned(), "support".to_owned());
     let new = NewTicket { id, subject, queue, tags: Vec::new(), messages: Vec::new() };
     store.create_ticket(new, 1).await.unwrap();
     drop(store);
-    let sql = Connection::open(place.database()).unwrap();
+    let sql = Connection::open(place.file()).unwrap();
     while sql.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get::<_, String>(0)).is_err() {
         tokio::task::yield_now().await;
     }
 }
 
 fn tickets(place: &Place) -> Vec<String> {
-    let sql = Connection::open(place.database()).unwrap();
+    let sql = Connection::open(place.file()).unwrap();
     let whole: String = sql.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(whole, "ok");
     let mut list = sql.prepare("SELECT id FROM tickets ORDER BY seq").unwrap();
@@ -31,7 +31,7 @@ fn tickets(place: &Place) -> Vec<String> {
 
 /// A database with two tickets and a copy with the first of them.
 async fn place() -> Place {
-    let place = Place::new();
+    let place = Place::in_a_file();
     add_ticket(&place, "T-old").await;
     place.run(&["backup", "copy.db"]).succeeds();
     add_ticket(&place, "T-new").await;
@@ -68,7 +68,7 @@ async fn a_copy_is_restored_only_when_nothing_runs_and_the_program_says_from_the
 #[tokio::test]
 async fn a_copy_put_there_by_hand_is_told_of_in_the_log_once() {
     let place = place().await;
-    std::fs::copy(place.dir.path().join("copy.db"), place.database()).unwrap();
+    std::fs::copy(place.dir.path().join("copy.db"), place.file()).unwrap();
     let told = |place: &Place| {
         let mut server = place.launch(&[]);
         let lines = server.lines_until_ready();

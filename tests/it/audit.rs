@@ -12,7 +12,10 @@ use crate::worker::batches::classified;
 
 /// One of each: applied, held, approved, superseded, failed, discarded, under way.
 async fn busy_desk() -> TestDesk {
-    let mut desk = TestDesk::open().await;
+    made_busy(TestDesk::open().await).await
+}
+
+pub async fn made_busy(mut desk: TestDesk) -> TestDesk {
     desk.ticket("T-1", "Where is my parcel?").await;
     desk.started("sub_1", "T-1", "summary", "resp_applied").await;
     desk.clock.advance(1);

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use crate::fake_openai::{ended, message};
-use crate::harness::{LEASE_MS, TestDesk};
+use crate::harness::{LEASE_MS, TestDesk, histories};
 
 const TICKETS: usize = 6;
 const BATCHES: usize = 2;
@@ -244,7 +244,7 @@ fn put(desk: &TestDesk, batch: usize) {
 
 #[test]
 fn whatever_happens_to_two_batches_no_person_is_overwritten_and_what_is_undone_is_gone() {
-    let cases = std::env::var("FRONTDESK_INTERLEAVINGS").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24);
+    let cases = histories(24);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let config =
         ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 300, ..ProptestConfig::default() };

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::support::database::{Sql, TestDatabase};
+
 /// Which of the words are in these bytes, as they are or as the text that SQLite
 /// and JSON make of them.
 pub fn found_in<'a>(bytes: &[u8], words: &[&'a str]) -> Vec<&'a str> {
@@ -12,6 +14,30 @@ pub fn found_in<'a>(bytes: &[u8], words: &[&'a str]) -> Vec<&'a str> {
 /// Insists that none of the words is in a text that operators read.
 pub fn assert_silent(of: &str, text: &str, words: &[&str]) {
     assert_eq!(found_in(text.as_bytes(), words), Vec::<&str>::new(), "in {of}");
+}
+
+/// Words in a database: in the files of one, or in all rows of the other.
+pub fn found_in_database<'a>(database: &TestDatabase, words: &[&'a str]) -> Vec<&'a str> {
+    match database.location.file() {
+        Some(file) => found_in_files(file, words),
+        None => found_in(&all_rows(database.sql()), words),
+    }
+}
+
+fn all_rows(sql: Sql<'_>) -> Vec<u8> {
+    // Bytes are shown as the letters that they are.
+    let as_letters = "SET bytea_output = 'escape'";
+    let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'";
+    let tables: Vec<String> = sql.rows(tables, [], |row| row.get(0)).unwrap();
+    assert!(tables.len() > 20, "{tables:?}");
+    sql.with(|connection| {
+        connection.execute(as_letters, []).unwrap();
+        let all = tables.iter().map(|table| {
+            let rows = format!("SELECT coalesce(string_agg(CAST(one AS text), ' '), '') FROM {table} AS one");
+            connection.query_row(&rows, [], |row| row.get::<_, String>(0)).unwrap()
+        });
+        all.collect::<String>().into_bytes()
+    })
 }
 
 /// Words in a database: its file and the side files that lie beside it.

@@ -32,7 +32,7 @@ use serde_json::json;
 use sha2::Sha256;
 
 use super::fake_openai::FakeOpenAi;
-use super::invariants;
+use super::{canary, invariants};
 use crate::support::database::{Sql, TestDatabase};
 
 /// When every test begins.
@@ -48,6 +48,13 @@ pub const REVIEW_OVERDUE_MS: i64 = 4 * 3_600_000;
 pub const RETENTION_MS: i64 = 30 * 86_400_000;
 pub const KEY: &[u8] = b"a signing key of the test desks!";
 pub const ALL: PageRequest = PageRequest { limit: 500, cursor: None };
+
+/// How many histories a test plays that makes them up: on a server a quarter, which
+/// takes as long as all of them on a file. FRONTDESK_INTERLEAVINGS asks for more.
+pub fn histories(on_a_file: u32) -> u32 {
+    let asked = std::env::var("FRONTDESK_INTERLEAVINGS").ok().and_then(|cases| cases.parse().ok());
+    asked.unwrap_or(if TestDatabase::is_on_a_server() { on_a_file / 4 } else { on_a_file })
+}
 
 /// A verified delivery, made the only way there is: by signing and verifying.
 pub fn signed(project: &str, webhook_id: &str, body: &str, now_ms: i64) -> NewDelivery {
@@ -263,12 +270,17 @@ impl TestDesk {
         alerts.into_iter().filter(|alert| alert.subject == subject).map(|alert| alert.kind).collect()
     }
 
-    /// The database, past the store.
+    /// Those of the words that are still somewhere in the database.
+    pub fn found<'a>(&self, words: &[&'a str]) -> Vec<&'a str> {
+        canary::found_in_database(&self.database, words)
+    }
+
     /// The file that holds everything.
     pub fn file(&self) -> &std::path::Path {
         self.database.location.file().expect("a test of files opens a desk in a file")
     }
 
+    /// The database, past the store.
     pub fn sql(&self) -> Sql<'_> {
         self.database.sql()
     }
@@ -278,6 +290,22 @@ impl TestDesk {
         let copy = self.file().with_file_name(name);
         Store::backup(self.file(), &copy, self.now_ms()).unwrap();
         copy
+    }
+
+    /// The file as it lies there now, under another name: nobody has that open.
+    pub fn file_as_it_is(&self) -> PathBuf {
+        let copy = self.file().with_file_name("as-it-is.db");
+        for ending in ["", "-wal"] {
+            let side = |path: &Path| PathBuf::from(format!("{}{ending}", path.display()));
+            std::fs::copy(side(self.file()), side(&copy)).unwrap();
+        }
+        copy
+    }
+
+    /// Goes on with another database.
+    pub fn go_on_with(&mut self, database: TestDatabase) {
+        self.store = database.store();
+        self.database = database;
     }
 
     /// Restores the copy, and goes on with it. The helpdesk is elsewhere, so to

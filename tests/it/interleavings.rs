@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::fake_openai::{Answer, ended, message};
-use crate::harness::{LATE_MS, TestDesk};
+use crate::harness::{LATE_MS, TestDesk, histories};
 
 const TICKETS: [&str; 2] = ["T-1", "T-2"];
 const WORKFLOWS: [&str; 3] = ["summary", "classification", "draft_reply"];
@@ -458,7 +458,7 @@ fn output(piece: &Piece, ending: Ending) -> Value {
 
 #[test]
 fn whatever_happens_in_whatever_order_nothing_is_lost_doubled_or_sent_without_leave() {
-    let cases = std::env::var("FRONTDESK_INTERLEAVINGS").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48);
+    let cases = histories(48);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let config =
         ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 300, ..ProptestConfig::default() };

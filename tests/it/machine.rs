@@ -12,7 +12,7 @@ use frontdesk::domain::job::{AfterFailure, RetryPolicy};
 use frontdesk::store::{Claim, ClaimedJob, Discarded, NewReview, Retried, Settled, Settlement, Store, Which};
 use proptest::prelude::*;
 
-use super::harness::{START_MS, event, signed};
+use super::harness::{START_MS, event, histories, signed};
 use super::invariants;
 
 const EVENTS: usize = 4;
@@ -269,10 +269,10 @@ fn settlement(ending: Ending, held: &ClaimedJob, now_ms: i64) -> Settlement {
 fn after_any_history_the_store_and_the_model_of_the_states_agree() {
     let database = TestDatabase::fresh();
     let (store, sql) = (database.store(), database.sql());
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let case = std::cell::Cell::new(0);
     // A failing history is printed whole, and the seed file would only hide it.
-    let config = ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig { cases: histories(200), failure_persistence: None, ..ProptestConfig::default() };
     proptest::test_runner::TestRunner::new(config)
         .run(&ops(), |ops| {
             case.set(case.get() + 1);

@@ -13,6 +13,7 @@ mod harness;
 mod interleavings;
 mod invariants;
 mod machine;
+mod moving;
 mod notify;
 mod openai_batches;
 mod openai_client;

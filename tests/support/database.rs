@@ -1,6 +1,8 @@
 //! A database of its own for one test, on SQLite or on PostgreSQL, and a way to
 //! it past the store.
 
+use std::sync::{Mutex, PoisonError};
+
 use frontdesk::store::sql::{Connection, Params, Result, Row};
 use frontdesk::store::{Location, Store};
 use tempfile::TempDir;
@@ -13,11 +15,14 @@ const VARIABLE: &str = "FRONTDESK_TEST_STORE";
 /// A migrated database.
 pub struct TestDatabase {
     pub location: Location,
+    /// Gone before the database is.
+    kept: Kept,
     _held: Held,
 }
 
 /// What is gone when the test is over.
 enum Held {
+    Nothing,
     Folder(#[expect(dead_code, reason = "removed when dropped")] TempDir),
     Server(postgres::Database),
 }
@@ -25,9 +30,14 @@ enum Held {
 impl TestDatabase {
     /// Of the kind that this run is for.
     pub fn fresh() -> TestDatabase {
+        if TestDatabase::is_on_a_server() { TestDatabase::postgres() } else { TestDatabase::sqlite() }
+    }
+
+    /// Which kind this run is for.
+    pub fn is_on_a_server() -> bool {
         match std::env::var(VARIABLE).as_deref() {
-            Ok("postgres") => TestDatabase::postgres(),
-            Ok("sqlite") | Err(_) => TestDatabase::sqlite(),
+            Ok("postgres") => true,
+            Ok("sqlite") | Err(_) => false,
             Ok(other) => panic!("{VARIABLE} is {other:?}; it can be sqlite or postgres"),
         }
     }
@@ -36,20 +46,33 @@ impl TestDatabase {
         let folder = tempfile::tempdir().unwrap();
         let location = Location::Sqlite(folder.path().join("desk.db"));
         Store::migrate(&location).unwrap();
-        TestDatabase { location, _held: Held::Folder(folder) }
+        TestDatabase::held(location, Held::Folder(folder))
     }
 
     pub fn postgres() -> TestDatabase {
         let database = postgres::Database::fresh(|url| {
             Store::migrate(&Location::parse(url).unwrap()).unwrap();
         });
-        TestDatabase { location: Location::parse(&database.url()).unwrap(), _held: Held::Server(database) }
+        TestDatabase::on(database)
+    }
+
+    /// One that is somebody else's, or not there yet.
+    pub fn at(location: Location) -> TestDatabase {
+        TestDatabase::held(location, Held::Nothing)
+    }
+
+    fn on(database: postgres::Database) -> TestDatabase {
+        TestDatabase::held(Location::parse(&database.url()).unwrap(), Held::Server(database))
+    }
+
+    fn held(location: Location, held: Held) -> TestDatabase {
+        TestDatabase { location, kept: Kept::default(), _held: held }
     }
 
     /// What `DATABASE_URL` is set to.
     pub fn url(&self) -> String {
         match &self._held {
-            Held::Folder(_) => format!("sqlite://{}", self.location),
+            Held::Folder(_) | Held::Nothing => format!("sqlite://{}", self.location),
             Held::Server(database) => database.url(),
         }
     }
@@ -61,13 +84,10 @@ impl TestDatabase {
     /// One of the same kind with nothing in it.
     pub fn empty_one(&self) -> TestDatabase {
         match &self._held {
-            Held::Folder(_) => {
+            Held::Server(_) => TestDatabase::on(postgres::Database::empty()),
+            Held::Folder(_) | Held::Nothing => {
                 let folder = tempfile::tempdir().unwrap();
-                TestDatabase { location: Location::Sqlite(folder.path().join("desk.db")), _held: Held::Folder(folder) }
-            }
-            Held::Server(_) => {
-                let database = postgres::Database::empty();
-                TestDatabase { location: Location::parse(&database.url()).unwrap(), _held: Held::Server(database) }
+                TestDatabase::held(Location::Sqlite(folder.path().join("desk.db")), Held::Folder(folder))
             }
         }
     }
@@ -77,26 +97,62 @@ impl TestDatabase {
     }
 
     pub fn sql(&self) -> Sql<'_> {
-        Sql(&self.location)
+        Sql { location: &self.location, kept: &self.kept }
     }
 
     /// The server's side of it.
     pub fn server(&self) -> &postgres::Database {
         match &self._held {
             Held::Server(database) => database,
-            Held::Folder(_) => panic!("this test is about PostgreSQL"),
+            Held::Folder(_) | Held::Nothing => panic!("this test is about PostgreSQL"),
         }
     }
 }
 
-/// The database, past the store. Each statement has a connection of its own, on
-/// a thread of its own: the blocking driver must not run where async work does.
+/// The database, past the store. A server is asked on a thread of its own: the
+/// blocking driver must not run where async work does.
 #[derive(Clone, Copy)]
-pub struct Sql<'a>(pub &'a Location);
+pub struct Sql<'a> {
+    pub location: &'a Location,
+    kept: &'a Kept,
+}
+
+/// A connection to a server that waits for the next statement. To a file one is
+/// made for each: that costs nothing, and holds nothing.
+#[derive(Default)]
+struct Kept(Mutex<Option<Connection>>);
+
+impl Kept {
+    fn take(&self) -> Option<Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put(&self, connection: Connection) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(connection) = self.take() {
+            postgres::apart(|| drop(connection));
+        }
+    }
+}
 
 impl Sql<'_> {
     pub fn with<T: Send>(&self, work: impl FnOnce(&Connection) -> T + Send) -> T {
-        postgres::apart(|| work(&Connection::open(self.0).unwrap()))
+        if self.location.file().is_some() {
+            return work(&Connection::open(self.location).unwrap());
+        }
+        postgres::apart(|| {
+            // A test may have ended all connections.
+            let kept = self.kept.take().filter(|connection| connection.execute("SELECT 1", []).is_ok());
+            let connection = kept.unwrap_or_else(|| Connection::open(self.location).unwrap());
+            let done = work(&connection);
+            self.kept.put(connection);
+            done
+        })
     }
 
     pub fn execute(&self, sql: &str, params: impl Params + Send) -> Result<usize> {
@@ -105,6 +161,11 @@ impl Sql<'_> {
 
     pub fn execute_batch(&self, sql: &str) -> Result<()> {
         self.with(|connection| connection.execute_batch(sql))
+    }
+
+    /// The one number that a question is answered with.
+    pub fn number(&self, sql: &str) -> i64 {
+        self.query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
     pub fn query_row<T: Send>(

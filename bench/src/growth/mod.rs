@@ -227,7 +227,7 @@ fn work_off(desks: &mut [Desk; 3], options: &Options, round: u32, report: &mut R
         desk.start("intake")?;
         let before = u64::try_from(desk.history.tickets())? + u64::from(round) * options.jobs;
         let source = Arc::new(Deliveries::new(u64::from(round) + 5000, options.jobs).after(before));
-        let filled = load::closed(desk.address, &source, 16, Until::Sent(options.jobs))?;
+        let filled = load::closed(&[desk.address], &source, 16, Until::Sent(options.jobs))?;
         ensure!(filled.acknowledged == options.jobs, "{} deliveries were refused", filled.refused);
         desk.stop()?;
         desk.start("intake,worker,web")?;

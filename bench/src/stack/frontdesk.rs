@@ -1,6 +1,5 @@
-//! Frontdesk on SQLite, as its binary is shipped: only the variables below are set.
+//! Frontdesk as its binary is shipped: only the variables below are set.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,21 +8,32 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+use super::home::Home;
 use super::{Desk, Reader, Receiver, Step};
 use crate::delivery;
-use crate::process::{Component, Process, free_address};
+use crate::process::{Component, Process, free_addresses};
 use crate::results::System;
 use crate::wire::{self, Connection};
 
-/// One process and one database file.
+/// Processes of one desk at most.
+const MOST_NODES: usize = 4;
+
+/// All that one process can do.
+const ALL: &str = "intake,worker,web";
+
+/// One database, and the processes on it.
 pub struct Frontdesk {
     binary: PathBuf,
     folder: PathBuf,
     tickets: u64,
     simulator: SocketAddr,
-    address: SocketAddr,
+    system: System,
+    home: Home,
+    addresses: Vec<SocketAddr>,
+    /// How many processes receive.
+    pub intakes: usize,
     token: String,
-    process: Option<Process>,
+    nodes: Vec<Process>,
 }
 
 #[derive(Deserialize)]
@@ -44,75 +54,96 @@ struct Counts {
 }
 
 impl Frontdesk {
-    /// Makes the database with its tickets that every measurement starts from a copy of.
+    /// On SQLite, one process.
     pub fn new(binary: &Path, folder: &Path, tickets: u64, simulator: SocketAddr) -> Result<Self> {
+        let folder = folder.join("frontdesk");
+        let home = Home::file(&folder);
+        Self::at(home, System::Frontdesk, binary, &folder, tickets, simulator)
+    }
+
+    /// Makes the database with its tickets that every measurement starts from a copy of.
+    pub fn at(
+        home: Home,
+        system: System,
+        binary: &Path,
+        folder: &Path,
+        tickets: u64,
+        simulator: SocketAddr,
+    ) -> Result<Self> {
+        std::fs::create_dir_all(folder)?;
         let mut desk = Frontdesk {
             binary: binary.to_owned(),
-            folder: folder.join("frontdesk"),
+            folder: folder.to_owned(),
             tickets,
             simulator,
-            address: free_address()?,
+            system,
+            home,
+            addresses: free_addresses(MOST_NODES)?,
+            intakes: 1,
             token: String::new(),
-            process: None,
+            nodes: Vec::new(),
         };
-        desk.empty()?;
+        desk.home.empty()?;
         desk.run(&["migrate"])?;
         let created = desk.run(&["token", "create", "--name", "bench", "--role", "admin", "--json"])?;
         let token: Token = serde_json::from_str(&created).context("no token")?;
         desk.token = token.token;
-        desk.start("intake,worker,web")?;
+        desk.start(&[ALL])?;
         desk.make_tickets()?;
         desk.stop()?;
-        copy(&desk.live(), &desk.template())?;
+        desk.home.keep()?;
         Ok(desk)
     }
 
-    fn live(&self) -> PathBuf {
-        self.folder.join("live")
+    /// Where its data lies.
+    pub fn home(&self) -> &Home {
+        &self.home
     }
 
-    fn template(&self) -> PathBuf {
-        self.folder.join("template")
-    }
-
-    fn empty(&self) -> Result<()> {
-        if self.live().exists() {
-            fs::remove_dir_all(self.live())?;
-        }
-        Ok(fs::create_dir_all(self.live())?)
-    }
-
-    fn command(&self) -> Command {
+    fn command(&self, node: usize) -> Command {
         let mut command = Command::new(&self.binary);
         command
             .current_dir(&self.folder)
             .env("OPENAI_WEBHOOK_SECRET", delivery::secret())
             .env("OPENAI_API_KEY", "sk-benchmark")
             .env("OPENAI_BASE_URL", format!("http://{}/v1", self.simulator))
-            .env("DATABASE_URL", format!("sqlite://{}/bench.db", self.live().display()))
-            .env("FRONTDESK_LISTEN", self.address.to_string())
+            .env("DATABASE_URL", self.home.url())
+            .env("FRONTDESK_LISTEN", self.addresses[node].to_string())
             .env("FRONTDESK_LOG", "warn");
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Result<String> {
-        let output = self.command().args(arguments).output()?;
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "frontdesk {arguments:?} failed:\n{complaint}");
-        Ok(String::from_utf8(output.stdout)?)
+    /// Runs a command to its end; what it printed.
+    pub fn run(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.command(0).args(arguments).output()?;
+        let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        ensure!(output.status.success(), "frontdesk {arguments:?} failed:\n{said}{complaint}");
+        Ok(said.into_owned())
     }
 
-    fn start(&mut self, roles: &str) -> Result<()> {
-        let mut command = self.command();
-        command.args(["serve", "--roles", roles]);
-        let process = self.process.insert(Process::start("frontdesk", &mut command, &self.folder)?);
-        process.wait_ready(self.address, "/health/ready")
+    /// Starts a process for each of these roles; returns once all are ready.
+    pub fn start(&mut self, roles: &[&str]) -> Result<()> {
+        for (node, roles) in roles.iter().enumerate() {
+            let mut command = self.command(node);
+            command.args(["serve", "--roles", roles]);
+            self.nodes.push(Process::start(&format!("frontdesk-{node}"), &mut command, &self.folder)?);
+        }
+        for (process, address) in self.nodes.iter_mut().zip(&self.addresses) {
+            process.wait_ready(*address, "/health/ready")?;
+        }
+        Ok(())
+    }
+
+    /// What each process says of a counter of its own, summed over its series.
+    pub fn counted(&self, name: &str) -> Result<Vec<f64>> {
+        let nodes = self.addresses.iter().take(self.nodes.len());
+        nodes.map(|address| Ok(gauge(&metrics(*address)?, name, "").unwrap_or(0.0))).collect()
     }
 
     fn make_tickets(&self) -> Result<()> {
         let next = std::sync::atomic::AtomicU64::new(1);
         let make = || -> Result<()> {
-            let mut connection = Connection::new(self.address);
+            let mut connection = Connection::new(self.address());
             loop {
                 let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 if number > self.tickets {
@@ -122,7 +153,7 @@ impl Frontdesk {
                     r#"{{"id":"T-{number}","subject":"Benchmark ticket {number}","messages":[{{"author":"customer","body":"Where is my order?"}}]}}"#
                 );
                 let bearer = Some(self.token.as_str());
-                connection.expect_success(&wire::post(self.address, "/api/v1/tickets", bearer, &ticket))?;
+                connection.expect_success(&wire::post(self.address(), "/api/v1/tickets", bearer, &ticket))?;
             }
         };
         std::thread::scope(|scope| {
@@ -133,52 +164,48 @@ impl Frontdesk {
 
     fn timed_start(&mut self) -> Result<f64> {
         let begin = Instant::now();
-        self.start("intake,worker,web")?;
+        self.start(&[ALL])?;
         let ready = begin.elapsed().as_secs_f64() * 1e3;
         self.stop()?;
         Ok(ready)
     }
 }
 
-/// Copies a folder of files and waits until they are on the disk, so that writing them back
-/// disturbs nothing later.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        fs::copy(entry.path(), &target)?;
-        fs::File::open(&target)?.sync_all()?;
-    }
-    Ok(())
+fn metrics(address: SocketAddr) -> Result<String> {
+    let mut connection = Connection::new(address);
+    let answer = connection.expect_success(&wire::get(address, "/metrics", None))?;
+    Ok(String::from_utf8_lossy(answer).into_owned())
 }
 
 impl Receiver for Frontdesk {
     fn system(&self) -> System {
-        System::Frontdesk
+        self.system
     }
 
     fn reset(&mut self) -> Result<()> {
         self.stop()?;
-        self.empty()?;
-        copy(&self.template(), &self.live())
+        self.home.restore()
     }
 
     fn start_intake(&mut self) -> Result<()> {
-        self.start("intake")
+        self.start(&vec!["intake"; self.intakes])
     }
 
     fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses[0]
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.addresses[..self.intakes].to_vec()
     }
 
     fn components(&self) -> Vec<Component> {
-        let own = self.process.as_ref().map(|process| Component { name: "frontdesk", pid: process.id(), forks: false });
-        own.into_iter().collect()
+        let own = self.nodes.iter().map(|process| Component { name: "frontdesk", pid: process.id(), forks: false });
+        own.chain(self.home.server()).collect()
     }
 
     fn stop(&mut self) -> Result<()> {
-        self.process.take().map_or(Ok(()), Process::stop)
+        self.nodes.drain(..).try_for_each(Process::stop)
     }
 }
 
@@ -186,17 +213,17 @@ impl Desk for Frontdesk {
     fn start_workers(&mut self) -> Result<Instant> {
         self.stop()?;
         let begin = Instant::now();
-        self.start("intake,worker,web")?;
+        self.start(&[ALL])?;
         Ok(begin)
     }
 
     fn start_all(&mut self) -> Result<()> {
-        self.start("intake,worker,web")
+        self.start(&[ALL])
     }
 
     fn start_up_times(&mut self) -> Result<Vec<(&'static str, f64)>> {
         self.stop()?;
-        self.empty()?;
+        self.home.empty()?;
         let new = self.timed_start()?;
         self.reset()?;
         let existing = self.timed_start()?;
@@ -205,7 +232,7 @@ impl Desk for Frontdesk {
 
     fn reader(&self) -> Reader {
         Reader {
-            address: self.address,
+            address: self.address(),
             path: "/api/v1/tickets/",
             bearer: Some(self.token.clone()),
             author: "frontdesk",
@@ -213,15 +240,13 @@ impl Desk for Frontdesk {
     }
 
     fn processed(&mut self) -> Result<u64> {
-        let request = wire::get(self.address, "/metrics", None);
-        let mut connection = Connection::new(self.address);
-        let text = String::from_utf8_lossy(connection.expect_success(&request)?).into_owned();
+        let text = metrics(self.address())?;
         Ok(gauge(&text, "frontdesk_jobs", "state=\"processed\"").unwrap_or(0.0) as u64)
     }
 
     fn batch(&mut self, id: &str) -> Result<Step> {
-        let request = wire::get(self.address, &format!("/api/v1/batches/{id}"), Some(&self.token));
-        let mut connection = Connection::new(self.address);
+        let request = wire::get(self.address(), &format!("/api/v1/batches/{id}"), Some(&self.token));
+        let mut connection = Connection::new(self.address());
         if connection.exchange(&request)?.status == 404 {
             return Ok(Step::Working);
         }
@@ -236,8 +261,8 @@ impl Desk for Frontdesk {
 
     fn approve(&mut self, id: &str, version: u64) -> Result<()> {
         let (path, body) = (format!("/api/v1/batches/{id}/apply"), format!(r#"{{"version":{version}}}"#));
-        let request = wire::post(self.address, &path, Some(&self.token), &body);
-        Connection::new(self.address).expect_success(&request).map(drop)
+        let request = wire::post(self.address(), &path, Some(&self.token), &body);
+        Connection::new(self.address()).expect_success(&request).map(drop)
     }
 }
 

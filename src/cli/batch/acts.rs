@@ -8,7 +8,6 @@ use anyhow::{Result, bail};
 use super::follow::{self, Telling};
 use super::{must_be_there, show};
 use crate::cli::Setup;
-use crate::clock::Clock;
 use crate::domain::batch::State;
 use crate::domain::batch::acts::{Act, Refused};
 use crate::shapes;
@@ -59,7 +58,7 @@ pub(in crate::cli) async fn run(which: Which, act: Act, setup: &Setup) -> Result
 }
 
 async fn carry_out(setup: &Setup, store: &Store, id: String, version: i64, act: Act) -> Result<Batch> {
-    let (person, now_ms) = (setup.person(), Clock::System.now_ms());
+    let (person, now_ms) = (setup.person(), store.clock().now_ms());
     let asked = BatchAct { batch: id.clone(), version: Some(version), person, act, now_ms };
     match store.act_on_batch(asked).await? {
         Some(Ok(batch)) => Ok(batch),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::app;
 use crate::cli::Setup;
 use crate::cli::deliveries::print_list;
-use crate::clock::{Clock, rfc3339};
+use crate::clock::rfc3339;
 use crate::config;
 use crate::domain::batch::schedule::Schedule;
 use crate::store::Scheduled;
@@ -21,8 +21,8 @@ const COLUMNS: [&str; 9] =
 pub(in crate::cli) async fn run(setup: &Setup) -> Result<ExitCode> {
     let config = setup.config()?;
     let schedules = app::schedules(&config, &app::workflows(&config)?)?;
-    let seen = setup.store()?.schedules().await?;
-    let now_ms = Clock::System.now_ms();
+    let store = setup.store()?;
+    let (seen, now_ms) = (store.schedules().await?, store.clock().now_ms());
     let one = |schedule: &Schedule| {
         let stated = config.schedules.get(&schedule.name)?;
         Some(shape(schedule, stated, seen.iter().find(|seen| seen.name == schedule.name), now_ms))

@@ -9,7 +9,6 @@ use anyhow::{Context, Result, bail};
 use super::{follow, must_be_there, show};
 use crate::app;
 use crate::cli::Setup;
-use crate::clock::Clock;
 use crate::config::DEFAULT_PROJECT;
 use crate::domain::batch::{Filter, Origin, Select, State, Wanted};
 use crate::domain::ticket::valid_ticket_id;
@@ -131,7 +130,7 @@ pub(in crate::cli) async fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
     let Args { workflow, which, cap, budget_tokens, project, wait } = args;
     let wanted = Wanted { select: which.select()?, cap, budget_tokens };
     let store = setup.store()?;
-    let submitter = app::submitter(&setup.config()?, &store, &Clock::System)?;
+    let submitter = app::submitter(&setup.config()?, &store, &store.clock())?;
     let ask = AskBatch { project, workflow, wanted, actor: setup.person().name, origin: Origin::Person };
     let id = submitter.submit_batch(ask).await?;
     if !setup.output.json {

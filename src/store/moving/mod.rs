@@ -242,6 +242,7 @@ fn move_again(
 /// Copies everything, and gives how many texts could not stay as they were.
 fn copy(source: &Source, target: &Target, watch: Watch<'_>) -> Result<u64, MoveError> {
     let (of, mut done, mut replaced) = (source.rows()?, 0, 0);
+    let rested = target.rest_triggers()?;
     for table in source.tables() {
         let mut statement = source.select(table)?;
         let mut read = statement.query([])?;
@@ -256,6 +257,7 @@ fn copy(source: &Source, target: &Target, watch: Watch<'_>) -> Result<u64, MoveE
             }
         }
     }
+    target.wake_triggers(&rested)?;
     target.write_delivery_tally(source.deliveries()?)?;
     target.set_sequences()?;
     target.analyze(source.tables())?;

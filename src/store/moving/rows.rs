@@ -16,8 +16,11 @@ const STAYS: [(&str, &str); 5] = [
     // Who works with the file, and who leads there.
     ("nodes", "false"),
     ("leases", "false"),
-    // Which file it is, and that it was moved.
-    ("marks", "substr(name, 1, 9) <> 'identity/' AND substr(name, 1, 6) <> 'moved/'"),
+    // Which database it is, who may use it, and that it was moved.
+    (
+        "marks",
+        "substr(name, 1, 9) <> 'identity/' AND substr(name, 1, 7) <> 'schema/' AND substr(name, 1, 6) <> 'moved/'",
+    ),
     // The file counts deliveries by their numbers, the server by a tally.
     ("tallies", "name <> 'deliveries'"),
 ];
@@ -56,8 +59,7 @@ impl Table {
 
     /// Where that is read.
     pub(super) fn from(&self) -> String {
-        let kept = STAYS.iter().find(|(name, _)| *name == self.name).map_or("true", |(_, kept)| kept);
-        format!("FROM {} WHERE {kept}", quoted(&self.name))
+        from(&self.name)
     }
 
     pub(super) fn kinds(&self) -> Vec<Type> {
@@ -84,6 +86,12 @@ impl Table {
         }
         Ok((values, replaced))
     }
+}
+
+/// Of a table what is moved.
+pub(super) fn from(table: &str) -> String {
+    let moved = STAYS.iter().find(|(name, _)| *name == table).map_or("true", |(_, moved)| moved);
+    format!("FROM {} WHERE {moved}", quoted(table))
 }
 
 /// What PostgreSQL has no text for becomes U+FFFD.

@@ -119,6 +119,8 @@ fn alone(path: &Path) -> Result<Connection, StoreError> {
         "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536; BEGIN EXCLUSIVE; COMMIT;",
     )?;
     migrate::check(&connection)?;
+    // A newer one that may be worked with may still have tables that are not known here.
+    migrate::refuse_newer_than_known(&connection)?;
     Ok(connection)
 }
 

@@ -4,7 +4,7 @@ use postgres::binary_copy::{BinaryCopyInWriter, BinaryCopyOutIter, BinaryCopyOut
 use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::{ToSql, Type};
 
-use super::rows::{Table, Tally, quoted};
+use super::rows::{Table, Tally, from, quoted};
 use super::{CHUNK, MoveError};
 use crate::store::sql::{Company, Connection, Postgres, Value};
 use crate::store::{Location, PostgresUrl, StoreError, postgres as server, sql};
@@ -71,13 +71,14 @@ impl Target {
         }
     }
 
-    /// A table with a row in it, whosever it is; what was migrated does not count.
+    /// A table with a row in it, whosever it is; what each database has of its own
+    /// does not count.
     pub(super) fn content(&self) -> Result<Option<String>, MoveError> {
         let tables = "SELECT CAST(relname AS TEXT) FROM pg_class
              WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND relkind IN ('r','p')
-               AND relname <> 'migrations' ORDER BY relname";
+             ORDER BY relname";
         for table in self.texts(tables, |row| row.get::<_, String>(0))? {
-            if self.number(&format!("SELECT count(*) FROM (SELECT 1 FROM {} LIMIT 1) AS one", quoted(&table)))? > 0 {
+            if self.number(&format!("SELECT count(*) FROM (SELECT 1 {} LIMIT 1) AS one", from(&table)))? > 0 {
                 return Ok(Some(table));
             }
         }
@@ -94,7 +95,29 @@ impl Target {
     pub(super) fn begin_alone(&self, tables: &[Table]) -> Result<(), MoveError> {
         self.server()?.begin(Company::Alone).map_err(refused)?;
         // Deliveries are taken in without asking whoever is alone.
-        self.run(&format!("LOCK TABLE {} IN EXCLUSIVE MODE", names(tables)))
+        self.run(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", names(tables)))
+    }
+
+    /// What the schema does by itself when a row comes has been done in the file.
+    /// Gives the triggers that now rest.
+    pub(super) fn rest_triggers(&self) -> Result<Vec<(String, String)>, MoveError> {
+        let ours = "SELECT CAST(c.relname AS TEXT), CAST(t.tgname AS TEXT) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+             WHERE NOT t.tgisinternal AND t.tgenabled = 'O'
+               AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())";
+        let ours = self.texts(ours, |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        self.switch("DISABLE", &ours)?;
+        Ok(ours)
+    }
+
+    pub(super) fn wake_triggers(&self, rested: &[(String, String)]) -> Result<(), MoveError> {
+        self.switch("ENABLE", rested)
+    }
+
+    fn switch(&self, how: &str, triggers: &[(String, String)]) -> Result<(), MoveError> {
+        let switch = |(table, name): &(String, String)| {
+            self.run(&format!("ALTER TABLE {} {how} TRIGGER {}", quoted(table), quoted(name)))
+        };
+        triggers.iter().try_for_each(switch)
     }
 
     /// Begins to read one state of it.

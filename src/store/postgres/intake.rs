@@ -27,7 +27,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(2);
 
 /// Nobody waits longer. Should the commit succeed after all, the sender's next
 /// try is a duplicate.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 struct Waiting {
     delivery: Arc<NewDelivery>,
