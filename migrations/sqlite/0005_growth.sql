@@ -3,6 +3,14 @@
 
 -- Nearly all deliveries are of one type; an index of the others costs those nothing.
 CREATE INDEX deliveries_type ON deliveries (event_type, seq) WHERE event_type <> 'response.completed';
+-- That its job has failed for good is written on a delivery, because those are few and asked for by people.
+ALTER TABLE deliveries ADD COLUMN failed INTEGER;
+UPDATE deliveries SET failed = 1 WHERE seq IN (
+    SELECT d.seq FROM jobs j JOIN deliveries d ON d.delivery_id = j.delivery_id AND d.project = j.project
+     WHERE j.state = 'failed_final' AND d.job_key = j.key
+    UNION SELECT d.seq FROM jobs j JOIN deliveries d ON d.project = j.project AND d.duplicate_of = j.delivery_id
+     WHERE j.state = 'failed_final' AND d.job_key = j.key AND d.duplicate_of IS NOT NULL);
+CREATE INDEX deliveries_failed ON deliveries (seq) WHERE failed = 1;
 CREATE INDEX deliveries_parked_resource ON deliveries (resource_id) WHERE job_key IS NULL AND resource_id IS NOT NULL;
 CREATE INDEX deliveries_waiting ON deliveries (received_at) WHERE job_key IS NULL AND dismissed_at IS NULL;
 
@@ -45,13 +53,6 @@ INSERT INTO feedback_days (day, workflow, prompt_version, verdict, reason, count
 
 -- Batches, by state.
 INSERT INTO tallies (name, shard, count) SELECT 'batches/' || state, 0, count(*) FROM batches GROUP BY state;
-CREATE TRIGGER batches_are_counted AFTER INSERT ON batches BEGIN
-    INSERT INTO tallies (name, shard, count) VALUES ('batches/' || NEW.state, 0, 1) ON CONFLICT (name, shard) DO UPDATE SET count = tallies.count + 1;
-END;
-CREATE TRIGGER batches_are_counted_on AFTER UPDATE OF state ON batches WHEN NEW.state <> OLD.state BEGIN
-    INSERT INTO tallies (name, shard, count) VALUES ('batches/' || OLD.state, 0, -1) ON CONFLICT (name, shard) DO UPDATE SET count = tallies.count - 1;
-    INSERT INTO tallies (name, shard, count) VALUES ('batches/' || NEW.state, 0, 1) ON CONFLICT (name, shard) DO UPDATE SET count = tallies.count + 1;
-END;
 
 -- Refused requests, by cause since the beginning.
 INSERT INTO tallies (name, shard, count) SELECT 'refused/' || code, 0, sum(count) FROM refusals GROUP BY code;

@@ -160,7 +160,6 @@ fn ended(connection: &Connection) -> Result<i64, StoreError> {
 }
 
 fn batches(connection: &Connection) -> Result<Batches, StoreError> {
-    // Triggers count them, because many statements move one.
     let found = pairs(
         connection,
         "SELECT substr(name, 9), CAST(sum(count) AS BIGINT) FROM tallies WHERE name > 'batches/' AND name < 'batches0' GROUP BY name",

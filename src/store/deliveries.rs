@@ -3,7 +3,7 @@
 
 use crate::store::sql::{self, Connection, OptionalExtension, Row, params};
 
-use super::page::{LOOKED_AT, end_of_walk, is_few, numbers, stretch};
+use super::page::{end_of_walk, is_at_most, numbers, stretch};
 use super::records::{error_text, jobs_in, state};
 use super::{Page, PageRequest, Store, StoreError};
 use crate::domain::job::State;
@@ -77,6 +77,9 @@ const MATCHES: &str = "d.seq < ?1 AND d.seq >= ?3 AND (?4 IS NULL OR coalesce(j.
     AND (?5 IS NULL OR instr(d.delivery_id, ?5) > 0 OR instr(d.event_id, ?5) > 0 OR instr(d.resource_id, ?5) > 0 OR instr(j.ticket_id, ?5) > 0)
     ORDER BY d.seq DESC LIMIT ?6";
 
+/// So many deliveries are put in order for a page, each found through its job.
+const FEW: i64 = 200;
+
 impl Store {
     /// Deliveries, newest first.
     ///
@@ -112,9 +115,11 @@ fn picked(connection: &Connection, filter: &DeliveryFilter) -> Result<Option<(Ve
     {
         return Ok(Some((picked, DeliveryFilter { text: None, ..filter.clone() })));
     }
-    let jobs = filter.status.map(|status| jobs_in(connection, status)).transpose()?.flatten();
-    let picked = jobs.map(|jobs| of_jobs(connection, &jobs)).transpose()?;
-    Ok(picked.filter(|picked| is_few(picked)).map(|picked| (picked, filter.clone())))
+    // What has failed has an index of its own.
+    let status = filter.status.filter(|status| *status != State::FailedFinal);
+    let jobs = status.map(|status| jobs_in(connection, status)).transpose()?.flatten();
+    let picked = jobs.filter(|jobs| is_at_most(jobs, FEW)).map(|jobs| of_jobs(connection, &jobs)).transpose()?;
+    Ok(picked.filter(|picked| is_at_most(picked, FEW)).map(|picked| (picked, filter.clone())))
 }
 
 /// Those one of whose ids begins with the text; none when there is none of them,
@@ -134,7 +139,7 @@ fn beginning_with(connection: &Connection, text: &str) -> Result<Option<Vec<i64>
         // No id goes on with the last character there is.
         let (from, to) = (format!("{before}{text}"), format!("{before}{text}\u{10ffff}"));
         let mut list = connection.prepare_cached(sql)?;
-        Ok(list.query_map((from, to, LOOKED_AT + 1), |row| row.get(0))?.collect::<Result<_, _>>()?)
+        Ok(list.query_map((from, to, FEW + 1), |row| row.get(0))?.collect::<Result<_, _>>()?)
     };
     let mut found = Vec::new();
     for sql in DELIVERIES {
@@ -142,14 +147,14 @@ fn beginning_with(connection: &Connection, text: &str) -> Result<Option<Vec<i64>
     }
     for (before, sql) in JOBS {
         let jobs = find(sql, before)?;
-        if !is_few(&jobs) || !is_few(&found) {
+        if !is_at_most(&jobs, FEW) || !is_at_most(&found, FEW) {
             return Ok(None);
         }
         found.extend(of_jobs(connection, &jobs)?);
     }
     found.sort_unstable();
     found.dedup();
-    Ok(Some(found).filter(|found| !found.is_empty() && is_few(found)))
+    Ok(Some(found).filter(|found| !found.is_empty() && is_at_most(found, FEW)))
 }
 
 /// The deliveries that told of these jobs, the second ones of an event as well.
@@ -163,7 +168,7 @@ fn of_jobs(connection: &Connection, jobs: &[i64]) -> Result<Vec<i64>, StoreError
           WHERE d.duplicate_of IS NOT NULL
          LIMIT ?2",
     )?;
-    let found = list.query_map((numbers(jobs), LOOKED_AT + 1), |row| row.get(0))?;
+    let found = list.query_map((numbers(jobs), FEW + 1), |row| row.get(0))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
@@ -196,12 +201,14 @@ struct Walk {
 
 const ALL: Walk = Walk { index: "", of: "" };
 const PARKED: Walk = Walk { index: "INDEXED BY deliveries_parked", of: "d.job_key IS NULL AND " };
+const FAILED: Walk = Walk { index: "INDEXED BY deliveries_failed", of: "d.failed = 1 AND " };
 const OF_TYPE: Walk =
     Walk { index: "INDEXED BY deliveries_type", of: "d.event_type = ?2 AND d.event_type <> 'response.completed' AND " };
 
 impl Walk {
     fn of(filter: &DeliveryFilter) -> Walk {
         match (filter.status, filter.event_type.as_deref()) {
+            (Some(State::FailedFinal), _) => FAILED,
             (_, Some(kind)) if kind != "response.completed" => OF_TYPE,
             (Some(State::Received), _) => PARKED,
             _ => ALL,

@@ -226,6 +226,21 @@ impl Failed {
     }
 }
 
+/// Writes on the deliveries of a job whether it has failed for good, so that those
+/// are found without looking at others.
+pub(super) fn mark_deliveries(connection: &Connection, job_id: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET failed = (SELECT CASE WHEN state = 'failed_final' THEN 1 END FROM jobs WHERE id = ?1) WHERE seq IN (
+               SELECT d.seq FROM jobs j JOIN deliveries d ON d.delivery_id = j.delivery_id AND d.project = j.project
+                WHERE j.id = ?1 AND d.job_key = j.key
+               UNION SELECT d.seq FROM jobs j JOIN deliveries d ON d.project = j.project AND d.duplicate_of = j.delivery_id
+                WHERE j.id = ?1 AND d.job_key = j.key AND d.duplicate_of IS NOT NULL)",
+        )?
+        .execute([job_id])?;
+    Ok(())
+}
+
 pub(super) fn retry_by_id(connection: &Connection, id: i64, now_ms: i64) -> Result<(), StoreError> {
     match Failed::find(connection, id)? {
         Some(failed) => retry(connection, &failed, "frontdesk", now_ms),
@@ -239,6 +254,7 @@ fn retry(connection: &Connection, failed: &Failed, actor: &str, now_ms: i64) -> 
             "UPDATE jobs SET state = 'queued', since = ?2, claimable_at = ?2, attempts = 0, outcome = NULL, reason = NULL WHERE id = ?1",
         )?
         .execute((failed.id, now_ms))?;
+    mark_deliveries(connection, failed.id)?;
     if let (Kind::Start, true, Some(submission)) = (failed.kind, failed.is_discarded, &failed.submission_id) {
         ledger::reopen_start(connection, submission)?;
     }
@@ -254,6 +270,7 @@ fn discard(connection: &Connection, failed: &Failed, actor: &str, reason: &str, 
             "UPDATE jobs SET state = 'failed_final', since = ?2, claimable_at = NULL, outcome = 'discarded', reason = ?3 WHERE id = ?1",
         )?
         .execute((failed.id, now_ms, format!("{actor}: {reason}")))?;
+    mark_deliveries(connection, failed.id)?;
     alerts::close_if_last(connection, failed.id, now_ms)?;
     if let (Kind::Approval, Some((_, review))) = (failed.kind, failed.key.split_once('/')) {
         deciding::stale_when_carried_out(connection, review, "what it would have changed was discarded", now_ms)?;

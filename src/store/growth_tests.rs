@@ -17,6 +17,7 @@ use crate::domain::batch::Filter;
 use crate::domain::job::State;
 use crate::domain::{review, submission};
 
+#[allow(dead_code, reason = "the benchmark uses the rest")]
 #[path = "../../bench/src/growth/fill.rs"]
 #[allow(dead_code, reason = "the benchmark uses all of it")]
 mod fill;
@@ -252,7 +253,11 @@ same_effort! {
     how_drafts_fared_in_the_last_week: |desk| desk.store.feedback(Some(NOW_MS - 7 * 86_400_000)).await.unwrap();
     why_from_each_id: |desk| {
         let (delivery, resource) = desk.one_in_the_middle();
-        for id in [delivery, resource.clone(), "T-7".to_owned(), resource.replace("resp_", "sub_"), "no_such_id".to_owned()] {
+        let (event, submission) = (resource.replace("resp_", "evt_"), resource.replace("resp_", "sub_"));
+        let job = format!("job_{}", desk.total / 2 / 1000 * 1000 + 22);
+        let approval = format!("job_{}", desk.total / 2 / 1000 * 1000 + 3);
+        let review = ids(desk.total / 2 / 1000 * 1000 + 8).1.replace("resp_", "rev_");
+        for id in [delivery, resource, event, submission, job, approval, review, "T-7".to_owned(), "no_such_id".to_owned()] {
             desk.store.trail(id).await.unwrap();
         }
     };

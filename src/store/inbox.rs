@@ -126,7 +126,8 @@ fn insert_job(connection: &Connection, delivery: &NewDelivery, job: &NewJob<'_>)
 fn mark_known_event(connection: &Connection, delivery: &NewDelivery, job_key: &str) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE deliveries SET duplicate_of = (SELECT delivery_id FROM jobs WHERE project = ?1 AND key = ?3)
+            "UPDATE deliveries SET duplicate_of = (SELECT delivery_id FROM jobs WHERE project = ?1 AND key = ?3),
+                    failed = (SELECT CASE WHEN state = 'failed_final' THEN 1 END FROM jobs WHERE project = ?1 AND key = ?3)
              WHERE project = ?1 AND delivery_id = ?2",
         )?
         .execute((delivery.project(), delivery.delivery_id(), job_key))?;

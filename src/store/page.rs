@@ -43,6 +43,14 @@ impl PageRequest {
         (items, next)
     }
 
+    /// Those of some rows that are on the page, and one more: newest first.
+    pub(super) fn of_numbers(&self, mut found: Vec<i64>) -> Vec<i64> {
+        found.retain(|number| *number < self.before());
+        found.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
+        found.truncate(usize::try_from(self.limit_and_one()).unwrap_or(usize::MAX));
+        found
+    }
+
     /// The page of what was found from number `from` on; there may be more below.
     pub(super) fn of_stretch<T>(&self, items: Vec<T>, from: i64, key: impl Fn(&T) -> i64) -> Page<T> {
         let (items, next) = self.cut(items, key);
@@ -88,10 +96,10 @@ pub(super) fn numbers(found: &[i64]) -> String {
 pub(super) fn few(connection: &Connection, sql: &str) -> Result<Option<Vec<i64>>, StoreError> {
     let found: Vec<i64> =
         connection.prepare_cached(sql)?.query_map([LOOKED_AT + 1], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(Some(found).filter(|found| is_few(found)))
+    Ok(Some(found).filter(|found| is_at_most(found, LOOKED_AT)))
 }
 
-/// Whether so many rows may be put in order for one page.
-pub(super) fn is_few(found: &[i64]) -> bool {
-    i64::try_from(found.len()).is_ok_and(|found| found <= LOOKED_AT)
+/// Whether there are not more.
+pub(super) fn is_at_most(found: &[i64], most: i64) -> bool {
+    i64::try_from(found.len()).is_ok_and(|found| found <= most)
 }

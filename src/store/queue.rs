@@ -7,7 +7,7 @@ use crate::store::sql::{self, Connection, Row, params};
 
 use super::ledger::FoundBy;
 use super::settle::count;
-use super::{Approved, LineFacts, Store, StoreError, alerts, batches, deciding, effects, ledger};
+use super::{Approved, LineFacts, Store, StoreError, alerts, batches, deciding, effects, failed, ledger};
 use crate::domain::effect::Effect;
 use crate::domain::failure::Cause;
 use crate::domain::job::Kind;
@@ -203,13 +203,14 @@ fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError
         .prepare_cached(&format!(
             "UPDATE jobs SET state = 'failed_final', since = ?2, claimable_at = NULL, worker = NULL,
                              error_cause = 'lease_lost', error_detail = ?4
-             WHERE {LOST} RETURNING resource_id, event_type, kind"
+             WHERE {LOST} RETURNING resource_id, event_type, kind, id"
         ))?
         .query_map((&claim.project, claim.now_ms, claim.max_attempts, &detail), |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })?
-        .collect::<Result<Vec<(String, String, String)>, _>>()?;
-    for (resource_id, event_type, kind) in &lost {
+        .collect::<Result<Vec<(String, String, String, i64)>, _>>()?;
+    for (resource_id, event_type, kind, id) in &lost {
+        failed::mark_deliveries(connection, *id)?;
         if let Some(kind) = Kind::parse(kind) {
             batches::lost(connection, kind, &claim.project, resource_id, event_type, claim.now_ms)?;
         }

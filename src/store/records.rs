@@ -1,6 +1,6 @@
 //! Jobs as people see them.
 
-use crate::store::sql::{self, Connection, OptionalExtension, Row, params};
+use crate::store::sql::{self, Connection, OptionalExtension, Row};
 
 use super::page::{LOOKED_AT, few, numbers, stretch};
 use super::{Page, PageRequest, Store, StoreError};
@@ -67,7 +67,7 @@ impl Store {
             // What was only received has no job.
             Some(State::Received) => Ok(Page { items: Vec::new(), next: None }),
             Some(state) => match jobs_in(connection, state)? {
-                Some(jobs) => pick(connection, &jobs, page),
+                Some(jobs) => pick(connection, jobs, page),
                 None => {
                     let end = stretch(connection, "SELECT max(id) FROM jobs", page.before())?;
                     Ok(page.of_stretch(walk(connection, "", status, end, page)?, end, |job| job.id))
@@ -138,12 +138,12 @@ fn walk(
 }
 
 /// A page of jobs that are known by number.
-fn pick(connection: &Connection, picked: &[i64], page: PageRequest) -> Result<Page<Job>, StoreError> {
+fn pick(connection: &Connection, picked: Vec<i64>, page: PageRequest) -> Result<Page<Job>, StoreError> {
     let mut list = connection.prepare_cached(
         "SELECT jobs.* FROM (SELECT CAST(value AS BIGINT) AS id FROM json_each(?1)) AS picked
-           JOIN jobs ON jobs.id = picked.id WHERE jobs.id < ?2 ORDER BY jobs.id DESC LIMIT ?3",
+           JOIN jobs ON jobs.id = picked.id ORDER BY jobs.id DESC",
     )?;
-    let rows = list.query_map(params![numbers(picked), page.before(), page.limit_and_one()], job)?;
+    let rows = list.query_map([numbers(&page.of_numbers(picked))], job)?;
     let (items, next) = page.cut(rows.collect::<Result<_, _>>()?, |job| job.id);
     Ok(Page { items, next })
 }

@@ -7,8 +7,8 @@ use crate::store::sql::{Connection, Subject, params};
 use super::effects::Change;
 use super::ledger::FoundBy;
 use super::{
-    ClaimedJob, NewReview, Store, StoreError, alerts, batches, deciding, effects, erase, ledger, newest, pauses,
-    reviews,
+    ClaimedJob, NewReview, Store, StoreError, alerts, batches, deciding, effects, erase, failed, ledger, newest,
+    pauses, reviews,
 };
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::job::{self, Outcome};
@@ -184,6 +184,9 @@ fn settle(
             new_alert = alerts::raise(connection, failure.cause().code(), &job.project, &failure.to_string(), now_ms)?;
         }
         _ => {}
+    }
+    if matches!(settlement, Settlement::GaveUp { .. }) {
+        failed::mark_deliveries(connection, job.id())?;
     }
     if settlement.is_end() {
         count(connection, settlement.word(), 1)?;

@@ -36,7 +36,7 @@ impl Store {
                 (None, None) => walk(connection, ALL, state, ticket, 1, page)?,
                 (None, Some("refused")) => walk(connection, REFUSED, state, ticket, 1, page)?,
                 (None, Some(word)) => match waiting_in(connection, word)? {
-                    Some(picked) => return pick(connection, &picked, page),
+                    Some(picked) => return pick(connection, picked, page),
                     None => {
                         let end = stretch(connection, "SELECT max(seq) FROM submissions", page.before())?;
                         let found = walk(connection, ALL, state, ticket, end, page)?;
@@ -106,13 +106,12 @@ fn walk(
 }
 
 /// A page of submissions that are known by number.
-fn pick(connection: &Connection, picked: &[i64], page: PageRequest) -> Result<Page<Submission>, StoreError> {
+fn pick(connection: &Connection, picked: Vec<i64>, page: PageRequest) -> Result<Page<Submission>, StoreError> {
     let mut list = connection.prepare_cached(
         "SELECT submissions.* FROM (SELECT CAST(value AS BIGINT) AS seq FROM json_each(?1)) AS picked
-           JOIN submissions ON submissions.seq = picked.seq WHERE submissions.seq < ?2
-         ORDER BY submissions.seq DESC LIMIT ?3",
+           JOIN submissions ON submissions.seq = picked.seq ORDER BY submissions.seq DESC",
     )?;
-    let rows = list.query_map((numbers(picked), page.before(), page.limit_and_one()), numbered)?;
+    let rows = list.query_map([numbers(&page.of_numbers(picked))], numbered)?;
     Ok(without_numbers(page.of_stretch(rows.collect::<Result<_, _>>()?, 1, |(seq, _)| *seq)))
 }
 

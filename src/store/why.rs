@@ -67,7 +67,7 @@ fn find_job(connection: &Connection, id: &str) -> Result<Option<i64>, StoreError
         // The job that carries out an approval is told of with the one that was held.
         return one(
             connection,
-            "SELECT coalesce((SELECT r.job_id FROM reviews r WHERE jobs.key = 'review/' || r.id), id) FROM jobs
+            "SELECT coalesce((SELECT r.job_id FROM reviews r WHERE jobs.kind = 'approval' AND r.id = substr(jobs.key, 8)), id) FROM jobs
              WHERE id = ?1 AND kind <> 'start'",
             [number],
         );

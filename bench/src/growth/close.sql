@@ -1,10 +1,13 @@
 -- What is counted as it happens, what is open just now, and how far watchers have
 -- read: once all is filled. The numbers of a hundred are those that are open.
+INSERT INTO batches (id, seq, project, workflow, version, state, since, origin, actor, created_at, waits_for)
+    VALUES ('bat_large', {total} + 1, 'default', 'classification', 1, 'waiting', {now}, 'elsewhere', 'frontdesk', {now}, 'size');
 INSERT INTO tallies (name, shard, count) SELECT outcome, 0, count(*) FROM jobs WHERE outcome IN ('applied','held','ignored','superseded') GROUP BY outcome;
 INSERT INTO tallies (name, shard, count) SELECT 'failed_final', 0, count(*) FROM jobs WHERE state = 'failed_final';
 INSERT INTO tallies (name, shard, count) SELECT 'found_by_webhook', 0, count(*) FROM submissions WHERE found_by = 'webhook';
 INSERT INTO tallies (name, shard, count) SELECT 'batch/result/ok', 0, count(*) FROM batch_lines;
 INSERT INTO tallies (name, shard, count) SELECT 'refused/' || code, 0, CAST(sum(count) AS BIGINT) FROM refusals GROUP BY code;
+INSERT INTO tallies (name, shard, count) SELECT 'batches/' || state, 0, count(*) FROM batches GROUP BY state;
 INSERT INTO tallies (name, shard, count) SELECT 'deliveries', 0, count(*) FROM deliveries;
 
 INSERT INTO feedback_days (day, workflow, prompt_version, verdict, reason, count, distance)
@@ -22,8 +25,6 @@ INSERT INTO submissions (seq, id, project, ticket_id, workflow, prompt_version, 
 {hundred} SELECT {total} + i, 'sub_open_' || i, 'default', 'T-' || i, 'summary', '1', 1, 'started', 'resp_open_' || i, {now}, {now}, {now},
     {now} + 864000000, {now} + 864000000, 'api' FROM n;
 
-INSERT INTO batches (id, seq, project, workflow, version, state, since, origin, actor, created_at, waits_for)
-    VALUES ('bat_large', {total} + 1, 'default', 'classification', 1, 'waiting', {now}, 'elsewhere', 'frontdesk', {now}, 'size');
 INSERT INTO batch_parts (id, batch_id, project, number, lines, bytes, resource_id, status, read_at)
     VALUES ('batch_large', 'bat_large', 'default', 1, 10000, 40000000, 'batch_large', 'completed', {now});
 INSERT INTO batch_lines (batch_id, number, part, custom_id, ticket_id, found, result)

@@ -12,7 +12,7 @@ INSERT INTO messages (id, ticket_id, author, visibility, body, created_at)
   FROM n WHERE i % 10 = 0 OR i = 1;
 
 INSERT INTO deliveries (seq, project, delivery_id, event_id, event_type, resource_id, job_key, duplicate_of, body, body_sha256, signed_at,
-                        secret_hint, received_at, note, dismissed_at, dismissed_by)
+                        secret_hint, received_at, note, failed, dismissed_at, dismissed_by)
 {numbers} SELECT i, 'default', 'wh_' || {tag},
     'evt_' || CASE WHEN i % 100 = 3 THEN {tag_before} ELSE {tag} END,
     CASE WHEN i % 100 = 0 THEN 'video.completed' WHEN i % 100 = 4 THEN 'response.failed' WHEN i % 200 = 13 THEN 'batch.completed'
@@ -22,7 +22,7 @@ INSERT INTO deliveries (seq, project, delivery_id, event_id, event_type, resourc
     CASE WHEN i % 100 = 3 THEN 'wh_' || {tag_before} END,
     CASE WHEN NOT {is_old} THEN {bytes}'{"id":"evt_0000000000000000","object":"event","created_at":1780000000,"type":"response.completed","data":{"id":"resp_00000000000000000000"}}'{as_bytes} END,
     {hash}, {time}, 'whsec_…6f3a', {time},
-    CASE WHEN i % 100 = 0 THEN 'nobody handles this type' END,
+    CASE WHEN i % 100 = 0 THEN 'nobody handles this type' END, CASE WHEN i % 100 = 4 THEN 1 END,
     CASE WHEN i % 100 = 0 AND NOT {is_new} THEN {time} + 60000 END,
     CASE WHEN i % 100 = 0 AND NOT {is_new} THEN 'lena' END
   FROM n;

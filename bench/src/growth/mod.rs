@@ -60,8 +60,8 @@ pub struct Options {
     /// How long deliveries come in, in each round; seconds.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
-    /// How many deliveries come in a second.
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
+    /// How many deliveries come in a second, on each desk.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     rate: u64,
     /// How many jobs are worked off in each round.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
@@ -146,21 +146,26 @@ fn turns(round: u32) -> [usize; 3] {
 fn ask_all(desks: &[Desk; 3], options: &Options, round: u32, report: &mut Report) -> Result<()> {
     let mut connections = [0, 1, 2].map(|which: usize| wire::Connection::new(desks[which].address));
     for ask in ask::all() {
-        for which in turns(round) {
+        let requests = [0, 1, 2].map(|which: usize| {
             let desk = &desks[which];
-            let request = wire::get(desk.address, &(ask.path)(desk), Some(&desk.token));
-            let mut samples = Samples::default();
-            for call in 0..options.calls + 10 {
+            wire::get(desk.address, &(ask.path)(desk), Some(&desk.token))
+        });
+        let mut samples = [Samples::default(), Samples::default(), Samples::default()];
+        // One call each, so that a slow moment of the machine falls on all of them.
+        for call in 0..options.calls + 10 {
+            for which in turns(round + call) {
                 let begin = Instant::now();
-                let answer = connections[which].exchange(&request)?;
+                let answer = connections[which].exchange(&requests[which])?;
                 let took = begin.elapsed();
                 let is_good = answer.status == 200 || (!ask.finds && answer.status == 404);
                 ensure!(is_good, "{} answered {}: {}", ask.name, answer.status, String::from_utf8_lossy(answer.body));
                 // The first ones warm up.
                 if call >= 10 {
-                    samples.add(took);
+                    samples[which].add(took);
                 }
             }
+        }
+        for (which, samples) in samples.into_iter().enumerate() {
             report.add(&ask.name, which, samples);
         }
     }
@@ -169,22 +174,24 @@ fn ask_all(desks: &[Desk; 3], options: &Options, round: u32, report: &mut Report
 
 /// Deliveries at a fixed rate, one after another.
 fn take_in(desks: &[Desk; 3], options: &Options, round: u32, report: &mut Report) -> Result<()> {
-    for which in turns(round) {
-        let desk = &desks[which];
-        let source = Deliveries::new(u64::from(round) * 3 + 1000, 1_000);
-        let mut connection = wire::Connection::open(desk.address);
-        let (mut samples, begin) = (Samples::default(), Instant::now());
-        for number in 0..options.rate * options.seconds {
-            let due = Duration::from_secs_f64(number as f64 / options.rate as f64);
-            thread::sleep(due.saturating_sub(begin.elapsed()));
-            let request = source.request(number, desk.address);
+    let sources = [0, 1, 2].map(|_| Deliveries::new(u64::from(round) * 3 + 1000, 1_000));
+    let mut connections = [0, 1, 2].map(|which: usize| wire::Connection::open(desks[which].address));
+    let mut samples = [Samples::default(), Samples::default(), Samples::default()];
+    let begin = Instant::now();
+    for number in 0..options.rate * options.seconds {
+        let due = Duration::from_secs_f64(number as f64 / options.rate as f64);
+        thread::sleep(due.saturating_sub(begin.elapsed()));
+        for which in turns(u32::try_from(number % 3)?) {
+            let request = sources[which].request(number, desks[which].address);
             let sent = Instant::now();
-            let status = connection.exchange(&request)?.status;
+            let status = connections[which].exchange(&request)?.status;
             ensure!(status == 200, "a delivery was answered with {status}");
             if number >= options.rate / 2 {
-                samples.add(sent.elapsed());
+                samples[which].add(sent.elapsed());
             }
         }
+    }
+    for (which, samples) in samples.into_iter().enumerate() {
         report.add("intake, p99", which, samples.clone());
         report.add("intake", which, samples);
     }

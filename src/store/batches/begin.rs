@@ -4,6 +4,7 @@
 use crate::store::sql::{Connection, params};
 use serde_json::json;
 
+use super::finish::moving;
 use crate::domain::batch::{Origin, Wanted};
 use crate::store::row::{next_seq, to_json};
 use crate::store::{Store, StoreError, audit_trail};
@@ -45,7 +46,8 @@ impl Store {
 
 /// Writes the batch and the job that builds it. An id that is there is left alone.
 pub(in crate::store) fn begin(connection: &Connection, new: &NewBatch, now_ms: i64) -> Result<(), StoreError> {
-    let made = connection
+    let made = moving(connection, &new.id, || {
+        Ok(connection
         .prepare_cached(
             "INSERT INTO batches (id, seq, project, workflow, prompt_version, state, since, origin, actor, wanted, again_of, created_at)
              VALUES (?1, ?2, ?3, ?4, ?5, 'building', ?6, ?7, ?8, ?9, ?10, ?6) ON CONFLICT (id) DO NOTHING",
@@ -61,7 +63,8 @@ pub(in crate::store) fn begin(connection: &Connection, new: &NewBatch, now_ms: i
             new.actor,
             to_json(&new.wanted)?,
             new.again_of,
-        ])?;
+        ])?)
+    })?;
     if made == 0 {
         return Ok(());
     }

@@ -5,7 +5,7 @@
 use crate::store::sql::{Connection, OptionalExtension, Subject, params};
 use serde_json::json;
 
-use super::finish::{conclude, keep_pace, rules_at_hand, set_state};
+use super::finish::{conclude, keep_pace, moving, rules_at_hand, set_state};
 use super::restored::{BeforeRestore, before_restore};
 use super::{count, counts, place};
 use crate::domain::batch::{Rules, Wanted};
@@ -148,11 +148,13 @@ impl Store {
     ) -> Result<Option<Building>, StoreError> {
         self.write(move |connection| {
             claim.must_hold(connection)?;
-            connection.execute(
-                "UPDATE batches SET state = 'building', since = ?2, error = NULL
-                 WHERE id = ?1 AND state = 'failed' AND error IS NOT NULL",
-                (&claim.batch_id, now_ms),
-            )?;
+            moving(connection, &claim.batch_id, || {
+                Ok(connection.execute(
+                    "UPDATE batches SET state = 'building', since = ?2, error = NULL
+                     WHERE id = ?1 AND state = 'failed' AND error IS NOT NULL",
+                    (&claim.batch_id, now_ms),
+                )?)
+            })?;
             send_after_all(connection, &claim.batch_id)?;
             keep_pace(connection, &claim.batch_id, &rules)?;
             building(connection, &claim.batch_id)
@@ -418,12 +420,14 @@ pub(in crate::store) fn gave_up(
     why: &str,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "UPDATE batches SET state = 'failed', since = ?3, error = ?2 WHERE id = ?1 AND state IN ('building','failed')",
-        )?
-        .execute((batch_id, why, now_ms))?;
-    Ok(())
+    moving(connection, batch_id, || {
+        connection
+            .prepare_cached(
+                "UPDATE batches SET state = 'failed', since = ?3, error = ?2 WHERE id = ?1 AND state IN ('building','failed')",
+            )?
+            .execute((batch_id, why, now_ms))?;
+        Ok(())
+    })
 }
 
 /// A person has discarded the job: nothing more of the batch is sent. What was

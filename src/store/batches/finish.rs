@@ -1,13 +1,14 @@
 //! The end of reading. When every part of a batch has been read, what is
 //! missing is entered, and it is known whether a person decides.
 
-use crate::store::sql::{Connection, params};
+use crate::store::sql::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 use super::{again, count, counted, counts, feed};
 use crate::domain::batch::change_set::ChangeSet;
 use crate::domain::batch::{Counts, Rules, WaitsFor};
 use crate::store::row::to_json;
+use crate::store::settle::count as tally;
 use crate::store::{Part, Store, StoreError, alerts};
 
 /// How a part has ended at OpenAI.
@@ -160,10 +161,39 @@ pub(in crate::store) fn set_state(
     waits_for: Option<WaitsFor>,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("UPDATE batches SET state = ?2, since = ?3, waits_for = coalesce(?4, waits_for) WHERE id = ?1")?
-        .execute((batch_id, state, now_ms, waits_for.map(WaitsFor::word)))?;
-    Ok(())
+    moving(connection, batch_id, || {
+        connection
+            .prepare_cached(
+                "UPDATE batches SET state = ?2, since = ?3, waits_for = coalesce(?4, waits_for) WHERE id = ?1",
+            )?
+            .execute((batch_id, state, now_ms, waits_for.map(WaitsFor::word)))?;
+        Ok(())
+    })
+}
+
+/// Does what may make a batch, or move it to another state, and counts that. No
+/// state of a batch is written but in here.
+pub(super) fn moving<T>(
+    connection: &Connection,
+    batch_id: &str,
+    work: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let before = state_of(connection, batch_id)?;
+    let done = work()?;
+    let after = state_of(connection, batch_id)?;
+    if before != after {
+        for (state, by) in [(before, -1), (after, 1)] {
+            state.map_or(Ok(()), |state| tally(connection, &format!("batches/{state}"), by))?;
+        }
+    }
+    Ok(done)
+}
+
+fn state_of(connection: &Connection, batch_id: &str) -> Result<Option<String>, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT state FROM batches WHERE id = ?1")?
+        .query_row([batch_id], |row| row.get(0))
+        .optional()?)
 }
 
 fn enter_missing(connection: &Connection, batch_id: &str) -> Result<(), StoreError> {

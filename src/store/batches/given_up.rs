@@ -3,7 +3,7 @@
 
 use crate::store::sql::{Connection, OptionalExtension};
 
-use super::finish::{conclude, rules_at_hand};
+use super::finish::{conclude, moving, rules_at_hand};
 use super::{count, feed};
 use crate::domain::batch::Fate;
 use crate::store::StoreError;
@@ -129,10 +129,12 @@ pub(super) fn take_back(connection: &Connection, part_id: &str, now_ms: i64) -> 
         count(connection, &batch_id, "reason/in_no_file", -awaited)?;
         count(connection, &batch_id, "result/awaited", awaited)?;
     }
-    connection
-        .prepare_cached(
-            "UPDATE batches SET state = 'submitted', since = ?2, error = NULL, version = version + 1 WHERE id = ?1",
-        )?
-        .execute((&batch_id, now_ms))?;
-    Ok(())
+    moving(connection, &batch_id, || {
+        connection
+            .prepare_cached(
+                "UPDATE batches SET state = 'submitted', since = ?2, error = NULL, version = version + 1 WHERE id = ?1",
+            )?
+            .execute((&batch_id, now_ms))?;
+        Ok(())
+    })
 }

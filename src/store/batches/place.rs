@@ -4,6 +4,7 @@
 use crate::store::sql::{Connection, OptionalExtension, Row};
 use serde_json::Value;
 
+use super::finish::moving;
 use super::given_up::{GIVEN_UP, take_back};
 use crate::store::row::{json, next_seq};
 use crate::store::{Store, StoreError, ledger};
@@ -126,12 +127,15 @@ fn place(connection: &Connection, given: &PlacePart) -> Result<PartPlace, StoreE
 
 fn placed(connection: &Connection, part: Part, now_ms: i64) -> Result<PartPlace, StoreError> {
     // With the last of its parts all of it has ended at OpenAI.
-    connection
-        .prepare_cached(
-            "UPDATE batches SET state = 'ended', since = ?3 WHERE id = ?1 AND state = 'submitted'
-               AND NOT EXISTS (SELECT 1 FROM batch_parts WHERE batch_id = ?1 AND id <> ?2 AND read_at IS NULL)",
-        )?
-        .execute((&part.batch_id, &part.id, now_ms))?;
+    moving(connection, &part.batch_id, || {
+        connection
+            .prepare_cached(
+                "UPDATE batches SET state = 'ended', since = ?3 WHERE id = ?1 AND state = 'submitted'
+                   AND NOT EXISTS (SELECT 1 FROM batch_parts WHERE batch_id = ?1 AND id <> ?2 AND read_at IS NULL)",
+            )?
+            .execute((&part.batch_id, &part.id, now_ms))?;
+        Ok(())
+    })?;
     let (workflow, origin, made_at_ms): (String, String, Option<i64>) = connection
         .prepare_cached("SELECT workflow, origin, made_at FROM batches WHERE id = ?1")?
         .query_row([&part.batch_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
@@ -162,12 +166,15 @@ pub(in crate::store) fn tie(
 /// OpenAI's id is its id.
 fn make_elsewhere(connection: &Connection, given: &PlacePart, workflow: &str) -> Result<(), StoreError> {
     let seq = next_seq(connection, "batches")?;
-    connection
-        .prepare_cached(
-            "INSERT INTO batches (id, seq, project, workflow, state, since, origin, actor, created_at, made_at)
-             VALUES (?1, ?2, ?3, ?4, 'submitted', ?5, 'elsewhere', 'another program', ?5, ?6)",
-        )?
-        .execute((&given.resource_id, seq, &given.project, workflow, given.now_ms, given.made_at_ms))?;
+    moving(connection, &given.resource_id, || {
+        connection
+            .prepare_cached(
+                "INSERT INTO batches (id, seq, project, workflow, state, since, origin, actor, created_at, made_at)
+                 VALUES (?1, ?2, ?3, ?4, 'submitted', ?5, 'elsewhere', 'another program', ?5, ?6)",
+            )?
+            .execute((&given.resource_id, seq, &given.project, workflow, given.now_ms, given.made_at_ms))?;
+        Ok(())
+    })?;
     connection
         .prepare_cached(
             "INSERT INTO batch_parts (id, batch_id, project, number, resource_id) VALUES (?1, ?1, ?2, 1, ?1)",
