@@ -36,7 +36,7 @@ CREATE INDEX submissions_ticket ON submissions (ticket_id, seq);
 DROP INDEX jobs_ticket;
 CREATE INDEX jobs_ticket ON jobs (ticket_id, id) WHERE ticket_id IS NOT NULL;
 
--- How drafts fared, counted by the day.
+-- How drafts fared, counted by the day, and under day 0 all of them.
 CREATE TABLE feedback_days (
     day            BIGINT  NOT NULL,             -- days since the epoch
     workflow       TEXT COLLATE "C" NOT NULL,
@@ -50,6 +50,9 @@ CREATE TABLE feedback_days (
 INSERT INTO feedback_days (day, workflow, prompt_version, verdict, reason, count, distance)
     SELECT at / 86400000, workflow, coalesce(prompt_version, ''), verdict, coalesce(reason, ''), count(*), coalesce(sum(distance), 0.0)
     FROM feedback GROUP BY 1, 2, 3, 4, 5;
+INSERT INTO feedback_days (day, workflow, prompt_version, verdict, reason, count, distance)
+    SELECT 0, workflow, prompt_version, verdict, reason, CAST(sum(count) AS BIGINT), sum(distance)
+    FROM feedback_days GROUP BY workflow, prompt_version, verdict, reason;
 
 -- Batches, by state.
 INSERT INTO tallies (name, shard, count) SELECT 'batches/' || state, 0, count(*) FROM batches GROUP BY state;

@@ -6,6 +6,9 @@ use super::{Store, StoreError};
 
 const DAY_MS: i64 = 86_400_000;
 
+/// The day that all of them are counted under as well, whenever they were.
+const EVER: i64 = 0;
+
 /// How the drafts of one workflow and prompt fared.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Feedback {
@@ -32,11 +35,15 @@ impl Store {
     /// When the database cannot be read.
     pub async fn feedback(&self, since_ms: Option<i64>) -> Result<Vec<Feedback>, StoreError> {
         self.read(move |connection| {
-            let since = since_ms.unwrap_or(i64::MIN);
-            // The day that it begins on is only a part of that day.
-            let day = since.div_euclid(DAY_MS);
             let mut list = connection.prepare_cached(COUNTED)?;
-            let rows = list.query_map((day, since, day.saturating_add(1).saturating_mul(DAY_MS)), read)?;
+            let rows = match since_ms.map(|since| since.max(EVER)) {
+                None => list.query_map((EVER, EVER, 0, 0), read)?,
+                // The day that it begins on is only a part of that day.
+                Some(since) => {
+                    let next_day = (since / DAY_MS).saturating_add(1);
+                    list.query_map((next_day, i64::MAX, since, next_day.saturating_mul(DAY_MS)), read)?
+                }
+            };
             Ok(put_together(rows.collect::<Result<_, _>>()?))
         })
         .await
@@ -45,10 +52,10 @@ impl Store {
 
 const COUNTED: &str =
     "SELECT workflow, prompt_version, verdict, reason, CAST(sum(count) AS BIGINT), sum(distance) FROM (
-       SELECT workflow, prompt_version, verdict, reason, count, distance FROM feedback_days WHERE day > ?1
+       SELECT workflow, prompt_version, verdict, reason, count, distance FROM feedback_days WHERE day BETWEEN ?1 AND ?2
        UNION ALL
        SELECT workflow, coalesce(prompt_version, ''), verdict, coalesce(reason, ''), 1, coalesce(distance, 0.0)
-         FROM feedback WHERE at >= ?2 AND at < ?3) AS counted
+         FROM feedback WHERE at >= ?3 AND at < ?4) AS counted
      GROUP BY workflow, prompt_version, verdict, reason HAVING sum(count) > 0
      ORDER BY workflow, prompt_version, CAST(sum(count) AS BIGINT) DESC, reason";
 
@@ -137,20 +144,22 @@ pub(super) fn add(connection: &Connection, verdict: &Verdict<'_>, now_ms: i64) -
     if added == 0 {
         return Ok(());
     }
-    connection
-        .prepare_cached(
-            "INSERT INTO feedback_days (day, workflow, prompt_version, verdict, reason, count, distance) VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)
-             ON CONFLICT (day, workflow, prompt_version, verdict, reason)
-             DO UPDATE SET count = feedback_days.count + 1, distance = feedback_days.distance + excluded.distance",
-        )?
-        .execute(params![
-            now_ms.div_euclid(DAY_MS),
-            verdict.workflow,
-            verdict.prompt_version.unwrap_or_default(),
-            verdict.verdict,
-            verdict.reason.unwrap_or_default(),
-            verdict.distance.unwrap_or(0.0)
-        ])?;
+    for day in [EVER, now_ms.div_euclid(DAY_MS)] {
+        connection
+            .prepare_cached(
+                "INSERT INTO feedback_days (day, workflow, prompt_version, verdict, reason, count, distance) VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)
+                 ON CONFLICT (day, workflow, prompt_version, verdict, reason)
+                 DO UPDATE SET count = feedback_days.count + 1, distance = feedback_days.distance + excluded.distance",
+            )?
+            .execute(params![
+                day,
+                verdict.workflow,
+                verdict.prompt_version.unwrap_or_default(),
+                verdict.verdict,
+                verdict.reason.unwrap_or_default(),
+                verdict.distance.unwrap_or(0.0)
+            ])?;
+    }
     Ok(())
 }
 
@@ -160,11 +169,11 @@ pub(super) fn remove(connection: &Connection, review: &str) -> Result<(), StoreE
         .prepare_cached(
             "UPDATE feedback_days SET count = feedback_days.count - 1, distance = feedback_days.distance - coalesce(gone.distance, 0.0)
              FROM (SELECT * FROM feedback WHERE review_id = ?1) AS gone
-             WHERE feedback_days.day = gone.at / ?2 AND feedback_days.workflow = gone.workflow
+             WHERE feedback_days.day IN (?3, gone.at / ?2) AND feedback_days.workflow = gone.workflow
                AND feedback_days.prompt_version = coalesce(gone.prompt_version, '')
                AND feedback_days.verdict = gone.verdict AND feedback_days.reason = coalesce(gone.reason, '')",
         )?
-        .execute((review, DAY_MS))?;
+        .execute((review, DAY_MS, EVER))?;
     connection.prepare_cached("DELETE FROM feedback WHERE review_id = ?1")?.execute([review])?;
     Ok(())
 }

@@ -13,6 +13,9 @@ INSERT INTO tallies (name, shard, count) SELECT 'deliveries', 0, count(*) FROM d
 INSERT INTO feedback_days (day, workflow, prompt_version, verdict, reason, count, distance)
     SELECT at / 86400000, workflow, prompt_version, verdict, coalesce(reason, ''), count(*), coalesce(sum(distance), 0.0)
     FROM feedback GROUP BY at / 86400000, workflow, prompt_version, verdict, coalesce(reason, '');
+INSERT INTO feedback_days (day, workflow, prompt_version, verdict, reason, count, distance)
+    SELECT 0, workflow, prompt_version, verdict, reason, CAST(sum(count) AS BIGINT), sum(distance)
+    FROM feedback_days GROUP BY workflow, prompt_version, verdict, reason;
 
 INSERT INTO marks (name, value) VALUES ('parked', {total}), ('erased/bodies', {total} - {kept}), ('erased/results', {total} - {kept}),
     ('erased/effects', {total} - {kept});

@@ -339,35 +339,38 @@ fn stop_if_too_many(connection: &Connection, batch_id: &str, now_ms: i64) -> Res
 /// Takes the jobs back that no worker has touched: a pause is one at once.
 pub(in crate::store) fn take_back(connection: &Connection, batch_id: &str) -> Result<(), StoreError> {
     let mut list = connection.prepare_cached(
-        "SELECT l.number, j.id, l.result = 'held' FROM batch_lines l JOIN batch_parts p ON p.batch_id = l.batch_id AND p.number = l.part
+        "SELECT l.number, j.id, l.result = 'held', j.claimable_at FROM batch_lines l
+         JOIN batch_parts p ON p.batch_id = l.batch_id AND p.number = l.part
          JOIN jobs j ON j.key = 'line/' || p.resource_id || '/' || l.custom_id AND j.project = p.project
          WHERE l.batch_id = ?1 AND coalesce(l.fate, l.result) = 'queued' AND j.state = 'queued' AND j.claims = 0",
     )?;
-    let mut untouched: Vec<(i64, i64, bool)> =
-        list.query_map([batch_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
+    let untouched: Vec<(i64, i64, bool, i64)> = list
+        .query_map([batch_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .collect::<Result<_, _>>()?;
     // A worker may take one at this moment: then it goes on.
     let mut take = connection.prepare_cached("DELETE FROM jobs WHERE id = ?1 AND state = 'queued' AND claims = 0")?;
     let mut taken = Vec::with_capacity(untouched.len());
-    for line in untouched.drain(..) {
+    for line in untouched {
         if take.execute([line.1])? == 1 {
             taken.push(line);
         }
     }
-    let untouched = taken;
-    let Some(first) = untouched.iter().map(|(number, ..)| *number).min() else { return Ok(()) };
-    for (number, ..) in &untouched {
+    let Some(first) = taken.iter().map(|(number, ..)| *number).min() else { return Ok(()) };
+    // When the first of them would have gone: a pause and its end do not outrun the pace.
+    let next_at = taken.iter().map(|(.., at)| *at).min().unwrap_or(0);
+    for (number, ..) in &taken {
         connection
             .prepare_cached("UPDATE batch_lines SET fate = NULL WHERE batch_id = ?1 AND number = ?2")?
             .execute((batch_id, number))?;
     }
-    let taken = i64::try_from(untouched.len()).unwrap_or(0);
-    let held = i64::try_from(untouched.iter().filter(|(.., is_held)| *is_held).count()).unwrap_or(0);
+    let held = i64::try_from(taken.iter().filter(|(.., is_held, _)| *is_held).count()).unwrap_or(0);
+    let taken = i64::try_from(taken.len()).unwrap_or(0);
     count(connection, batch_id, "fate/queued", -taken)?;
     count(connection, batch_id, "fed/held", -held)?;
     connection
         .prepare_cached(
-            "UPDATE batches SET in_flight = in_flight - ?2, fed_to = min(fed_to, ?3 - 1), next_at = 0 WHERE id = ?1",
+            "UPDATE batches SET in_flight = in_flight - ?2, fed_to = min(fed_to, ?3 - 1), next_at = ?4 WHERE id = ?1",
         )?
-        .execute((batch_id, taken, first))?;
+        .execute((batch_id, taken, first, next_at))?;
     Ok(())
 }
