@@ -19,7 +19,6 @@ use crate::domain::{review, submission};
 
 #[allow(dead_code, reason = "the benchmark uses the rest")]
 #[path = "../../bench/src/growth/fill.rs"]
-#[allow(dead_code, reason = "the benchmark uses all of it")]
 mod fill;
 
 use fill::{History, SQLITE, ids};

@@ -243,7 +243,10 @@ async fn ends_of_batches_must_be_told_where_there_are_batches_or_a_schedule_make
     clinic.settings(&clinic.public_url());
     let batch = "INSERT INTO batches (id, seq, project, workflow, state, since, origin, actor, created_at)
                  VALUES ('bat_1', 1, 'default', 'summary', 'applied', 1, 'person', 'ada', 1)";
-    clinic.database().execute(batch, []).unwrap();
+    let counted = "INSERT INTO tallies (name, shard, count) VALUES ('batches/applied', 0, 1)";
+    for sql in [batch, counted] {
+        clinic.database().execute(sql, []).unwrap();
+    }
     clinic.examine().says(BATCHES, "ok", "1 batches are here");
     clinic.openai.lock().unwrap().types.retain(|kind| !matches!(*kind, "batch.expired" | "batch.cancelled"));
     clinic.examine().says(BATCHES, "problem", "OpenAI does not tell of batch.expired, batch.cancelled");

@@ -14,7 +14,6 @@ use crate::harness::{START_MS, event, signed};
 
 #[allow(dead_code, reason = "the benchmark uses the rest")]
 #[path = "../../../bench/src/growth/fill.rs"]
-#[allow(dead_code, reason = "the benchmark uses all of it")]
 mod fill;
 
 for_every_store! {
