@@ -7,7 +7,7 @@ use crate::store::sql::{self, Connection, Row, params};
 
 use super::ledger::FoundBy;
 use super::settle::count;
-use super::{Approved, LineFacts, Store, StoreError, alerts, batches, deciding, effects, failed, ledger};
+use super::{Approved, LineFacts, Store, StoreError, alerts, batches, deciding, effects, failed, ledger, restored};
 use crate::domain::effect::Effect;
 use crate::domain::failure::Cause;
 use crate::domain::job::Kind;
@@ -133,15 +133,18 @@ impl Store {
     /// When the transaction could not be committed; nothing was claimed then.
     pub async fn claim(&self, claim: Claim) -> Result<Vec<ClaimedJob>, StoreError> {
         let wanted = claim.clone();
-        let taken = self.write_beside(move |connection| match has_lost(connection, &wanted)? {
-            true => Ok(None),
-            false => take_due(connection, &wanted).map(Some),
+        let taken = self.write_beside(move |connection| {
+            if restored::must_be_noticed(connection)? || has_lost(connection, &wanted)? {
+                return Ok(None);
+            }
+            take_due(connection, &wanted).map(Some)
         });
         if let Some(jobs) = taken.await? {
             return Ok(jobs);
         }
-        // Giving up touches batches, submissions and alerts: alone, and seldom.
+        // These touch batches, submissions and alerts: alone, and seldom.
         self.write(move |connection| {
+            restored::notice(connection, claim.now_ms)?;
             give_up_lost(connection, &claim)?;
             take_due(connection, &claim)
         })

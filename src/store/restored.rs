@@ -97,15 +97,7 @@ impl Store {
         if self.read(|connection| Ok(look(connection)?.verdict)).await? == Verdict::Same {
             return Ok(None);
         }
-        let marked = self.write(move |connection| notice(connection, now_ms)).await?;
-        if let Some(marked) = &marked {
-            let starts_in_doubt = marked.starts_in_doubt;
-            tracing::warn!(
-                starts_in_doubt,
-                "this database was restored, or moved: work from before is looked for on the ticket before it is written; docs/backup.md says what to look at"
-            );
-        }
-        Ok(marked)
+        self.write(move |connection| notice(connection, now_ms)).await
     }
 
     /// Whether work names a ticket that did not exist when the work was made: a
@@ -191,8 +183,35 @@ pub(super) fn notice(connection: &Connection, now_ms: i64) -> Result<Option<Mark
     match (verdict, identity) {
         (Verdict::Same, _) | (Verdict::First, None) => Ok(None),
         (Verdict::First, Some(identity)) => note_identity(connection, &identity, now_ms).map(|()| None),
-        (Verdict::Restored, _) => mark_as(connection, How::Noticed, "frontdesk", now_ms).map(Some),
+        (Verdict::Restored, _) => {
+            let marked = mark_as(connection, How::Noticed, "frontdesk", now_ms)?;
+            let starts_in_doubt = marked.starts_in_doubt;
+            tracing::warn!(
+                starts_in_doubt,
+                "this database was restored, or moved: work from before is looked for on the ticket before it is written; docs/backup.md says what to look at"
+            );
+            Ok(Some(marked))
+        }
     }
+}
+
+/// Whether to [`notice`] before work is handed out: a standby may have taken over
+/// without what the primary had last, between two looks of the reconciler. A file
+/// does not change under whoever has it open.
+pub(super) fn must_be_noticed(connection: &Connection) -> Result<bool, StoreError> {
+    let Some(server) = connection.postgres() else { return Ok(false) };
+    // Behind a pooler the server changes and the connection stays.
+    let timeline: String = connection
+        .prepare_cached("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)")?
+        .query_row([], |row| row.get(0))?;
+    if server.has_seen(&timeline) {
+        return Ok(false);
+    }
+    if look(connection)?.verdict != Verdict::Same {
+        return Ok(true);
+    }
+    server.see(timeline);
+    Ok(false)
 }
 
 struct Seen {

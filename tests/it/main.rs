@@ -25,6 +25,7 @@ mod schema;
 mod store_contract;
 #[path = "../support/mod.rs"]
 mod support;
+mod takeover;
 mod upgrade;
 mod vectors;
 mod worker;

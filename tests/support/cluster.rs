@@ -206,6 +206,14 @@ impl Cluster {
     }
 }
 
+/// The URL of two servers, of which one takes writes, in libpq's form.
+pub fn url_of_both(primary: &str, standby: &Cluster) -> String {
+    let (user, place) = primary.split_once('@').unwrap();
+    let (first, database) = place.split_once('/').unwrap();
+    let port = |place: &str| place.rsplit_once(':').unwrap().1.to_owned();
+    format!("{user}@/{database}?host=127.0.0.1,127.0.0.1&port={},{}", port(first), standby.port)
+}
+
 impl Drop for Cluster {
     fn drop(&mut self) {
         // A primary whose replica has gone would wait for it.

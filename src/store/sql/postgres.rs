@@ -55,6 +55,8 @@ pub struct Postgres {
     warned: Arc<AtomicBool>,
     /// A statement of this transaction was refused: it can only be undone.
     has_failed: Cell<bool>,
+    /// The timeline of the database when it was looked at last; empty before.
+    timeline: RefCell<String>,
 }
 
 enum Ready {
@@ -109,6 +111,7 @@ impl Postgres {
             shard: 0,
             warned,
             has_failed: Cell::new(false),
+            timeline: RefCell::default(),
         };
         connection.look()?;
         Ok(connection)
@@ -144,6 +147,16 @@ impl Postgres {
     /// Whether the connection has ended.
     pub(in crate::store) fn is_closed(&self) -> bool {
         self.client.borrow().is_closed()
+    }
+
+    /// Whether the database on this timeline has been looked at.
+    pub(in crate::store) fn has_seen(&self, timeline: &str) -> bool {
+        *self.timeline.borrow() == timeline
+    }
+
+    /// Remembers that the database on this timeline has been looked at.
+    pub(in crate::store) fn see(&self, timeline: String) {
+        self.timeline.replace(timeline);
     }
 
     /// The client itself, for what the store's own statements do not need.

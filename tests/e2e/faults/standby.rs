@@ -4,17 +4,8 @@ use std::time::Duration;
 
 use super::field::{Field, try_number, until};
 use super::{rounds, url_of};
-use crate::support::cluster::Cluster;
+use crate::support::cluster::{Cluster, url_of_both};
 use crate::wire::Message;
-
-/// The URL of two servers, of which one takes writes, in libpq's form.
-fn url_of_both(primary: &str, standby: &Cluster) -> String {
-    let (user, place) = primary.split_once('@').unwrap();
-    let (first, database) = place.split_once('/').unwrap();
-    let port = |place: &str| place.rsplit_once(':').unwrap().1.to_owned();
-    let second = standby.url().split_once('@').unwrap().1.split_once('/').unwrap().0.to_owned();
-    format!("{user}@/{database}?host=127.0.0.1,127.0.0.1&port={},{}", port(first), port(&second))
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_takes_over_while_the_primary_dies_under_load() {
