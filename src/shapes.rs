@@ -334,17 +334,18 @@ fn alert(alert: &Alert) -> Value {
     })
 }
 
-/// What an erasure did; a count for each kind of row.
+/// What an erasure did; a count for each kind of row, and null for what was done
+/// to the files when they are a server's.
 #[must_use]
-pub fn erased(erased: &Erased, scrubbed: Scrubbed) -> Value {
+pub fn erased(erased: &Erased, scrubbed: Option<Scrubbed>) -> Value {
     let counts: Map<String, Value> =
         erased.counts.iter().map(|(kind, count)| ((*kind).to_owned(), json!(count))).collect();
     json!({
         "ticket_id": erased.ticket_id,
         "erased_at": rfc3339(erased.at_ms),
         "erased": counts,
-        "compacted": scrubbed.compacted,
-        "log_emptied": scrubbed.log_emptied,
+        "compacted": scrubbed.map(|scrubbed| scrubbed.compacted),
+        "log_emptied": scrubbed.map(|scrubbed| scrubbed.log_emptied),
     })
 }
 

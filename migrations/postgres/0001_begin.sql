@@ -1,8 +1,7 @@
 -- The same tables, columns and keys as in migrations/sqlite, where the columns are
 -- explained. Truth values are 0 and 1. Text is compared byte by byte, so that its
 -- order is the same on every machine. A fillfactor leaves room where one row is
--- written again and again. No database here is older than this file, so later
--- migrations have no rows to care for.
+-- written again and again.
 
 -- What SQLite calls so, and the store's statements therefore do too.
 CREATE FUNCTION min(a BIGINT, b BIGINT) RETURNS BIGINT LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -46,8 +46,11 @@ pub(super) async fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
         .await
         .context("the content is erased, but old bytes may be left in the file; run it again")?;
     print_one(&setup.output, &shapes::erased(&erased, scrubbed))?;
-    // A server cleans up by itself.
-    if !scrubbed.compacted && store.location().file().is_some() {
+    let Some(scrubbed) = scrubbed else {
+        eprintln!("Old bytes stay in the files and the log of PostgreSQL until it uses them again: docs/privacy.md.");
+        return Ok(ExitCode::SUCCESS);
+    };
+    if !scrubbed.compacted {
         eprintln!("The database is large and was not written anew: --compact does it, in a quiet hour.");
     }
     if !scrubbed.log_emptied {

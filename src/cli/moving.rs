@@ -156,13 +156,13 @@ fn print_check(tables: &[Compared], is_same: bool, setup: &Setup) -> Result<()> 
 }
 
 fn undo(from: &std::path::Path, setup: &Setup) -> Result<ExitCode> {
-    let undone = Store::undo_move(from)?;
+    let undone = Store::undo_move(from, &setup.person().name, Clock::System.now_ms())?;
     let place = from.display().to_string();
     if setup.output.json {
         setup.output.json(&json!({"from": place, "undone": undone}))?;
     } else if undone {
         setup.output.line(&format!(
-            "{} can be used again; what was written to PostgreSQL since the move is not in it",
+            "{} can be used again; what was written to PostgreSQL since the move is not in it. It is marked as restored: it looks on the ticket before it writes; docs/backup.md says what to look at",
             shown(&place)
         ))?;
     } else {

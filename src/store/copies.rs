@@ -77,17 +77,16 @@ impl Store {
     /// After an erasure: empties the write-ahead log, and writes a database file
     /// that is not large anew, whatever its size when `always`. What is freed is
     /// overwritten with zeros at once, but SQLite may have left copies behind
-    /// when it moved rows from page to page earlier.
+    /// when it moved rows from page to page earlier. None on a server, whose files
+    /// are its own: docs/privacy.md says what stays in them.
     ///
     /// # Errors
     /// When the file could not be used. What was erased stays erased; only old
     /// bytes may be left.
-    pub async fn scrub(&self, always: bool) -> Result<Scrubbed, StoreError> {
-        // What PostgreSQL has freed is its own to clean; see docs/backup.md.
-        let Some(path) = self.location().file().map(Path::to_owned) else {
-            return Ok(Scrubbed { compacted: false, log_emptied: true });
-        };
-        tokio::task::spawn_blocking(move || scrub(&path, always)).await.map_err(|_| StoreError::Closed)?
+    pub async fn scrub(&self, always: bool) -> Result<Option<Scrubbed>, StoreError> {
+        let Some(path) = self.location().file().map(Path::to_owned) else { return Ok(None) };
+        let scrubbed = tokio::task::spawn_blocking(move || scrub(&path, always)).await;
+        scrubbed.map_err(|_| StoreError::Closed)?.map(Some)
     }
 }
 

@@ -52,12 +52,20 @@ impl PostgresUrl {
         &self.0
     }
 
-    /// Without user, password and settings.
+    /// Without user, password and other settings, but with the hosts among these.
     fn place(&self) -> String {
         let (scheme, rest) = self.0.split_once("://").unwrap_or(("postgres", ""));
-        let rest = rest.split(['?', '#']).next().unwrap_or_default();
-        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-        format!("{scheme}://{place}")
+        let (before, settings) = rest.split_once('?').unwrap_or((rest, ""));
+        let place = match before.rsplit_once('@') {
+            Some((_, place)) => place,
+            // The question mark may be one of the password's.
+            None if settings.contains('@') => return format!("{scheme}://…"),
+            None => before,
+        };
+        let is_place = |setting: &&str| ["host=", "hostaddr=", "port="].iter().any(|name| setting.starts_with(name));
+        let hosts: Vec<&str> = settings.split('&').filter(is_place).collect();
+        let hosts = if hosts.is_empty() { String::new() } else { format!("?{}", hosts.join("&")) };
+        format!("{scheme}://{place}{hosts}")
     }
 }
 
@@ -85,7 +93,12 @@ mod tests {
         let url = "postgres://desk:s3cr@t/x@db.example.com:5433/frontdesk?sslmode=disable&password=s3cr";
         let location = Location::parse(url).expect("a place");
         assert_eq!(location.to_string(), "postgres://db.example.com:5433/frontdesk");
+        let two = "postgres://desk@/frontdesk?host=one,two&password=s3cr&port=1,2";
+        assert_eq!(Location::parse(two).expect("a place").to_string(), "postgres:///frontdesk?host=one,two&port=1,2");
         assert!(!format!("{location:?}").contains("s3cr"));
+        for odd in ["postgres://desk:s3cr?et@host/db", "postgres://desk:s3cr#et@host/db?sslmode=disable"] {
+            assert!(!Location::parse(odd).expect("a place").to_string().contains("s3"), "{odd}");
+        }
     }
 
     #[test]

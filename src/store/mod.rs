@@ -267,7 +267,7 @@ impl Store {
     /// As [`Store::open`].
     pub fn migrate(location: &Location) -> Result<Migrated, StoreError> {
         match location {
-            Location::Sqlite(path) => migrate::up(&sqlite::connect(path)?),
+            Location::Sqlite(path) => sqlite::bring_up_to_date(path),
             Location::Postgres(url) => postgres::migrate(url),
         }
     }

@@ -21,6 +21,7 @@ mod front_limits;
 mod front_stop;
 mod kill;
 mod late_work;
+mod moving;
 mod operators;
 mod policy;
 mod privacy;

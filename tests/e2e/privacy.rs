@@ -29,7 +29,8 @@ async fn only_an_admin_erases_a_ticket_and_says_why() {
     let told = answer.json();
     assert_eq!((answer.status, &told["ticket_id"], &told["erased"]["messages"]), (200, &json!("T-1"), &json!(1)));
     is_time(&told["erased_at"]);
-    assert_eq!((&told["compacted"], &told["log_emptied"]), (&json!(desk.file().is_some()), &json!(true)));
+    let done = if desk.file().is_some() { json!(true) } else { json!(null) };
+    assert_eq!((&told["compacted"], &told["log_emptied"]), (&done, &done));
     let ticket = desk.get("/tickets/T-1").await;
     assert_eq!((&ticket["subject"], &ticket["messages"][0]["body"]), (&json!(""), &json!("")));
     assert_eq!(ticket["erased_at"], told["erased_at"]);

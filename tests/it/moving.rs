@@ -361,22 +361,30 @@ async fn a_file_that_was_moved_is_not_used_again_until_that_is_undone() {
     }
     let again = move_to(&file.path, &TestDatabase::postgres()).unwrap_err();
     assert!(matches!(again, MoveError::SourceMoved(_)), "{again}");
-    assert!(Store::undo_move(&file.path).unwrap());
-    assert!(!Store::undo_move(&file.path).unwrap());
-    file.open().unwrap();
+    let refused = Store::migrate(&Location::Sqlite(file.path.clone())).unwrap_err().to_string();
+    assert!(refused.contains("has been moved to"), "{refused}");
+    assert!(Store::undo_move(&file.path, "ada", START_MS).unwrap());
+    assert!(!Store::undo_move(&file.path, "ada", START_MS).unwrap());
+    let restored = file.open().unwrap().restored().await.unwrap();
+    assert_eq!(restored.map(|restored| restored.at_ms), Some(START_MS), "others may have worked on the server since");
+}
+
+/// As if whoever moved it had not come to the mark.
+fn unmark(path: &Path) {
+    let sql = Connection::open(path).unwrap();
+    assert_eq!(sql.execute("DELETE FROM marks WHERE name LIKE 'moved/%'", []).unwrap(), 1);
 }
 
 #[tokio::test]
 async fn whoever_died_before_the_mark_only_marks_the_next_time() {
     let (file, to) = (File::with(TICKET), TestDatabase::postgres());
     move_to(&file.path, &to).unwrap();
-    // As if the mark had not been reached.
-    Store::undo_move(&file.path).unwrap();
+    unmark(&file.path);
     let moved = move_to(&file.path, &to).unwrap();
     assert!(moved.was_there);
     assert!(file.open().is_err(), "it is marked now");
     assert_eq!(rows(&to, "tickets"), 1);
-    Store::undo_move(&file.path).unwrap();
+    unmark(&file.path);
     to.sql().execute_batch("UPDATE tickets SET subject = 'Chair'").unwrap();
     let refused = move_to(&file.path, &to).unwrap_err();
     assert!(matches!(refused, MoveError::TargetHasContent { .. }), "{refused}");
@@ -397,7 +405,7 @@ async fn a_move_is_no_restore_but_a_file_that_was_put_there_by_hand_stays_a_rest
 
     let by_hand = file.path.with_file_name("by-hand.db");
     std::fs::copy(&file.path, &by_hand).unwrap();
-    Store::undo_move(&by_hand).unwrap();
+    unmark(&by_hand);
     let to = TestDatabase::postgres();
     move_to(&by_hand, &to).unwrap();
     assert!(to.store().restored().await.unwrap().is_some());

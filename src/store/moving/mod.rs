@@ -84,7 +84,7 @@ pub struct Moved {
     pub audits: (Audit, Audit),
 }
 
-/// Why nothing was moved. What was in the source is there still.
+/// Why nothing was moved, but for [`MoveError::Unmarked`]. What was in the source is there still.
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
     /// There is no file.
@@ -124,6 +124,9 @@ pub enum MoveError {
     /// Nobody knows whether the target has it.
     #[error("the target did not say whether it has kept everything: {0}; run it again, it finds out")]
     Unknown(StoreError),
+    /// All of it is there, and the source does not say so.
+    #[error("everything was moved, but the file could not be marked as moved: {0}; do not use it any more, or run the move again, which then only marks it")]
+    Unmarked(StoreError),
     /// What was read back is not what was written.
     #[error("{} not the same in the target; nothing was moved", list(.0))]
     Differs(Vec<Compared>),
@@ -177,12 +180,14 @@ impl Store {
         })
     }
 
-    /// Takes the mark off a file that was moved. False when there was none.
+    /// Takes the mark off a file that was moved, and marks it as restored: it
+    /// looks before it writes what may have been written elsewhere meanwhile.
+    /// False when it had not been moved.
     ///
     /// # Errors
     /// When the file is not there, or in use.
-    pub fn undo_move(from: &Path) -> Result<bool, MoveError> {
-        Source::take(from)?.forget_move()
+    pub fn undo_move(from: &Path, actor: &str, now_ms: i64) -> Result<bool, MoveError> {
+        Source::take(from)?.forget_move(actor, now_ms)
     }
 }
 

@@ -7,7 +7,8 @@ use postgres::types::Type;
 use super::rows::{Column, Table, Tally, quoted};
 use super::{MoveError, mark};
 use crate::store::sql::Connection;
-use crate::store::{StoreError, copies, migrate, restored};
+use crate::store::restored::{self, How};
+use crate::store::{StoreError, copies, migrate};
 
 /// Codes of SQLite: somebody else uses it.
 const BUSY: i32 = 5;
@@ -57,11 +58,21 @@ impl Source {
     }
 
     pub(super) fn mark_moved(&self, place: &str, now_ms: i64) -> Result<(), MoveError> {
-        self.write(|connection| mark::set(connection, place, now_ms))
+        self.write(|connection| mark::set(connection, place, now_ms)).map_err(|error| match error {
+            MoveError::Source(error) => MoveError::Unmarked(error),
+            error => error,
+        })
     }
 
-    pub(super) fn forget_move(&self) -> Result<bool, MoveError> {
-        self.write(mark::forget)
+    /// What was done where it had been moved to is not in it: it is as old as a copy.
+    pub(super) fn forget_move(&self, actor: &str, now_ms: i64) -> Result<bool, MoveError> {
+        self.write(|connection| {
+            let was_moved = mark::forget(connection)?;
+            if was_moved {
+                restored::mark_as(connection, How::ByCommand, actor, now_ms)?;
+            }
+            Ok(was_moved)
+        })
     }
 
     /// One transaction; the file stays ours after it.

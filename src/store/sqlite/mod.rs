@@ -13,7 +13,7 @@ use rusqlite::config::DbConfig;
 use tokio::sync::Notify;
 
 use super::sql::Connection;
-use super::{Engine, Location, Shared, Store, StoreError, migrate, moving};
+use super::{Engine, Location, Migrated, Shared, Store, StoreError, migrate, moving};
 
 /// Oldest SQLite that may write: 3.51.3 carries the fix of a WAL-reset
 /// corruption that 3.7.0 to 3.51.2 have. Source: sqlite.org/wal.html.
@@ -30,12 +30,12 @@ pub(super) fn open(path: &Path, migrate: bool) -> Result<Store, StoreError> {
         return Err(StoreError::Open(format!("SQLite {} is too old; 3.51.3 is needed", rusqlite::version())));
     }
     let connection = connect(path)?;
+    moving::refuse_moved(&connection)?;
     if migrate {
         migrate::up(&connection)?;
     } else {
         migrate::check(&connection)?;
     }
-    moving::refuse_moved(&connection)?;
     let at_hand = (0..READERS).map(|_| connect_to_read(path)).collect::<Result<Vec<_>, _>>()?;
     let readers = (0..READERS).map(|_| connect_to_read(path)).collect::<Result<Vec<_>, _>>()?;
     let finish = checkpoint::Finish::default();
@@ -50,6 +50,13 @@ pub(super) fn open(path: &Path, migrate: bool) -> Result<Store, StoreError> {
     });
     checkpoint::start(path, &shared, finish)?;
     Ok(Store { writer, readers, shared })
+}
+
+/// Brings the file at `path` up to date; see [`Store::migrate`].
+pub(super) fn bring_up_to_date(path: &Path) -> Result<Migrated, StoreError> {
+    let connection = connect(path)?;
+    moving::refuse_moved(&connection)?;
+    migrate::up(&connection)
 }
 
 /// A connection that may write.
