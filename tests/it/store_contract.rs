@@ -47,6 +47,13 @@ macro_rules! for_every_store {
                 super::$behaviour(crate::store_contract::Fresh::postgres()).await;
             })+
         }
+
+        mod behind_a_pooler {
+            $(#[tokio::test]
+            async fn $behaviour() {
+                super::$behaviour(crate::store_contract::Fresh::behind_a_pooler()).await;
+            })+
+        }
     };
 }
 pub(crate) use for_every_store;
@@ -64,6 +71,11 @@ impl Fresh {
 
     pub fn postgres() -> Fresh {
         Fresh::of(TestDatabase::postgres())
+    }
+
+    /// PostgreSQL behind a PgBouncer in transaction mode.
+    pub fn behind_a_pooler() -> Fresh {
+        Fresh::of(TestDatabase::behind_a_pooler())
     }
 
     fn of(database: TestDatabase) -> Fresh {

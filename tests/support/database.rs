@@ -7,6 +7,7 @@ use frontdesk::store::sql::{Connection, Params, Result, Row};
 use frontdesk::store::{Location, Store};
 use tempfile::TempDir;
 
+use super::pgbouncer::PgBouncer;
 use super::postgres;
 
 /// Which database the tests run on that do not say: `postgres`, or else SQLite.
@@ -25,6 +26,7 @@ enum Held {
     Nothing,
     Folder(#[expect(dead_code, reason = "removed when dropped")] TempDir),
     Server(postgres::Database),
+    Pooled(PgBouncer, postgres::Database),
 }
 
 impl TestDatabase {
@@ -50,10 +52,20 @@ impl TestDatabase {
     }
 
     pub fn postgres() -> TestDatabase {
-        let database = postgres::Database::fresh(|url| {
+        TestDatabase::on(TestDatabase::migrated_on_a_server())
+    }
+
+    fn migrated_on_a_server() -> postgres::Database {
+        postgres::Database::fresh(|url| {
             Store::migrate(&Location::parse(url).unwrap()).unwrap();
-        });
-        TestDatabase::on(database)
+        })
+    }
+
+    /// Of PostgreSQL, where each transaction gets whichever connection is free.
+    pub fn behind_a_pooler() -> TestDatabase {
+        let database = TestDatabase::migrated_on_a_server();
+        let pooler = database.pgbouncer();
+        TestDatabase::held(Location::parse(&pooler.url()).unwrap(), Held::Pooled(pooler, database))
     }
 
     /// One that is somebody else's, or not there yet.
@@ -74,17 +86,18 @@ impl TestDatabase {
         match &self._held {
             Held::Folder(_) | Held::Nothing => format!("sqlite://{}", self.location),
             Held::Server(database) => database.url(),
+            Held::Pooled(pooler, _) => pooler.url(),
         }
     }
 
     pub fn is_postgres(&self) -> bool {
-        matches!(self._held, Held::Server(_))
+        matches!(self._held, Held::Server(_) | Held::Pooled(..))
     }
 
     /// One of the same kind with nothing in it.
     pub fn empty_one(&self) -> TestDatabase {
         match &self._held {
-            Held::Server(_) => TestDatabase::on(postgres::Database::empty()),
+            Held::Server(_) | Held::Pooled(..) => TestDatabase::on(postgres::Database::empty()),
             Held::Folder(_) | Held::Nothing => {
                 let folder = tempfile::tempdir().unwrap();
                 TestDatabase::held(Location::Sqlite(folder.path().join("desk.db")), Held::Folder(folder))
@@ -103,7 +116,7 @@ impl TestDatabase {
     /// The server's side of it.
     pub fn server(&self) -> &postgres::Database {
         match &self._held {
-            Held::Server(database) => database,
+            Held::Server(database) | Held::Pooled(_, database) => database,
             Held::Folder(_) | Held::Nothing => panic!("this test is about PostgreSQL"),
         }
     }
