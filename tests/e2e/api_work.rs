@@ -2,9 +2,11 @@
 
 use frontdesk::app::Roles;
 use frontdesk_simulator::{Access, Fault, Scripted};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::desk::{Desk, has_keys, is_problem, is_time};
+use crate::support::database::TestDatabase;
 use crate::wire::{Message, until};
 
 const DELIVERY: [&str; 14] = [
@@ -75,6 +77,22 @@ async fn ended(desk: &Desk, id: &str) -> Value {
 fn script(desk: &Desk, ticket: &str, fault: Fault) {
     let entry = Scripted { key: "ticket_id".to_owned(), value: ticket.to_owned(), faults: vec![fault] };
     desk.simulator.set_script(vec![entry]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_pooler_that_lends_connections_for_one_transaction_all_work_ends_as_it_should() {
+    let database = TestDatabase::behind_a_pooler();
+    let desk = Desk::on(database, "[worker]\npoll = \"20ms\"\n", Roles::ALL).await;
+    let tickets: Vec<String> = (1..=12).map(|n| format!("T-{n}")).collect();
+    for ticket in &tickets {
+        desk.ticket(ticket).await;
+    }
+    let made: Vec<Value> = join_all(tickets.iter().map(|ticket| submit(&desk, "summary", ticket))).await;
+    for submission in made {
+        let why = ended(&desk, submission["resource_id"].as_str().unwrap()).await;
+        assert_eq!(why["outcome"], "applied", "{why}");
+    }
+    assert_eq!(desk.count("SELECT count(*) FROM messages WHERE author = 'frontdesk'"), 12);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -40,13 +40,17 @@ impl Desk {
 
     /// With these lines of a settings file.
     pub async fn with(settings: &str, roles: Roles) -> Desk {
+        Desk::on(TestDatabase::fresh(), settings, roles).await
+    }
+
+    /// On this database.
+    pub async fn on(held: TestDatabase, settings: &str, roles: Roles) -> Desk {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("frontdesk.toml");
         std::fs::write(&file, settings).unwrap();
         let quick = Settings { work_ms: (1, 20), first_retry_ms: 20, ..Settings::default() };
         let simulator = Simulator::start(quick).await.unwrap();
         let base = simulator.base_url();
-        let held = TestDatabase::fresh();
         let database = held.url();
         let env = |name: &str| match name {
             "OPENAI_WEBHOOK_SECRET" => Some(DEMO_SECRET.to_owned()),

@@ -19,6 +19,7 @@ mod openai_batches;
 mod openai_client;
 mod openai_files;
 mod openai_read;
+mod postgres_connections;
 mod postgres_support;
 mod restore;
 mod schema;

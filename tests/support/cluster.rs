@@ -1,8 +1,9 @@
 //! A whole PostgreSQL that one test owns, to do bad things to: stop it, kill it,
 //! let a replica take over, fill its disk. It writes as durably as a real one.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 use super::owner;
 use super::pgbouncer::free_port;
 use super::postgres::{apart, ask};
+use super::tls::Identity;
 
 /// Set by `scripts/postgres`.
 const PROGRAMS: &str = "FRONTDESK_TEST_POSTGRES_PROGRAMS";
@@ -142,6 +144,19 @@ impl Cluster {
             client.batch_execute(&format!("ALTER SYSTEM SET {name} = '{value}'")).unwrap();
             client.batch_execute("SELECT pg_reload_conf()").unwrap();
         });
+    }
+
+    /// From now on whoever wants to talks to it over TLS.
+    pub fn encrypts(&self, identity: &Identity) {
+        for (name, text) in [("server.crt", &identity.certificate), ("server.key", &identity.key)] {
+            let file = self.data().join(name);
+            std::fs::write(&file, text).unwrap();
+            std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+            owner::give(&file);
+        }
+        self.set("ssl", "on");
+        let is_on = || self.ask(|client| client.query_one("SHOW ssl", &[]).unwrap().get::<_, String>(0)) == "on";
+        until("PostgreSQL does not encrypt", is_on);
     }
 
     /// Leaves no room on the small disk.

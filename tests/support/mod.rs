@@ -6,3 +6,4 @@ pub mod database;
 mod owner;
 pub mod pgbouncer;
 pub mod postgres;
+pub mod tls;

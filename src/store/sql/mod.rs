@@ -25,6 +25,8 @@ pub enum Error {
     Sqlite(rusqlite::Error),
     /// PostgreSQL refused, or cannot be reached.
     Postgres(::postgres::Error),
+    /// PostgreSQL cannot be reached, or not in the way that was asked for.
+    NoSession(String),
     /// There is no row where one was asked for.
     NoRow,
     /// Committed on the primary, and not confirmed by the standby that must.
@@ -332,6 +334,7 @@ impl From<Error> for StoreError {
                 StoreError::Sqlite { code: -1, text: "a statement could not be run or read".to_owned() }
             }
             Error::Postgres(error) => postgres::told(&error),
+            Error::NoSession(why) => StoreError::Unreachable(why),
             Error::Unconfirmed => StoreError::Unreachable("its standby has not confirmed the commit".to_owned()),
             Error::Spoiled => {
                 StoreError::Postgres { code: "25P02".to_owned(), text: "a statement of it had failed".to_owned() }

@@ -100,9 +100,10 @@ impl Postgres {
         with_options.options(&format!("{options}-c {OURS}=on"));
         let client = match open(&with_options, settings) {
             // What pgbouncer says to a setting that it does not know.
-            Err(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => open(&plain, settings)?,
-            opened => opened?,
+            Err(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => open(&plain, settings),
+            opened => opened,
         };
+        let client = client.map_err(without_session)?;
         let mut connection = Postgres {
             client: RefCell::new(client),
             ready: RefCell::default(),
@@ -374,6 +375,15 @@ impl ToSql for Value<'_> {
 pub(in crate::store) fn is_to_be_repeated(error: &StoreError) -> bool {
     // serialization_failure, deadlock_detected
     matches!(error, StoreError::Postgres { code, .. } if code == "40001" || code == "40P01")
+}
+
+/// As long as nothing was asked no value can be in the text, and it says most.
+fn without_session(error: postgres::Error) -> Error {
+    if error.as_db_error().is_some() {
+        return error.into();
+    }
+    let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    Error::NoSession(format!("{error}{why}"))
 }
 
 /// An error without a value in it.
