@@ -26,7 +26,7 @@ enum Held {
     Nothing,
     Folder(#[expect(dead_code, reason = "removed when dropped")] TempDir),
     Server(postgres::Database),
-    Pooled(PgBouncer, postgres::Database),
+    Pooled(Box<PgBouncer>, postgres::Database),
 }
 
 impl TestDatabase {
@@ -65,7 +65,7 @@ impl TestDatabase {
     pub fn behind_a_pooler() -> TestDatabase {
         let database = TestDatabase::migrated_on_a_server();
         let pooler = database.pgbouncer();
-        TestDatabase::held(Location::parse(&pooler.url()).unwrap(), Held::Pooled(pooler, database))
+        TestDatabase::held(Location::parse(&pooler.url()).unwrap(), Held::Pooled(Box::new(pooler), database))
     }
 
     /// One that is somebody else's, or not there yet.

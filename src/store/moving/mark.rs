@@ -32,9 +32,7 @@ pub(super) fn moved(connection: &Connection) -> Result<Option<String>, StoreErro
 }
 
 fn has_marks(connection: &Connection) -> Result<bool, StoreError> {
-    Ok(connection
-        .prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'marks'")?
-        .exists([])?)
+    Ok(connection.prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'marks'")?.exists([])?)
 }
 
 pub(super) fn set(connection: &Connection, place: &str, at_ms: i64) -> Result<(), StoreError> {

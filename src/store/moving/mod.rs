@@ -125,7 +125,9 @@ pub enum MoveError {
     #[error("the target did not say whether it has kept everything: {0}; run it again, it finds out")]
     Unknown(StoreError),
     /// All of it is there, and the source does not say so.
-    #[error("everything was moved, but the file could not be marked as moved: {0}; do not use it any more, or run the move again, which then only marks it")]
+    #[error(
+        "everything was moved, but the file could not be marked as moved: {0}; do not use it any more, or run the move again, which then only marks it"
+    )]
     Unmarked(StoreError),
     /// What was read back is not what was written.
     #[error("{} not the same in the target; nothing was moved", list(.0))]

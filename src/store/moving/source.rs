@@ -6,8 +6,8 @@ use postgres::types::Type;
 
 use super::rows::{Column, Table, Tally, quoted};
 use super::{MoveError, mark};
-use crate::store::sql::Connection;
 use crate::store::restored::{self, How};
+use crate::store::sql::Connection;
 use crate::store::{StoreError, copies, migrate};
 
 /// Codes of SQLite: somebody else uses it.
