@@ -254,20 +254,25 @@ impl Store {
 }
 
 fn create(connection: &Connection, new: &NewTicket, now_ms: i64) -> Result<Option<String>, StoreError> {
-    let seq = next_seq(connection, "tickets")?;
-    let id = match &new.id {
-        Some(id) => id.clone(),
-        None => free_id(connection, seq)?,
+    let id = loop {
+        let seq = next_seq(connection, "tickets")?;
+        let id = match &new.id {
+            Some(id) => id.clone(),
+            None => free_id(connection, seq)?,
+        };
+        let made = connection
+            .prepare_cached(
+                "INSERT INTO tickets (id, seq, subject, queue, tags, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+                 ON CONFLICT (id) DO NOTHING",
+            )?
+            .execute((&id, seq, &new.subject, &new.queue, to_json(&new.tags)?, now_ms))?;
+        match made {
+            1 => break id,
+            _ if new.id.is_some() => return Ok(None),
+            // Somebody else took it since the look: the next one.
+            _ => {}
+        }
     };
-    let made = connection
-        .prepare_cached(
-            "INSERT INTO tickets (id, seq, subject, queue, tags, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
-             ON CONFLICT (id) DO NOTHING",
-        )?
-        .execute((&id, seq, &new.subject, &new.queue, to_json(&new.tags)?, now_ms))?;
-    if made == 0 {
-        return Ok(None);
-    }
     for (author, body) in &new.messages {
         add_message(connection, &id, *author, Visibility::Public, body, now_ms)?;
     }

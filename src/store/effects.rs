@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::store::sql::{self, Company, Connection, OptionalExtension, Subject};
 
 use super::newest::Work;
-use super::row::to_json;
+use super::row::{hit_one, to_json};
 use super::starts::NewStart;
 use super::units::Posted;
 use super::{Engine, Store, StoreError, deciding, desk, erase, newest, restored, starts};
@@ -341,24 +341,35 @@ pub(super) fn receive(connection: &Connection, changes: &[Change], now_ms: i64) 
     )?;
     for change in changes {
         match change {
-            Change::Made { reference, external_id } => receive.execute((reference, now_ms, external_id))?,
-            Change::Dropped { reference } => connection
-                .prepare_cached("UPDATE effects SET state = 'dropped' WHERE ref = ?1")?
-                .execute([reference])?,
+            Change::Made { reference, external_id } => {
+                has_receipt(receive.execute((reference, now_ms, external_id))?)?
+            }
+            Change::Dropped { reference } => {
+                connection
+                    .prepare_cached("UPDATE effects SET state = 'dropped' WHERE ref = ?1")?
+                    .execute([reference])?;
+            }
             Change::Starts { reference, start } => {
                 starts::plan(connection, start, now_ms)?;
-                receive.execute((reference, now_ms, &start.submission_id))?
+                // What is started once more was never planned as an effect.
+                receive.execute((reference, now_ms, &start.submission_id))?;
             }
             Change::WithTheEnd { reference, ticket_id, effect } => {
                 let external_id = desk::write(connection, ticket_id, effect, reference, now_ms)?;
                 if matches!(effect, Effect::Reply(_)) {
                     deciding::ticket_moved(connection, ticket_id, REPLY_SENT, now_ms)?;
                 }
-                receive.execute((reference, now_ms, external_id))?
+                has_receipt(receive.execute((reference, now_ms, external_id))?)?;
             }
-        };
+        }
     }
     Ok(())
+}
+
+/// Where it was planned nobody may have it without its receipt: not either when a
+/// standby has taken over meanwhile that had not heard of the plan.
+fn has_receipt(changed: usize) -> Result<(), StoreError> {
+    hit_one(changed, "planned effect")
 }
 
 /// The job ends, or goes on, without what it had written down: no other job must

@@ -124,6 +124,13 @@ fn insert_job(connection: &Connection, delivery: &NewDelivery, job: &NewJob<'_>)
 }
 
 fn mark_known_event(connection: &Connection, delivery: &NewDelivery, job_key: &str) -> Result<(), StoreError> {
+    // Whoever ends the job as failed marks the deliveries that it sees: this one
+    // is there by then, or finds the job ended.
+    if connection.postgres().is_some() {
+        connection
+            .prepare_cached("SELECT 1 FROM jobs WHERE project = ?1 AND key = ?2 FOR SHARE")?
+            .exists((delivery.project(), job_key))?;
+    }
     connection
         .prepare_cached(
             "UPDATE deliveries SET duplicate_of = (SELECT delivery_id FROM jobs WHERE project = ?1 AND key = ?3),
@@ -134,7 +141,8 @@ fn mark_known_event(connection: &Connection, delivery: &NewDelivery, job_key: &s
     Ok(())
 }
 
-/// A parked event under another webhook-id: the first one is named.
+/// A parked event under another webhook-id: the first one is named. The two may
+/// come in one transaction: neither is the other's copy twice over.
 fn mark_known_parked(connection: &Connection, delivery: &NewDelivery) -> Result<(), StoreError> {
     let Some(event_id) = &delivery.event().id else { return Ok(()) };
     connection
@@ -144,7 +152,7 @@ fn mark_known_parked(connection: &Connection, delivery: &NewDelivery) -> Result<
                WHERE first.event_id = ?3 AND first.project = ?1 AND first.job_key IS NULL ORDER BY first.seq LIMIT 1)
              WHERE project = ?1 AND delivery_id = ?2
                AND EXISTS (SELECT 1 FROM deliveries first WHERE first.event_id = ?3 AND first.project = ?1
-                             AND first.job_key IS NULL AND first.delivery_id <> ?2)",
+                             AND first.job_key IS NULL AND first.seq < deliveries.seq)",
         )?
         .execute((delivery.project(), delivery.delivery_id(), event_id))?;
     Ok(())

@@ -4,8 +4,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::StoreError;
-use super::sql::{Connection, OptionalExtension as _};
+use super::sql::{Connection, OptionalExtension as _, is_to_be_repeated};
+use super::{StoreError, marks};
 
 /// A number, a name, and the text for each kind of database. The texts make the
 /// same tables; a test compares them.
@@ -56,6 +56,9 @@ pub struct Migrated {
     pub to: i64,
 }
 
+/// How often a migration that lost against others is run.
+const TRIES: usize = 5;
+
 /// Only one process at a time brings a database up to date.
 const MIGRATION_LOCK: i64 = 0x6664_6d69_6772;
 
@@ -63,12 +66,29 @@ const MIGRATION_LOCK: i64 = 0x6664_6d69_6772;
 /// made anew have children meanwhile, so foreign keys are checked at the end instead.
 pub(super) fn up(connection: &Connection) -> Result<Migrated, StoreError> {
     if connection.sqlite().is_none() {
-        return in_one(connection, &format!("BEGIN; SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"));
+        return up_on_a_server(connection);
     }
     connection.execute_batch("PRAGMA foreign_keys = OFF")?;
     let done = in_one(connection, "BEGIN IMMEDIATE");
     connection.execute_batch("PRAGMA foreign_keys = ON")?;
     done
+}
+
+/// Others may be at work. One statement may take as long as a large table needs,
+/// and whoever starts meanwhile waits for as long; the wait for a table that
+/// somebody else holds may not, because all others wait behind it.
+fn up_on_a_server(connection: &Connection) -> Result<Migrated, StoreError> {
+    let begin = format!(
+        "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
+         SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock({MIGRATION_LOCK}); SET LOCAL lock_timeout = '10s'"
+    );
+    for _ in 1..TRIES {
+        match in_one(connection, &begin) {
+            Err(error) if is_to_be_repeated(&error) => {}
+            done => return done,
+        }
+    }
+    in_one(connection, &begin)
 }
 
 fn in_one(connection: &Connection, begin: &str) -> Result<Migrated, StoreError> {
@@ -88,6 +108,9 @@ fn apply_missing(connection: &Connection) -> Result<Migrated, StoreError> {
     })?;
     let from = version(connection)?;
     refuse_newer(connection, from)?;
+    if let Some(server) = connection.postgres().filter(|_| from > 0 && from < SCHEMA_VERSION) {
+        server.lock_everybody_out()?;
+    }
     for migration in MIGRATIONS {
         let sql = if connection.sqlite().is_some() { migration.sqlite } else { migration.postgres };
         match applied(connection, migration.number)? {
@@ -105,10 +128,9 @@ fn apply_missing(connection: &Connection) -> Result<Migrated, StoreError> {
             }
         }
     }
-    if from <= SCHEMA_VERSION {
-        let mark =
-            "INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-        connection.execute(mark, (OLDEST_MARK, OLDEST_BESIDE))?;
+    // Each start comes here: nothing is written when nothing is new.
+    if from <= SCHEMA_VERSION && marks::get(connection, OLDEST_MARK)? != OLDEST_BESIDE {
+        marks::set(connection, OLDEST_MARK, OLDEST_BESIDE)?;
     }
     if from < SCHEMA_VERSION && has_orphans(connection)? {
         return Err(StoreError::Open("a row refers to one that is not there; nothing was changed".to_owned()));

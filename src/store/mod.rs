@@ -40,6 +40,7 @@ mod growth_tests;
 mod inbox;
 mod ledger;
 mod location;
+mod marks;
 mod migrate;
 mod moving;
 mod newest;
@@ -239,6 +240,32 @@ enum Engine {
     Postgres(postgres::Server),
 }
 
+/// A word to others that is on its way. Whatever becomes of it, the next may go.
+struct Ringing(Arc<Shared>);
+
+impl Ringing {
+    fn is_over(&self) {
+        if let Engine::Postgres(server) = &self.0.engine {
+            server.ringing.store(false, Ordering::Release);
+        }
+    }
+}
+
+impl Drop for Ringing {
+    fn drop(&mut self) {
+        self.is_over();
+    }
+}
+
+/// A write that changes nothing for anybody.
+fn beat(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT INTO pulse (id, beats) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET beats = pulse.beats + 1",
+        [],
+    )?;
+    Ok(())
+}
+
 impl Store {
     /// Opens the database, creating a file if there is none, and brings it up to
     /// date when `migrate` is true.
@@ -308,16 +335,15 @@ impl Store {
         if server.ringing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let shared = Arc::clone(&self.shared);
-        let told = self.writer.hurry_off(move |connection| {
-            let Engine::Postgres(server) = &shared.engine else { return Ok(()) };
-            server.ringing.store(false, Ordering::Release);
-            connection.execute("SELECT pg_notify(?1, ?2)", (postgres::CHANNEL, &server.name))?;
+        let ringing = Ringing(Arc::clone(&self.shared));
+        // The answer is nobody's: who was not told looks by itself.
+        let _ = self.writer.hurry_off(move |connection| {
+            ringing.is_over();
+            if let Engine::Postgres(server) = &ringing.0.engine {
+                connection.execute("SELECT pg_notify(?1, ?2)", (postgres::CHANNEL, &server.name))?;
+            }
             Ok(())
         });
-        if told.is_err() {
-            server.ringing.store(false, Ordering::Release);
-        }
     }
 
     /// The readiness check: commits a write. Callers within a second share one
@@ -330,13 +356,14 @@ impl Store {
         if let Some((_, found)) = pulse.as_ref().filter(|(at, _)| at.elapsed() < PULSE_EVERY) {
             return found.clone();
         }
-        let beat = self.writer.hurry(|connection| {
-            connection.execute(
-                "INSERT INTO pulse (id, beats) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET beats = pulse.beats + 1",
-                [],
-            )?;
-            Ok(())
-        });
+        let beat = async {
+            match &self.shared.engine {
+                Engine::Sqlite { .. } => self.writer.hurry(beat).await,
+                // By the way that deliveries take: what holds up the workers of all
+                // processes does not hold up those.
+                Engine::Postgres(server) => server.intake.beat().await,
+            }
+        };
         let found = tokio::time::timeout(PULSE_TIMEOUT, beat).await.unwrap_or(Err(StoreError::Busy));
         *pulse = Some((Instant::now(), found.clone()));
         found

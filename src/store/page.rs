@@ -71,7 +71,7 @@ pub struct Page<T> {
 /// numbered from 1; `newest` selects the highest number.
 pub(super) fn stretch(connection: &Connection, newest: &str, before: i64) -> Result<i64, StoreError> {
     let newest: Option<i64> = connection.prepare_cached(newest)?.query_row([], |row| row.get(0))?;
-    Ok((before.min(newest.unwrap_or(0) + 1) - LOOKED_AT).max(1))
+    Ok(before.min(newest.unwrap_or(0) + 1).saturating_sub(LOOKED_AT).max(1))
 }
 
 /// Where a page stops that walks an index which has more rows than are asked for;

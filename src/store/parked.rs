@@ -1,11 +1,11 @@
 //! Deliveries without a job: what a watcher makes of them, and how a person
 //! puts them away. They stay `received` for ever.
 
-use crate::store::sql::{Connection, OptionalExtension, Row, Subject};
+use crate::store::sql::{Connection, Row, Subject};
 use serde_json::json;
 
 use super::facts::TEST_TYPE;
-use super::{Store, StoreError, alerts, audit_trail};
+use super::{Store, StoreError, alerts, audit_trail, marks};
 
 /// How far the parked deliveries have been read.
 const MARK: &str = "parked";
@@ -56,6 +56,11 @@ impl Store {
         kind_of: fn(&str) -> Option<&'static str>,
         now_ms: i64,
     ) -> Result<Vec<ParkedNotice>, StoreError> {
+        // Telling keeps everybody out for a moment: first a look whether it is worth it.
+        // One that is not there yet is seen at the next look.
+        if self.read(is_all_told).await? {
+            return Ok(Vec::new());
+        }
         self.write(move |connection| tell(connection, kind_of, now_ms)).await
     }
 
@@ -175,6 +180,13 @@ fn dismiss_some(
     Ok(changed)
 }
 
+fn is_all_told(connection: &Connection) -> Result<bool, StoreError> {
+    let mark = marks::get(connection, MARK)?;
+    Ok(!connection
+        .prepare_cached("SELECT 1 FROM deliveries WHERE job_key IS NULL AND seq > ?1 AND dismissed_at IS NULL LIMIT 1")?
+        .exists([mark])?)
+}
+
 fn tell(
     connection: &Connection,
     kind_of: fn(&str) -> Option<&'static str>,
@@ -183,16 +195,13 @@ fn tell(
     // Of two deliveries that are stored at the same time the one with the higher
     // number may be there first: the lower one must not be passed over.
     connection.alone_with(Subject::Intake)?;
-    let mark: Option<i64> = connection
-        .prepare_cached("SELECT value FROM marks WHERE name = ?1")?
-        .query_row([MARK], |row| row.get(0))
-        .optional()?;
+    let mark = marks::get(connection, MARK)?;
     let mut list = connection.prepare_cached(
         "SELECT seq, event_type, coalesce(resource_id, event_id, delivery_id), duplicate_of IS NULL FROM deliveries
          WHERE job_key IS NULL AND seq > ?1 AND dismissed_at IS NULL ORDER BY seq LIMIT ?2",
     )?;
     let rows: Vec<(i64, Option<String>, String, bool)> = list
-        .query_map((mark.unwrap_or(0), AT_ONCE), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .query_map((mark, AT_ONCE), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
         .collect::<Result<_, _>>()?;
     let Some(last) = rows.last().map(|row| row.0) else { return Ok(Vec::new()) };
     let mut notices = Vec::new();

@@ -4,7 +4,7 @@
 use crate::store::sql::{self, Connection, OptionalExtension, Params, Row, params};
 
 use super::ledger::POLLED;
-use super::{Store, StoreError};
+use super::{Store, StoreError, marks};
 use crate::domain::submission::Kind;
 
 /// What a reconciler asks for.
@@ -202,7 +202,7 @@ impl Store {
     /// When the transaction could not be committed.
     pub async fn unheard_of(&self, project: String) -> Result<i64, StoreError> {
         let name = project.clone();
-        if self.look_up(move |connection| mark(connection, &row_of(&name))).await? == 0 {
+        if self.look_up(move |connection| marks::get(connection, &row_of(&name))).await? == 0 {
             return Ok(0);
         }
         self.write(move |connection| listen(connection, &project)).await
@@ -245,7 +245,7 @@ fn checked(
     let queued = *found != Found::Moving && waits == Some(true) && queue(connection, check, now_ms)?;
     if queued {
         let unheard = listen(connection, &check.project)?;
-        set_mark(connection, &row_of(&check.project), unheard + 1)?;
+        marks::set(connection, &row_of(&check.project), unheard + 1)?;
     }
     Ok(queued)
 }
@@ -285,37 +285,19 @@ fn row_of(project: &str) -> String {
 /// time; each delivery is looked at once.
 fn listen(connection: &Connection, project: &str) -> Result<i64, StoreError> {
     let heard_to = format!("heard_to/{project}");
-    let from = mark(connection, &heard_to)?;
+    let from = marks::get(connection, &heard_to)?;
     let newest: i64 =
         connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM deliveries")?.query_row([], |row| row.get(0))?;
-    let counted = mark(connection, &row_of(project))?;
+    let counted = marks::get(connection, &row_of(project))?;
     // While nothing is counted, nothing is listened for.
     let heard = counted == 0
         || connection
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM deliveries WHERE seq > ?1 AND project = ?2)")?
             .query_row((from, project), |row| row.get(0))?;
-    set_mark(connection, &heard_to, newest)?;
+    marks::set(connection, &heard_to, newest)?;
     if !heard {
         return Ok(counted);
     }
-    set_mark(connection, &row_of(project), 0)?;
+    marks::set(connection, &row_of(project), 0)?;
     Ok(0)
-}
-
-/// A number under a name; 0 when there is none.
-pub(super) fn mark(connection: &Connection, name: &str) -> Result<i64, StoreError> {
-    let value = connection
-        .prepare_cached("SELECT value FROM marks WHERE name = ?1")?
-        .query_row([name], |row| row.get(0))
-        .optional()?;
-    Ok(value.unwrap_or(0))
-}
-
-pub(super) fn set_mark(connection: &Connection, name: &str, value: i64) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )?
-        .execute((name, value))?;
-    Ok(())
 }

@@ -252,6 +252,13 @@ fn unpark(connection: &Connection, seq: i64, now_ms: i64) -> Result<(), StoreErr
              FROM deliveries WHERE seq = ?1 ON CONFLICT (key, project) DO NOTHING",
         )?
         .execute((seq, now_ms, USUAL_RETENTION_MS))?;
+    // Its job may be there already, and have failed.
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET failed = (SELECT CASE WHEN state = 'failed_final' THEN 1 END FROM jobs
+                                              WHERE project = deliveries.project AND key = deliveries.job_key) WHERE seq = ?1",
+        )?
+        .execute([seq])?;
     Ok(())
 }
 

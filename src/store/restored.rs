@@ -7,9 +7,8 @@ use std::time::UNIX_EPOCH;
 
 use serde_json::json;
 
-use super::reconcile::{mark, set_mark};
 use super::sql::{Connection, OptionalExtension as _};
-use super::{Store, StoreError, audit_trail};
+use super::{Store, StoreError, audit_trail, marks};
 use crate::domain::verify::TOLERANCE_S;
 
 /// When it was restored last, in ms.
@@ -121,7 +120,7 @@ impl Store {
 
 /// Whether work may have been carried out before the database was restored.
 pub(super) fn is_older(connection: &Connection, made_at_ms: Option<i64>) -> Result<bool, StoreError> {
-    let at_ms = mark(connection, RESTORED_AT)?;
+    let at_ms = marks::get(connection, RESTORED_AT)?;
     Ok(at_ms > 0 && is_before(made_at_ms, at_ms))
 }
 
@@ -131,16 +130,16 @@ fn is_before(made_at_ms: Option<i64>, restored_at_ms: i64) -> bool {
 }
 
 pub(super) fn standing(connection: &Connection) -> Result<Option<Restored>, StoreError> {
-    let at_ms = mark(connection, RESTORED_AT)?;
-    let copied_at_ms = Some(mark(connection, RESTORED_FROM)?).filter(|at_ms| *at_ms > 0);
+    let at_ms = marks::get(connection, RESTORED_AT)?;
+    let copied_at_ms = Some(marks::get(connection, RESTORED_FROM)?).filter(|at_ms| *at_ms > 0);
     Ok((at_ms > 0).then_some(Restored { at_ms, copied_at_ms }))
 }
 
 /// Marks the database, in the transaction of whoever calls.
 pub(super) fn mark_as(connection: &Connection, how: How, actor: &str, now_ms: i64) -> Result<Marked, StoreError> {
-    let copied_at_ms = mark(connection, COPIED_AT)?;
-    set_mark(connection, RESTORED_AT, now_ms)?;
-    set_mark(connection, RESTORED_FROM, copied_at_ms)?;
+    let copied_at_ms = marks::get(connection, COPIED_AT)?;
+    marks::set(connection, RESTORED_AT, now_ms)?;
+    marks::set(connection, RESTORED_FROM, copied_at_ms)?;
     connection.execute("DELETE FROM marks WHERE name = ?1", [COPIED_AT])?;
     if let Some(identity) = identity(connection)? {
         note_identity(connection, &identity, now_ms)?;
@@ -168,12 +167,12 @@ fn doubt_starts(connection: &Connection, now_ms: i64) -> Result<usize, StoreErro
 
 /// Says in a copy that it is one.
 pub(super) fn mark_copy(connection: &Connection, now_ms: i64) -> Result<(), StoreError> {
-    set_mark(connection, COPIED_AT, now_ms)
+    marks::set(connection, COPIED_AT, now_ms)
 }
 
 /// When a copy that nobody has worked with was made, in ms.
 pub(super) fn copied_at(connection: &Connection) -> Result<Option<i64>, StoreError> {
-    Ok(Some(mark(connection, COPIED_AT)?).filter(|at_ms| *at_ms > 0))
+    Ok(Some(marks::get(connection, COPIED_AT)?).filter(|at_ms| *at_ms > 0))
 }
 
 /// As [`Store::notice_restore`], in the transaction of whoever calls.
@@ -251,7 +250,7 @@ fn judge(is_copy: bool, known: Option<&str>, found: Option<&str>) -> Verdict {
 
 fn note_identity(connection: &Connection, identity: &str, now_ms: i64) -> Result<(), StoreError> {
     connection.execute("DELETE FROM marks WHERE name >= ?1 AND name < ?2", (IDENTITY, PAST_IDENTITIES))?;
-    set_mark(connection, &format!("{IDENTITY}{identity}"), now_ms)
+    marks::set(connection, &format!("{IDENTITY}{identity}"), now_ms)
 }
 
 /// What a copy of the database does not share with it. None when nobody can tell.

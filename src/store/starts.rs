@@ -3,6 +3,7 @@
 
 use crate::store::sql::{Connection, OptionalExtension, params};
 
+use super::settle::count;
 use super::{Store, StoreError, ledger, restored};
 
 /// Work to be started at OpenAI by a worker.
@@ -81,12 +82,15 @@ pub(super) fn withdraw(
     if !waits {
         return Ok(false);
     }
-    connection
+    let withdrawn = connection
         .prepare_cached(
             "UPDATE jobs SET state = 'processed', since = ?2, claimable_at = NULL, outcome = 'ignored', reason = ?3
              WHERE resource_id = ?1 AND kind = 'start' AND state IN ('queued','failed_retryable')",
         )?
         .execute((submission_id, now_ms, why))?;
+    if withdrawn > 0 {
+        count(connection, "ignored", i64::try_from(withdrawn).unwrap_or(i64::MAX))?;
+    }
     ledger::end(connection, submission_id, None, now_ms)?;
     Ok(true)
 }

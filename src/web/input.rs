@@ -99,9 +99,10 @@ impl ListQuery {
         let limit = self.limit_or(PageRequest::DEFAULT_LIMIT, PageRequest::MAX_LIMIT)?;
         let cursor = match &self.cursor {
             None => None,
-            Some(text) => {
-                Some(text.parse().map_err(|_| Problem::invalid("cursor must be a next_cursor of this list"))?)
-            }
+            Some(text) => match text.parse() {
+                Ok(number) if number > 0 => Some(number),
+                _ => return Err(Problem::invalid("cursor must be a next_cursor of this list")),
+            },
         };
         Ok(PageRequest { limit, cursor })
     }

@@ -4,11 +4,11 @@
 //! is still needed is written down, and looked at again in turns. Rows stay when
 //! their content goes: an old delivery is still known when it comes again.
 
-use crate::store::sql::{self, Connection, OptionalExtension};
+use crate::store::sql::{self, Connection};
 use serde_json::json;
 
 use super::reviews;
-use crate::store::{Store, StoreError, batches};
+use crate::store::{Store, StoreError, batches, marks};
 
 /// Rows a step looks at.
 pub(super) const STEP: i64 = 500;
@@ -163,13 +163,13 @@ struct Passed {
 
 /// The first walk: on from the mark, as far as it is old enough.
 fn walk(connection: &Connection, walk: &Walk, step: &Step) -> Result<Stepped, StoreError> {
-    let from = mark(connection, walk.mark)?;
+    let from = marks::get(connection, walk.mark)?;
     let mut found = rows(connection, walk, &format!("{key} > ?1 ORDER BY {key} LIMIT ?2", key = walk.key), from)?;
     let old_enough = found.iter().take_while(|row| row.at_ms < step.before_ms).count();
     found.truncate(old_enough);
     let old = within(found);
     let to = old.last().map_or(from, |row| row.key);
-    set_mark(connection, walk.mark, from, to)?;
+    move_mark(connection, walk.mark, from, to)?;
     for row in old.iter().filter(|row| row.has_content && !row.can_go) {
         later(connection, walk.kind, row.key)?;
     }
@@ -186,7 +186,7 @@ fn walk(connection: &Connection, walk: &Walk, step: &Step) -> Result<Stepped, St
 /// round. Whether there is more to erase right now.
 fn look_again(connection: &Connection, walk: &Walk, step: &Step) -> Result<(usize, bool), StoreError> {
     let name = format!("{}/again", walk.mark);
-    let from = mark(connection, &name)?;
+    let from = marks::get(connection, &name)?;
     let which = format!(
         "{} IN (SELECT key FROM erase_later WHERE kind = '{}' AND key > ?1 ORDER BY key LIMIT ?2) ORDER BY {}",
         walk.key, walk.kind, walk.key
@@ -196,7 +196,7 @@ fn look_again(connection: &Connection, walk: &Walk, step: &Step) -> Result<(usiz
     let looked_at = found.len();
     let passed = within(found);
     let is_round = is_whole && passed.len() == looked_at;
-    set_mark(connection, &name, from, if is_round { 0 } else { passed.last().map_or(0, |row| row.key) })?;
+    move_mark(connection, &name, from, if is_round { 0 } else { passed.last().map_or(0, |row| row.key) })?;
     let old: Vec<Passed> = passed.into_iter().filter(|row| row.at_ms < step.before_ms).collect();
     let erased = erase_rows(connection, walk, &old, step)?;
     let mut done = connection.prepare_cached("DELETE FROM erase_later WHERE kind = ?1 AND key = ?2")?;
@@ -259,22 +259,9 @@ pub(in crate::store) fn effect_again(connection: &Connection, reference: &str) -
     Ok(())
 }
 
-fn mark(connection: &Connection, name: &str) -> Result<i64, StoreError> {
-    let found = connection
-        .prepare_cached("SELECT value FROM marks WHERE name = ?1")?
-        .query_row([name], |row| row.get(0))
-        .optional()?;
-    Ok(found.unwrap_or(0))
-}
-
 /// Nothing is written when nothing has moved: an idle desk commits nothing.
-fn set_mark(connection: &Connection, name: &str, from: i64, to: i64) -> Result<(), StoreError> {
-    if from != to {
-        connection
-            .prepare_cached("INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")?
-            .execute((name, to))?;
-    }
-    Ok(())
+fn move_mark(connection: &Connection, name: &str, from: i64, to: i64) -> Result<(), StoreError> {
+    if from == to { Ok(()) } else { marks::set(connection, name, to) }
 }
 
 /// Results of jobs whose worker died on every attempt: no settlement has erased

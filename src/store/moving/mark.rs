@@ -1,9 +1,8 @@
 //! The mark of a file that was moved: `moved/` and where to, with the time.
 
 use super::told_moved;
-use crate::store::StoreError;
-use crate::store::reconcile::set_mark;
 use crate::store::sql::{Connection, OptionalExtension as _};
+use crate::store::{StoreError, marks};
 
 const MOVED: &str = "moved/";
 /// `/` and the character after it bound the names.
@@ -36,7 +35,7 @@ fn has_marks(connection: &Connection) -> Result<bool, StoreError> {
 }
 
 pub(super) fn set(connection: &Connection, place: &str, at_ms: i64) -> Result<(), StoreError> {
-    set_mark(connection, &format!("{MOVED}{place}"), at_ms)
+    marks::set(connection, &format!("{MOVED}{place}"), at_ms)
 }
 
 /// Takes it off; false when there was none.

@@ -6,11 +6,9 @@ use postgres::types::{ToSql, Type};
 
 use super::rows::{Table, Tally, from, quoted};
 use super::{CHUNK, MoveError};
+use crate::store::nodes::SEEN_MS;
 use crate::store::sql::{Company, Connection, Postgres, Value};
 use crate::store::{Location, PostgresUrl, StoreError, postgres as server, sql};
-
-/// A process whose last sign of life is older has ended, in ms.
-const ALIVE_MS: i64 = 60_000;
 
 /// The server's side of a move.
 pub(super) struct Target {
@@ -65,7 +63,7 @@ impl Target {
             return Ok(());
         }
         let now_ms = self.connection.time_ms().map_err(refused)?.unwrap_or_default();
-        match self.number(&format!("SELECT count(*) FROM nodes WHERE seen_at > {}", now_ms - ALIVE_MS))? {
+        match self.number(&format!("SELECT count(*) FROM nodes WHERE seen_at > {}", now_ms - SEEN_MS))? {
             0 => Ok(()),
             _ => Err(MoveError::TargetInUse(self.place())),
         }

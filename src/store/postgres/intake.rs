@@ -12,7 +12,7 @@ use super::pool::Line;
 use crate::domain::delivery::{NewDelivery, Receipt};
 use crate::store::sql::{Company, Connection, Settings};
 use crate::store::units::spawn;
-use crate::store::{StoreError, inbox};
+use crate::store::{StoreError, beat, inbox};
 
 /// Rows of one transaction at most: past some hundreds a larger group only makes
 /// the first one wait longer.
@@ -31,13 +31,21 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 struct Waiting {
     delivery: Arc<NewDelivery>,
-    reply: oneshot::Sender<Result<Receipt, StoreError>>,
+    reply: Reply<Receipt>,
+}
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+enum Asked {
+    Store(Waiting),
+    /// Whether something can be stored.
+    Beat(Reply<()>),
 }
 
 /// Takes deliveries in.
 #[derive(Clone)]
 pub(in crate::store) struct Intake {
-    queue: mpsc::Sender<Waiting>,
+    queue: mpsc::Sender<Asked>,
     at_work: Arc<AtWork>,
     outage: Arc<Outage>,
 }
@@ -86,14 +94,25 @@ impl Intake {
             return Err(self.no_answer());
         }
         let (reply, answer) = oneshot::channel();
-        self.queue.try_send(Waiting { delivery, reply }).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => StoreError::Full,
-            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
-        })?;
+        self.ask(Asked::Store(Waiting { delivery, reply }))?;
         match tokio::time::timeout(PATIENCE, answer).await {
             Ok(answer) => answer.map_err(|_| StoreError::Closed)?,
             Err(_) => Err(self.no_answer()),
         }
+    }
+
+    /// Commits a write that changes nothing.
+    pub(in crate::store) async fn beat(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Asked::Beat(reply))?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    fn ask(&self, asked: Asked) -> Result<(), StoreError> {
+        self.queue.try_send(asked).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => StoreError::Full,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })
     }
 
     fn no_answer(&self) -> StoreError {
@@ -103,11 +122,19 @@ impl Intake {
     }
 }
 
-fn take_in(mut line: Line, mut waiting: mpsc::Receiver<Waiting>, at_work: &AtWork) {
-    let mut group = Vec::with_capacity(MAX_GROUP);
-    while waiting.blocking_recv_many(&mut group, MAX_GROUP) > 0 {
+fn take_in(mut line: Line, mut asked: mpsc::Receiver<Asked>, at_work: &AtWork) {
+    let (mut next, mut group) = (Vec::with_capacity(MAX_GROUP), Vec::with_capacity(MAX_GROUP));
+    while asked.blocking_recv_many(&mut next, MAX_GROUP) > 0 {
         at_work.begin();
-        store(&mut line, &mut group);
+        for asked in next.drain(..) {
+            match asked {
+                Asked::Store(waiting) => group.push(waiting),
+                Asked::Beat(reply) => drop(reply.send(line.run(Company::Anybody, beat))),
+            }
+        }
+        if !group.is_empty() {
+            store(&mut line, &mut group);
+        }
         at_work.end();
     }
 }

@@ -97,7 +97,9 @@ impl Postgres {
         let mut plain = settings.config.clone();
         plain.notice_callback(listen_for_warnings(&warned));
         let mut with_options = plain.clone();
-        with_options.options(&format!("{options}-c {OURS}=on"));
+        // Those of the URL too; ours go by what comes last.
+        let asked = plain.get_options().unwrap_or_default().to_owned();
+        with_options.options(&format!("{asked} {options}-c {OURS}=on"));
         let client = match open(&with_options, settings) {
             // What pgbouncer says to a setting that it does not know.
             Err(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => open(&plain, settings),
@@ -196,6 +198,12 @@ impl Postgres {
         self.batch("ROLLBACK")
     }
 
+    /// Keeps everybody else out until the end of the transaction, those too who
+    /// take deliveries in.
+    pub(in crate::store) fn lock_everybody_out(&self) -> Result<()> {
+        self.batch(&format!("SELECT pg_advisory_xact_lock({LOCK_ALL}, 0), pg_advisory_xact_lock({LOCK_INTAKE}, 0)"))
+    }
+
     pub(super) fn batch(&self, sql: &str) -> Result<()> {
         let done = self.client.borrow_mut().batch_execute(sql);
         self.has_failed.set(self.has_failed.get() || done.is_err());
@@ -245,6 +253,11 @@ impl Postgres {
         unnamed: impl Fn(&mut Client, &str, &[(&(dyn ToSql + Sync), Type)]) -> std::result::Result<T, postgres::Error>,
     ) -> Result<T> {
         let done = self.try_run(sql, values, named, unnamed);
+        if let Err(Error::Postgres(error)) = &done
+            && error.code().is_some_and(|code| STALE.contains(&code.code()))
+        {
+            self.ready.borrow_mut().clear();
+        }
         self.has_failed.set(self.has_failed.get() || done.is_err());
         done
     }
@@ -371,10 +384,18 @@ impl ToSql for Value<'_> {
     to_sql_checked!();
 }
 
-/// Whether the transaction lost against others and can be run again as it is.
+/// serialization_failure, deadlock_detected.
+const LOST: [&str; 2] = ["40001", "40P01"];
+
+/// feature_not_supported, which is what a prepared statement says whose table has
+/// got another column since, and invalid_sql_statement_name, of one that is gone.
+/// It stays so on that connection until the statement is prepared anew.
+const STALE: [&str; 2] = ["0A000", "26000"];
+
+/// Whether the transaction lost against others, or against a migration, and can
+/// be run again as it is.
 pub(in crate::store) fn is_to_be_repeated(error: &StoreError) -> bool {
-    // serialization_failure, deadlock_detected
-    matches!(error, StoreError::Postgres { code, .. } if code == "40001" || code == "40P01")
+    matches!(error, StoreError::Postgres { code, .. } if LOST.contains(&code.as_str()) || STALE.contains(&code.as_str()))
 }
 
 /// As long as nothing was asked no value can be in the text, and it says most.

@@ -16,6 +16,7 @@ for_every_store! {
     writing_to_a_missing_ticket_writes_nothing,
     only_people_raise_the_revision,
     many_writers_of_one_reference_write_once,
+    what_was_never_planned_is_not_written,
 }
 
 impl Fresh {
@@ -26,6 +27,7 @@ impl Fresh {
     /// Writes as the end of a job does, and says what is there under the reference.
     async fn write(&self, id: &str, effect: Effect, reference: &str) -> Option<String> {
         let (written, job) = (reference.to_owned(), self.any_job().await);
+        self.is_planned(reference, job.id());
         let change = Change::WithTheEnd { reference: written.clone(), ticket_id: id.to_owned(), effect };
         let end = Settlement::Applied { changes: vec![change] };
         let settled = self.store.settle(job, None, end, START_MS + 1).await;
@@ -39,6 +41,13 @@ impl Fresh {
         let number: i64 = self.sql().query_row("SELECT count(*) FROM jobs", [], |row| row.get(0)).unwrap();
         self.deliver(&format!("wh_w{number}"), &format!("evt_w{number}"), &format!("resp_w{number}")).await;
         self.claim_at(START_MS, 1).await.remove(0)
+    }
+
+    /// It is written down that this is to be written, by whichever job wants it first.
+    fn is_planned(&self, reference: &str, job: i64) {
+        let plan = "INSERT INTO effects (project, resource_id, ticket_id, slot, ref, state, job_id, planned_at)
+                    VALUES ('default', ?1, 'T-1', 'note', ?1, 'applying', ?2, 1) ON CONFLICT (ref) DO NOTHING";
+        self.sql().execute(plan, (reference, job)).unwrap();
     }
 
     async fn note(&self, id: &str, text: &str, reference: &str) -> Option<String> {
@@ -198,6 +207,7 @@ async fn many_writers_of_one_reference_write_once(fresh: Fresh) {
     let mut writes = Vec::new();
     for n in 0..16 {
         let (store, job) = (fresh.store.clone(), fresh.any_job().await);
+        fresh.is_planned("fd_1", job.id());
         let effect = Effect::Note { text: format!("version {n}") };
         let change = Change::WithTheEnd { reference: "fd_1".to_owned(), ticket_id: "T-1".to_owned(), effect };
         let end = Settlement::Applied { changes: vec![change] };
@@ -207,4 +217,14 @@ async fn many_writers_of_one_reference_write_once(fresh: Fresh) {
         assert_eq!(write.await.unwrap(), DONE);
     }
     assert_eq!(fresh.read("T-1").await.messages.len(), 1);
+}
+
+async fn what_was_never_planned_is_not_written(fresh: Fresh) {
+    fresh.ticket("T-1").await;
+    let effect = Effect::Note { text: "one".to_owned() };
+    let change = Change::WithTheEnd { reference: "fd_1".to_owned(), ticket_id: "T-1".to_owned(), effect };
+    let end = Settlement::Applied { changes: vec![change] };
+    let job = fresh.any_job().await;
+    assert!(fresh.store.settle(job, None, end, START_MS + 1).await.is_err(), "nobody would have its receipt");
+    assert_eq!(fresh.read("T-1").await.messages.len(), 0);
 }

@@ -1,6 +1,7 @@
 //! Group commit: many callers, one transaction, and nobody pays for another.
 
 use std::pin::Pin;
+use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 
 use frontdesk::domain::delivery::Receipt;
@@ -8,7 +9,8 @@ use frontdesk::store::{NewSubmission, Store, StoreError};
 use rusqlite::Connection;
 
 use super::{Fresh, for_every_store};
-use crate::harness::{START_MS, event, signed};
+use crate::harness::{ALL, START_MS, event, signed};
+use crate::support::postgres;
 
 for_every_store! {
     what_was_answered_is_there_after_the_database_is_opened_again,
@@ -31,6 +33,20 @@ mod on_one_writer {
     #[tokio::test]
     async fn a_full_queue_says_so_at_once_and_takes_deliveries_again_afterwards() {
         super::a_full_queue_says_so_at_once_and_takes_deliveries_again_afterwards(Fresh::sqlite()).await;
+    }
+}
+
+mod on_a_server {
+    use super::Fresh;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_parked_event_that_comes_twice_in_one_group_has_a_first_and_a_copy() {
+        super::a_parked_event_that_comes_twice_in_one_group_has_a_first_and_a_copy(Fresh::postgres()).await;
+    }
+
+    #[tokio::test]
+    async fn statements_go_on_when_a_newer_process_has_added_a_column() {
+        super::statements_go_on_when_a_newer_process_has_added_a_column(Fresh::postgres()).await;
     }
 }
 
@@ -150,6 +166,57 @@ async fn a_full_queue_says_so_at_once_and_takes_deliveries_again_afterwards(fres
     assert_eq!(record(fresh.store.clone(), 99_999).await, Ok(Receipt::Queued));
     let deliveries = fresh.store.counts().await.unwrap().deliveries;
     assert_eq!(usize::try_from(deliveries).unwrap(), stored + 1, "and what was refused is not");
+}
+
+async fn a_parked_event_that_comes_twice_in_one_group_has_a_first_and_a_copy(fresh: Fresh) {
+    let ((locked, is_locked), (go, may_go)) = (mpsc::channel(), mpsc::channel::<()>());
+    let url = fresh.database.url();
+    let holder = std::thread::spawn(move || {
+        postgres::ask(&url, move |client| {
+            client.batch_execute("BEGIN; LOCK TABLE deliveries IN EXCLUSIVE MODE").unwrap();
+            locked.send(()).unwrap();
+            may_go.recv().unwrap();
+            client.batch_execute("ROLLBACK").unwrap();
+        });
+    });
+    is_locked.recv().unwrap();
+    // The first one keeps the thread; the others gather behind it.
+    let first = tokio::spawn(record(fresh.store.clone(), 0));
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while fresh.sql().number(waits) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut context = Context::from_waker(Waker::noop());
+    let body = event("evt_parked", "fine_tuning.job.failed", "ftjob_1");
+    let mut both = ["wh_b", "wh_a"].map(|id| Box::pin(fresh.store.record(signed("default", id, &body, START_MS))));
+    for one in &mut both {
+        assert!(one.as_mut().poll(&mut context).is_pending());
+    }
+    go.send(()).unwrap();
+    assert_eq!(first.await.unwrap(), Ok(Receipt::Queued));
+    for one in both {
+        assert_eq!(one.await, Ok(Receipt::Stored));
+    }
+    holder.join().unwrap();
+    let copies = "SELECT count(*) FROM deliveries WHERE delivery_id = 'wh_b' AND duplicate_of = 'wh_a'";
+    assert_eq!(fresh.sql().number(copies), 1, "they are stored in the order of their ids");
+    assert_eq!(fresh.sql().number("SELECT count(*) FROM deliveries WHERE duplicate_of IS NOT NULL"), 1);
+}
+
+async fn statements_go_on_when_a_newer_process_has_added_a_column(fresh: Fresh) {
+    fresh.queued(3).await;
+    assert_eq!(fresh.claim_at(START_MS, 1).await.len(), 1);
+    fresh.store.notice("late", "default".to_owned(), "x".to_owned(), START_MS).await.unwrap();
+    assert_eq!(fresh.store.alerts(false, ALL).await.unwrap().items.len(), 1);
+    for table in ["alerts", "jobs", "deliveries", "reviews", "submissions", "effects"] {
+        fresh.sql().execute(&format!("ALTER TABLE {table} ADD COLUMN new_one TEXT"), []).unwrap();
+    }
+    // More often than there are connections.
+    for n in 0..8 {
+        assert_eq!(fresh.store.alerts(false, ALL).await.unwrap().items.len(), 1, "{n}");
+    }
+    assert_eq!(fresh.claim_at(START_MS, 1).await.len(), 1);
+    assert_eq!(record(fresh.store.clone(), 77).await, Ok(Receipt::Queued));
 }
 
 async fn what_was_answered_is_there_after_the_database_is_opened_again(fresh: Fresh) {
