@@ -76,7 +76,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
          PRAGMA foreign_keys = ON;
          PRAGMA secure_delete = ON;
          PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -12288;",
+         PRAGMA cache_size = -65536;",
         )
         .map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
     plan_once(&connection).map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
