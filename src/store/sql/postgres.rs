@@ -174,7 +174,11 @@ impl Postgres {
             Company::Alone => format!("BEGIN;{limits}SELECT pg_advisory_xact_lock({LOCK_ALL}, 0)"),
             Company::Beside => format!("BEGIN;{limits}SELECT pg_advisory_xact_lock_shared({LOCK_ALL}, 0)"),
             Company::Anybody => format!("BEGIN;{limits}SELECT pg_advisory_xact_lock_shared({LOCK_INTAKE}, 0)"),
-            Company::Reader => format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{limits}"),
+            // What is rare must not be looked for as if it were as frequent as the rest: PostgreSQL
+            // plans for the values, and not once for all values.
+            Company::Reader => format!(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{limits}SET LOCAL plan_cache_mode=force_custom_plan"
+            ),
         };
         self.has_failed.set(false);
         self.batch(&begin)
