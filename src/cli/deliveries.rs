@@ -79,7 +79,7 @@ pub(super) struct Part {
     #[arg(long, default_value_t = PageRequest::DEFAULT_LIMIT, value_parser = parse_limit)]
     limit: usize,
     /// Where the last page ended.
-    #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
     cursor: Option<i64>,
 }
 

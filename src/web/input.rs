@@ -100,7 +100,7 @@ impl ListQuery {
         let cursor = match &self.cursor {
             None => None,
             Some(text) => match text.parse() {
-                Ok(number) if number > 0 => Some(number),
+                Ok(number) if number >= 0 => Some(number),
                 _ => return Err(Problem::invalid("cursor must be a next_cursor of this list")),
             },
         };
