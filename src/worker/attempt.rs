@@ -146,16 +146,18 @@ impl Worker {
         }
     }
 
-    /// What an earlier attempt has written down. To write to a customer is judged
-    /// anew, though: what is held by now, and is not there yet, is not sent.
+    /// What an earlier attempt has written down. To write to a customer, or over
+    /// what a ticket says, is judged anew, though: what is held by now, and is not
+    /// there yet, is not written.
     async fn standing_plan(
         &self,
         job: &ClaimedJob,
         placed: &Placed<'_>,
         decision: &Decision,
     ) -> Result<Vec<Effect>, Halt> {
-        let sends = job.unfinished.iter().any(|effect| effect.slot() == Slot::Reply);
-        let (true, Decision::Hold(_), Some(place)) = (sends, decision, &placed.placement) else {
+        let is_judged_anew = |effect: &Effect| matches!(effect.slot(), Slot::Reply | Slot::Route | Slot::Fields);
+        let matters = job.unfinished.iter().any(is_judged_anew);
+        let (true, Decision::Hold(_), Some(place)) = (matters, decision, &placed.placement) else {
             return Ok(job.unfinished.clone());
         };
         for effect in &job.unfinished {

@@ -262,3 +262,13 @@ fn whatever_happens_to_two_batches_no_person_is_overwritten_and_what_is_undone_i
         })
         .unwrap();
 }
+
+#[tokio::test]
+async fn what_a_killed_worker_had_written_down_does_not_go_over_what_an_agent_says_meanwhile() {
+    let mut history = History::begin().await;
+    for op in [Op::Tell(0, false), Op::Work, Op::Apply(0), Op::Crash(6, 1), Op::Classifies(0)] {
+        history.step(&op).await;
+    }
+    history.finish().await;
+    history.judge().await;
+}
