@@ -27,12 +27,13 @@ macro_rules! migrations {
     };
 }
 
-const MIGRATIONS: [Migration; 5] = migrations! {
+const MIGRATIONS: [Migration; 6] = migrations! {
     1 "begin",
     2 "owners",
     3 "batches",
     4 "nodes",
     5 "growth",
+    6 "people",
 };
 
 /// The schema this program works with.

@@ -10,12 +10,14 @@ use super::MoveError;
 use crate::store::sql::{Value, without_zeros};
 
 /// What is not moved, as a condition for what is.
-const STAYS: [(&str, &str); 5] = [
+const STAYS: [(&str, &str); 6] = [
     // Each database has texts of its own, and knows what was applied to it.
     ("migrations", "false"),
     // Who works with the file, and who leads there.
     ("nodes", "false"),
     ("leases", "false"),
+    // Who has mistyped a password just now.
+    ("sign_ins", "false"),
     // Which database it is, who may use it, and that it was moved.
     (
         "marks",
