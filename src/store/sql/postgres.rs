@@ -175,9 +175,11 @@ impl Postgres {
             Company::Beside => format!("BEGIN;{limits}SELECT pg_advisory_xact_lock_shared({LOCK_ALL}, 0)"),
             Company::Anybody => format!("BEGIN;{limits}SELECT pg_advisory_xact_lock_shared({LOCK_INTAKE}, 0)"),
             // What is rare must not be looked for as if it were as frequent as the rest: PostgreSQL
-            // plans for the values, and not once for all values.
+            // plans for the values, and not once for all values. And a page walks an index and looks
+            // each row's company up; a join that reads a whole table first is right for no page.
             Company::Reader => format!(
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{limits}SET LOCAL plan_cache_mode=force_custom_plan"
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{limits}SET LOCAL plan_cache_mode=force_custom_plan;
+                 SET LOCAL enable_hashjoin=off;SET LOCAL enable_mergejoin=off"
             ),
         };
         self.has_failed.set(false);
