@@ -26,6 +26,7 @@ use crate::helpdesk::Builtin;
 use crate::intake::{self, FrontDesk};
 use crate::node;
 use crate::notify::{Channel, EmailSettings, Sender};
+use crate::people::People;
 use crate::store::{Store, UsedPolicy};
 use crate::submit::{self, Submitter};
 use crate::telemetry::Metrics;
@@ -114,8 +115,18 @@ impl App {
             keep_policy(&store, &trial.policy, clock.now_ms()).await?;
         }
         let metrics = Arc::new(Metrics::default());
-        let parts =
-            Parts { config, store: store.clone(), clock, projects, metrics, trial, schedules, node: node::name()? };
+        let people = people(config, &store, &clock)?;
+        let parts = Parts {
+            config,
+            store: store.clone(),
+            clock,
+            projects,
+            metrics,
+            trial,
+            people,
+            schedules,
+            node: node::name()?,
+        };
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}; FRONTDESK_LISTEN sets another address", config.listen))?;
@@ -154,6 +165,14 @@ pub fn openai_clients(config: &Config, projects: &[ProjectSettings]) -> Result<B
         Ok((project.name.clone(), client))
     };
     projects.iter().map(client).collect()
+}
+
+/// Who may come in.
+///
+/// # Errors
+/// When a setting cannot be used.
+pub fn people(config: &Config, store: &Store, clock: &Clock) -> Result<People> {
+    Ok(People::new(store.clone(), clock.clone(), config.people()?))
 }
 
 /// What `submit` needs.
@@ -303,6 +322,7 @@ struct Parts<'a> {
     projects: Vec<ProjectSettings>,
     metrics: Arc<Metrics>,
     trial: Trial,
+    people: People,
     schedules: Vec<Schedule>,
     /// What this process is called.
     node: String,
@@ -336,6 +356,7 @@ impl Parts<'_> {
         Ok(Arc::new(Web {
             store: self.store.clone(),
             clock: self.clock.clone(),
+            people: self.people.clone(),
             submitter: submitter(self.config, &self.store, &self.clock)?,
             metrics: Arc::clone(&self.metrics),
             metrics_token: self.config.metrics.token.as_ref().map(|token| token.reveal().to_owned()),

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod batches;
+mod console;
 mod environment;
 mod places;
 mod retention;
@@ -24,6 +25,7 @@ use crate::telemetry::LogFormat;
 use retention::OfProject;
 
 pub use batches::Batch;
+pub use console::Console;
 use places::{at, explain, first_wrong, line_near, place_in, place_near};
 pub use retention::{Mode, Privacy, Retention};
 pub use schedules::Schedule;
@@ -89,6 +91,7 @@ pub struct Config {
     #[serde(default)]
     pub policy: PolicyFile,
     pub alerts: Alerts,
+    pub console: Console,
     #[serde(default)]
     pub metrics: MetricsAccess,
     pub workflows: Workflows,
@@ -302,7 +305,12 @@ impl Config {
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some((_, text)) => Err(wrong(*text)),
-            None => self.alerts.check().and_then(|()| self.batch.check()).and_then(|()| self.schedules().map(drop)),
+            None => self
+                .alerts
+                .check()
+                .and_then(|()| self.batch.check())
+                .and_then(|()| self.console.check())
+                .and_then(|()| self.schedules().map(drop)),
         }
     }
 }

@@ -4,10 +4,15 @@
 //! `axum::serve` sets no timer, so a silent connection stays open for ever;
 //! this loop closes it (see docs/decisions).
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -47,10 +52,10 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             place = Arc::clone(&room).acquire_owned() => place,
         };
         let Ok(place) = place else { break };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -58,7 +63,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
                 }
             },
         };
-        let connection = graceful.watch(connection(&builder, stream, limits.header_timeout, &router));
+        let visit = Visit { peer, router: TowerToHyperService::new(router.clone()) };
+        let connection = graceful.watch(connection(&builder, stream, limits.header_timeout, visit));
         tokio::spawn(async move {
             // Broken and slow connections are the sender's affair.
             if let Err(error) = connection.await {
@@ -91,12 +97,29 @@ fn connection(
     builder: &hyper::server::conn::http1::Builder,
     stream: TcpStream,
     write_timeout: Duration,
-    router: &Router,
-) -> hyper::server::conn::http1::Connection<Stream, TowerToHyperService<Router>> {
+    visit: Visit,
+) -> hyper::server::conn::http1::Connection<Stream, Visit> {
     // Answers are small; waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     // A caller that asks and never reads the answer would keep its place for ever.
     stream.set_write_timeout(Some(write_timeout));
-    builder.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router.clone()))
+    builder.serve_connection(TokioIo::new(Box::pin(stream)), visit)
+}
+
+/// One connection's requests: each says where it comes from.
+struct Visit {
+    peer: SocketAddr,
+    router: TowerToHyperService<Router>,
+}
+
+impl Service<Request<Incoming>> for Visit {
+    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        self.router.call(request)
+    }
 }

@@ -36,6 +36,7 @@ pub mod node;
 pub mod notify;
 pub mod openai;
 pub mod operators;
+pub mod people;
 pub mod shapes;
 pub mod store;
 pub mod submit;

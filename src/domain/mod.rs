@@ -14,6 +14,7 @@ pub mod hold;
 pub mod id;
 pub mod job;
 pub mod output;
+pub mod password;
 pub mod permission;
 pub mod person;
 pub mod policy;

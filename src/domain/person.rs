@@ -53,9 +53,30 @@ impl Person {
     }
 }
 
+/// Longest name of somebody who signs in, in bytes.
+const MAX_NAME_BYTES: usize = 64;
+
+/// Whether somebody who signs in may be called so: letters, digits and `._-@+`,
+/// and not like a role, because lists of reviewers hold both.
+#[must_use]
+pub fn valid_user_name(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@+".contains(&byte);
+    (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(fits) && Role::parse(name).is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_one_word_and_no_role() {
+        for name in ["lena", "lena.b@example.com", "L-1_x+y"] {
+            assert!(valid_user_name(name), "{name}");
+        }
+        for name in ["", "lead", "le na", "<b>", "l\u{e9}na", &"x".repeat(65)] {
+            assert!(!valid_user_name(name), "{name}");
+        }
+    }
 
     #[test]
     fn a_role_includes_the_ones_before_it_and_a_name_only_its_bearer() {

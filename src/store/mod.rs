@@ -13,6 +13,7 @@
 //! | `audit_trail`, `audit`, `policies` | who did what; that nothing ended silently; which policies have decided |
 //! | `deliveries`, `records`, `page`, `counts`, `why` | people who look: lists, counts, the trail of one piece of work |
 //! | `desk` | the built-in helpdesk |
+//! | `people`, `sessions` | people who sign in |
 //! | `alerts`, `sends`, `parked`, `pauses`, `tokens` | operators: what they are told, what they pause, who may ask |
 //! | `failed`, `replay` | operators: failed jobs, and deliveries to be worked again |
 //! | `erase`, `copies`, `restore` | whoever must forget, keep a copy, or put one back |
@@ -48,6 +49,7 @@ mod nodes;
 mod page;
 mod parked;
 mod pauses;
+mod people;
 mod policies;
 mod postgres;
 mod queue;
@@ -59,6 +61,7 @@ mod restored;
 mod reviews;
 mod row;
 mod sends;
+mod sessions;
 mod settle;
 pub mod sql;
 mod sqlite;
@@ -106,6 +109,7 @@ pub use nodes::{Duty, Node, SEEN_MS};
 pub use page::{LOOKED_AT, Page, PageRequest};
 pub use parked::{PARKED_COUNTED, Parked, ParkedNotice, RECEIVED};
 pub use pauses::{Pausable, Pause};
+pub use people::{Accepted, NewInvitation, User, UserChange, UserChanged};
 pub use policies::{PastDecision, UsedPolicy};
 pub use postgres::PoolSize;
 pub use queue::{Claim, ClaimedJob, Which};
@@ -116,6 +120,7 @@ pub use restore::{NotInIt, Restoration, RestoreError, Restoring};
 pub use restored::{Marked, Restored};
 pub use reviews::{NewReview, Proposed, Review};
 pub use sends::{ALERT_CHANNEL, DueSend};
+pub use sessions::{Failures, NewSession, SignedIn};
 pub use settle::{Settled, Settlement};
 pub use starts::{NewStart, PlannedStart};
 pub use submissions::Closed;

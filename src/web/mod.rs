@@ -27,6 +27,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{delete, get, post};
 
 use crate::clock::Clock;
+use crate::people::People;
 use crate::store::Store;
 use crate::submit::Submitter;
 use crate::telemetry::Metrics;
@@ -42,6 +43,8 @@ pub struct Web {
     pub store: Store,
     /// The time.
     pub clock: Clock,
+    /// Who may come in.
+    pub people: People,
     /// Starts work.
     pub submitter: Submitter,
     /// What this process measures.
