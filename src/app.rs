@@ -16,6 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_PROJECT, ProjectSettings, Reconcile, Wait};
+use crate::console::{self, Console};
 use crate::domain::batch::schedule::Schedule;
 use crate::domain::job::RetryPolicy;
 use crate::domain::policy::Policy;
@@ -335,7 +336,9 @@ impl Parts<'_> {
         let (store, clock, name) = (self.store.clone(), self.clock.clone(), self.node.clone());
         let mut work = vec![tokio::spawn(node::be_seen(store, clock, name, roles.to_string(), stop.clone()))];
         if roles.web {
-            router = router.merge(web::api_routes(web));
+            let api = web::api_routes(web);
+            let console = Console::new(api.clone(), self.people.clone(), self.clock.clone())?;
+            router = router.merge(api).merge(console::routes(console));
         }
         // The guards are of no use to OpenAI: its route stays as short as it can be.
         router = router.layer(axum::middleware::from_fn(web::guard));

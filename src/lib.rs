@@ -27,6 +27,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod doctor;
 pub mod domain;
 pub mod helpdesk;

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 
 use crate::clock::Clock;
@@ -116,7 +116,7 @@ pub fn api_routes(web: Arc<Web>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(axum::middleware::map_response(unreadable_address));
-    Router::new().nest("/api/v1", api).route("/", get(home)).with_state(web)
+    Router::new().nest("/api/v1", api).with_state(web)
 }
 
 fn batch_routes() -> Router<Arc<Web>> {
@@ -149,10 +149,6 @@ pub async fn guard(request: axum::extract::Request, next: axum::middleware::Next
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
-}
-
-async fn home() -> Html<&'static str> {
-    Html(include_str!("home.html"))
 }
 
 async fn no_such_route() -> Response {
