@@ -84,6 +84,8 @@ pub struct App {
     pub store: Store,
     /// Where it listens.
     pub addr: SocketAddr,
+    /// Where the first person of all chooses a name and a password; none when there is somebody.
+    pub first_link: Option<String>,
     stop_http: CancellationToken,
     stop_work: CancellationToken,
     http: JoinHandle<()>,
@@ -134,8 +136,9 @@ impl App {
         let addr = listener.local_addr()?;
         let (stop_http, stop_work) = (CancellationToken::new(), CancellationToken::new());
         let (router, work) = parts.build(roles, &stop_work)?;
+        let first_link = if roles.web { first_link(&parts.people, &addr).await? } else { None };
         let http = tokio::spawn(http::serve(listener, router, limits(config), stop_http.clone()));
-        Ok(App { store, addr, stop_http, stop_work, http, work })
+        Ok(App { store, addr, first_link, stop_http, stop_work, http, work })
     }
 
     /// Stops taking in, finishes what was taken in, then stops working.
@@ -174,6 +177,11 @@ pub fn openai_clients(config: &Config, projects: &[ProjectSettings]) -> Result<B
 /// When a setting cannot be used.
 pub fn people(config: &Config, store: &Store, clock: &Clock) -> Result<People> {
     Ok(People::new(store.clone(), clock.clone(), config.people()?))
+}
+
+async fn first_link(people: &People, addr: &SocketAddr) -> Result<Option<String>> {
+    let secret = people.invite(None, "first start").await?;
+    Ok(secret.map(|secret| people.link(&format!("http://{addr}"), &format!("/invitation/{secret}"))))
 }
 
 /// What `submit` needs.

@@ -2,12 +2,14 @@
 //! Times are RFC 3339 in UTC.
 
 mod batches;
+mod people;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 pub use batches::{BATCH_LINE_HEADINGS, batch, batch_line, batch_line_cells, batch_sample};
+pub use people::{token, user};
 
 use crate::clock::rfc3339;
 use crate::domain::effect::Slot;

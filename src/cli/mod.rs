@@ -29,6 +29,7 @@ mod submit;
 mod token;
 mod trail;
 mod trigger;
+mod user;
 mod why;
 mod workflows;
 
@@ -126,6 +127,9 @@ enum Command {
     /// Access tokens of the API.
     #[command(subcommand)]
     Token(token::Command),
+    /// People who sign in to the console.
+    #[command(subcommand)]
+    User(user::Command),
     /// The settings and their defaults.
     #[command(subcommand)]
     Config(config::Command),
@@ -193,6 +197,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Restored => restored::run(&context).await,
         Command::Policy(command) => policy::run(command, &context).await,
         Command::Token(command) => token::run(command, &context).await,
+        Command::User(command) => user::run(command, &context).await,
         Command::Config(command) => config::run(&command, &context),
         Command::Trigger(args) => trigger::run(args, &context).await,
         Command::Simulate(args) => simulate::run(args, &context).await,

@@ -27,6 +27,10 @@ pub(super) async fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
     let stop = stop_asked()?;
     let app = App::start(&config, args.roles, !args.no_migrate, Clock::System).await?;
     tracing::info!(address = %app.addr, database = %app.store.location(), roles = ?args.roles, "frontdesk is ready");
+    if let Some(link) = &app.first_link {
+        // To whoever started it and to no log: who has it becomes an admin.
+        eprintln!("Nobody can sign in yet. Make the first admin at {link} (it works once).");
+    }
     stop.await;
     tracing::info!("stopping: finishing what was accepted");
     app.stop().await;

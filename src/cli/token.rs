@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::Setup;
 use super::deliveries::print_list;
-use crate::clock::rfc3339;
-use crate::domain::id::new_id;
-use crate::domain::person::Role;
+use crate::domain::id::new_token;
+use crate::domain::person::{Role, valid_token_name};
+use crate::shapes;
 use crate::store::Store;
 
 #[derive(clap::Subcommand)]
@@ -43,7 +43,7 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
         Command::List => list(setup).await?,
         Command::Revoke { name } => {
             let store = setup.store()?;
-            if !store.revoke_token(name.clone(), store.clock().now_ms()).await? {
+            if !store.revoke_token(name.clone(), setup.person().name, store.clock().now_ms()).await? {
                 bail!("there is no token named {name:?} to revoke");
             }
         }
@@ -52,14 +52,13 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
 }
 
 async fn create(setup: &Setup, name: String, role: Role) -> Result<()> {
-    if name.trim().is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+    if !valid_token_name(&name) {
         bail!("a name is 1 to 100 printable characters");
     }
     // The first token is often made before the first start.
     let store = Store::open(&setup.config()?.database()?, true)?;
-    let (first, second) = (new_id("fdt")?, new_id("")?);
-    let token = format!("{first}{}", second.trim_start_matches('_'));
-    if !store.create_token(name.clone(), role, token.clone(), store.clock().now_ms()).await? {
+    let token = new_token()?;
+    if !store.create_token(name.clone(), role, token.clone(), setup.person().name, store.clock().now_ms()).await? {
         bail!("there is a token named {name:?} already; choose another name");
     }
     if setup.output.json {
@@ -73,12 +72,7 @@ async fn create(setup: &Setup, name: String, role: Role) -> Result<()> {
 
 async fn list(setup: &Setup) -> Result<()> {
     let tokens = setup.store()?.tokens().await?;
-    let items: Vec<Value> = tokens
-        .iter()
-        .map(|(token, created_at, revoked_at)| {
-            json!({"name": token.name, "role": token.role.word(), "created_at": rfc3339(*created_at), "revoked_at": revoked_at.map(rfc3339)})
-        })
-        .collect();
+    let items: Vec<Value> = tokens.iter().map(|(whose, made, revoked)| shapes::token(whose, *made, *revoked)).collect();
     print_list(
         &setup.output,
         &json!({"items": items, "next_cursor": null}),

@@ -10,6 +10,16 @@ pub fn new_id(prefix: &str) -> Result<String, getrandom::Error> {
     Ok(format!("{prefix}_{}", hex(&bytes)))
 }
 
+/// A new access token: a prefix and 240 random bits.
+///
+/// # Errors
+/// As [`new_id`].
+pub fn new_token() -> Result<String, getrandom::Error> {
+    let mut bytes = [0u8; 30];
+    getrandom::fill(&mut bytes)?;
+    Ok(format!("fdt_{}", hex(&bytes)))
+}
+
 /// Lower-case hex.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {

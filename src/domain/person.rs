@@ -64,6 +64,12 @@ pub fn valid_user_name(name: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(fits) && Role::parse(name).is_none()
 }
 
+/// Whether a token may be called so.
+#[must_use]
+pub fn valid_token_name(name: &str) -> bool {
+    !name.trim().is_empty() && name.chars().nth(100).is_none() && !name.chars().any(char::is_control)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

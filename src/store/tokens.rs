@@ -1,9 +1,10 @@
 //! Access tokens of the API: only their hash is stored.
 
 use crate::store::sql::{Connection, OptionalExtension};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, audit_trail};
 use crate::domain::person::{Person, Role};
 
 impl Store {
@@ -16,6 +17,7 @@ impl Store {
         name: String,
         role: Role,
         secret: String,
+        actor: String,
         now_ms: i64,
     ) -> Result<bool, StoreError> {
         self.write(move |connection| {
@@ -23,6 +25,10 @@ impl Store {
                 "INSERT INTO tokens (name, role, hash, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO NOTHING",
                 (&name, role.word(), hash(&secret), now_ms),
             )?;
+            if made == 1 {
+                let detail = json!({"role": role.word()});
+                audit_trail::add(connection, &actor, "token.create", &name, &detail, now_ms)?;
+            }
             Ok(made == 1)
         })
         .await
@@ -32,11 +38,14 @@ impl Store {
     ///
     /// # Errors
     /// When the transaction could not be committed.
-    pub async fn revoke_token(&self, name: String, now_ms: i64) -> Result<bool, StoreError> {
+    pub async fn revoke_token(&self, name: String, actor: String, now_ms: i64) -> Result<bool, StoreError> {
         self.write(move |connection| {
-            Ok(connection
-                .execute("UPDATE tokens SET revoked_at = ?2 WHERE name = ?1 AND revoked_at IS NULL", (&name, now_ms))?
-                == 1)
+            let sql = "UPDATE tokens SET revoked_at = ?2 WHERE name = ?1 AND revoked_at IS NULL";
+            let is_revoked = connection.execute(sql, (&name, now_ms))? == 1;
+            if is_revoked {
+                audit_trail::add(connection, &actor, "token.revoke", &name, &json!({}), now_ms)?;
+            }
+            Ok(is_revoked)
         })
         .await
     }

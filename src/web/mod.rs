@@ -16,6 +16,7 @@ mod problem;
 mod reviews;
 mod submissions;
 mod tickets;
+mod users;
 mod why;
 
 use std::sync::Arc;
@@ -112,6 +113,12 @@ pub fn api_routes(web: Arc<Web>) -> Router {
         .route("/pauses", get(pauses::list).post(pauses::create))
         .route("/pauses/{kind}/{name}", delete(pauses::end))
         .route("/audit-trail", get(pauses::trail))
+        .route("/me", get(users::me))
+        .route("/users", get(users::list).post(users::create))
+        .route("/users/{name}", axum::routing::patch(users::change))
+        .route("/users/{name}/invite", post(users::invite))
+        .route("/tokens", get(users::tokens).post(users::create_token))
+        .route("/tokens/{name}", delete(users::revoke_token))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))

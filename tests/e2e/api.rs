@@ -56,7 +56,7 @@ const ROUTES: &[(&str, &str)] = &[
 #[tokio::test]
 async fn without_a_good_token_every_route_is_401_and_says_nothing_else() {
     let desk = Desk::without_workers().await;
-    let revoked = desk.app.store.revoke_token("lead".to_owned(), 2).await.unwrap();
+    let revoked = desk.app.store.revoke_token("lead".to_owned(), "test".to_owned(), 2).await.unwrap();
     assert!(revoked);
     let lead = format!("Bearer {}", token("lead"));
     let agent = token("agent");

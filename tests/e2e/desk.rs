@@ -67,7 +67,7 @@ impl Desk {
         let app = App::start(&config, roles, true, Clock::System).await.unwrap();
         simulator.set_webhook_url(Some(format!("http://{}/webhooks/openai", app.addr)));
         for role in [Role::Agent, Role::Lead, Role::Admin] {
-            let made = app.store.create_token(role.word().to_owned(), role, token(role.word()), 1);
+            let made = app.store.create_token(role.word().to_owned(), role, token(role.word()), "test".to_owned(), 1);
             assert!(made.await.unwrap());
         }
         let held = Arc::new(held);

@@ -154,13 +154,18 @@ async fn what_people_did_since_the_copy_and_must_do_again_is_told_of_the_replace
     let database = place.database("desk.db", "T-old").await;
     let store = store_at(&database, true);
     for name in ["left", "stays"] {
-        assert!(store.create_token(name.to_owned(), Role::Lead, format!("secret {name}"), START_MS).await.unwrap());
+        assert!(
+            store
+                .create_token(name.to_owned(), Role::Lead, format!("secret {name}"), "test".to_owned(), START_MS)
+                .await
+                .unwrap()
+        );
     }
     let copy = place.path("copy.db");
     Store::backup(&database, &copy, START_MS).unwrap();
     let erasure = Erasure::new("T-old".to_owned(), "ada".to_owned(), "asked".to_owned(), START_MS + 1).unwrap();
     store.erase_ticket(erasure).await.unwrap().unwrap();
-    assert!(store.revoke_token("left".to_owned(), START_MS + 1).await.unwrap());
+    assert!(store.revoke_token("left".to_owned(), "test".to_owned(), START_MS + 1).await.unwrap());
     closed(store, &database).await;
     let done = restore(&copy, &database, Some(place.path("kept.db"))).unwrap();
     let knows = NotInIt { entries: 1, erased: vec!["T-old".to_owned()], revoked: vec!["left".to_owned()] };

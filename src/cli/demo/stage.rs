@@ -19,7 +19,7 @@ use super::settings::{self, Folder, Tempo};
 use crate::app::{self, App, Roles};
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_PROJECT};
-use crate::domain::id::new_id;
+use crate::domain::id::{new_id, new_token};
 use crate::domain::job::State;
 use crate::domain::person::Role;
 use crate::domain::ticket::{Author, Visibility};
@@ -49,6 +49,7 @@ pub(super) struct Stage {
     submitter: Submitter,
     overdue_ms: i64,
     token: String,
+    password: String,
     agent: Person,
     lead: Person,
     web: reqwest::Client,
@@ -81,14 +82,17 @@ impl Stage {
         let app = App::start(&config, Roles::ALL, true, Clock::System).await?;
         simulator.set_webhook_url(Some(format!("http://{}/webhooks/openai", app.addr)));
         let submitter = app::submitter(&config, &app.store, &Clock::System)?;
-        let token = person(&app.store, "demo", Role::Admin).await?;
-        let (lena, mia) =
-            (person(&app.store, "lena", Role::Agent).await?, person(&app.store, "mia", Role::Lead).await?);
+        let password = new_id("try")?;
+        let hash = crate::domain::password::hash(&password).map_err(anyhow::Error::msg)?;
+        let somebody = |name, role| person(&app.store, &hash, name, role);
+        let token = somebody("demo", Role::Admin).await?;
+        let (lena, mia) = (somebody("lena", Role::Agent).await?, somebody("mia", Role::Lead).await?);
         let (web, api) = (reqwest::Client::new(), format!("http://{}/api/v1", app.addr));
         let at_work = |token| Person::new(web.clone(), api.clone(), token);
         let (agent, lead) = (at_work(lena), at_work(mia));
         let overdue_ms = config.audit.overdue.ms();
-        let stage = Stage { file, simulator, app, submitter, overdue_ms, token, agent, lead, web, _folder: folder };
+        let stage =
+            Stage { file, simulator, app, submitter, overdue_ms, token, password, agent, lead, web, _folder: folder };
         stage.write_tickets().await?;
         Ok(stage)
     }
@@ -104,6 +108,11 @@ impl Stage {
     /// The settings file.
     pub(super) fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// Of everybody in the demo.
+    pub(super) fn password(&self) -> &str {
+        &self.password
     }
 
     pub(super) fn token(&self) -> &str {
@@ -360,9 +369,12 @@ impl Stage {
 }
 
 /// Gives somebody a token.
-async fn person(store: &Store, name: &str, role: Role) -> Result<String> {
-    let token = new_id("fdt")?;
-    store.create_token(name.to_owned(), role, token.clone(), Clock::System.now_ms()).await?;
+/// Somebody who signs in, and whose programs use a token.
+async fn person(store: &Store, password: &str, name: &str, role: Role) -> Result<String> {
+    let (token, now_ms) = (new_token()?, Clock::System.now_ms());
+    let somebody = crate::domain::person::Person { name: name.to_owned(), role };
+    store.create_user(somebody, Some(password.to_owned()), "demo".to_owned(), now_ms).await?;
+    store.create_token(name.to_owned(), role, token.clone(), "demo".to_owned(), now_ms).await?;
     Ok(token)
 }
 

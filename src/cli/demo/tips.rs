@@ -16,6 +16,7 @@ pub(super) fn before(stage: &Stage, output: &Output) -> Result<()> {
         stage.addr(),
         stage.openai_url()
     ))?;
+    sign_in(stage, output)?;
     output.line("Another terminal can look at it while this runs, once it has:\n")?;
     environment(stage, output)?;
     output.line("\nStarting work for every ticket; each line below is one that has come to rest.\n")
@@ -23,7 +24,9 @@ pub(super) fn before(stage: &Stage, output: &Output) -> Result<()> {
 
 /// Says what can be tried now that everything has happened.
 pub(super) fn after(stage: &Stage, night: &str, output: &Output) -> Result<()> {
-    output.line("\nEverything above is still there to look at, and to work with. In another terminal:\n")?;
+    output.line("\nEverything above is still there to look at, and to work with.\n")?;
+    sign_in(stage, output)?;
+    output.line("In another terminal:\n")?;
     environment(stage, output)?;
     output.line("  # The batch of the night waits for you: nothing of it is on a ticket yet.")?;
     for (command, what) in [
@@ -51,6 +54,14 @@ pub(super) fn after(stage: &Stage, night: &str, output: &Output) -> Result<()> {
         stage.addr()
     ))?;
     output.line("\nCtrl-C ends the demo and removes it.")
+}
+
+fn sign_in(stage: &Stage, output: &Output) -> Result<()> {
+    output.line(&format!(
+        "The console is at http://{}: sign in as lena (agent), mia (lead) or demo (admin), password {}",
+        stage.addr(),
+        stage.password()
+    ))
 }
 
 /// What the other commands need to find the demo.

@@ -162,7 +162,9 @@ async fn parked_deliveries_are_read_once_and_in_order(fresh: Fresh) {
 async fn a_token_is_stored_as_a_hash_and_found_by_its_secret(fresh: Fresh) {
     for role in [Role::Agent, Role::Lead, Role::Admin] {
         let (name, secret) = (format!("ada-{}", role.word()), format!("fdt_secret_{}", role.word()));
-        assert!(fresh.store.create_token(name.clone(), role, secret.clone(), START_MS).await.unwrap());
+        assert!(
+            fresh.store.create_token(name.clone(), role, secret.clone(), "test".to_owned(), START_MS).await.unwrap()
+        );
         assert_eq!(fresh.store.token(&secret).await.unwrap(), Some(Person { name, role }));
     }
     assert_eq!(fresh.store.token("fdt_secret").await.unwrap(), None);
@@ -178,17 +180,19 @@ async fn a_token_is_stored_as_a_hash_and_found_by_its_secret(fresh: Fresh) {
 
 async fn a_revoked_token_is_nobodys(fresh: Fresh) {
     let (name, secret) = ("ada".to_owned(), "fdt_secret".to_owned());
-    assert!(!fresh.store.revoke_token(name.clone(), START_MS).await.unwrap(), "there is none yet");
-    fresh.store.create_token(name.clone(), Role::Lead, secret.clone(), START_MS).await.unwrap();
-    assert!(fresh.store.revoke_token(name.clone(), START_MS + 1).await.unwrap());
+    assert!(!fresh.store.revoke_token(name.clone(), "test".to_owned(), START_MS).await.unwrap(), "there is none yet");
+    fresh.store.create_token(name.clone(), Role::Lead, secret.clone(), "test".to_owned(), START_MS).await.unwrap();
+    assert!(fresh.store.revoke_token(name.clone(), "test".to_owned(), START_MS + 1).await.unwrap());
     assert_eq!(fresh.store.token(&secret).await.unwrap(), None);
-    assert!(!fresh.store.revoke_token(name.clone(), START_MS + 2).await.unwrap(), "once");
+    assert!(!fresh.store.revoke_token(name.clone(), "test".to_owned(), START_MS + 2).await.unwrap(), "once");
     let tokens = fresh.store.tokens().await.unwrap();
     assert_eq!(tokens, [(Person { name, role: Role::Lead }, START_MS, Some(START_MS + 1))]);
 }
 
 async fn a_name_is_taken_once(fresh: Fresh) {
-    let create = |secret: &str| fresh.store.create_token("ada".to_owned(), Role::Agent, secret.to_owned(), START_MS);
+    let create = |secret: &str| {
+        fresh.store.create_token("ada".to_owned(), Role::Agent, secret.to_owned(), "test".to_owned(), START_MS)
+    };
     assert!(create("one").await.unwrap());
     assert!(!create("two").await.unwrap());
     assert!(fresh.store.token("one").await.unwrap().is_some());
