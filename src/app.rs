@@ -119,6 +119,7 @@ impl App {
         }
         let metrics = Arc::new(Metrics::default());
         let people = people(config, &store, &clock)?;
+        let (stop_http, stop_work) = (CancellationToken::new(), CancellationToken::new());
         let parts = Parts {
             config,
             store: store.clone(),
@@ -127,6 +128,7 @@ impl App {
             metrics,
             trial,
             people,
+            stop_http: stop_http.clone(),
             schedules,
             node: node::name()?,
         };
@@ -134,7 +136,6 @@ impl App {
             .await
             .with_context(|| format!("cannot listen on {}; FRONTDESK_LISTEN sets another address", config.listen))?;
         let addr = listener.local_addr()?;
-        let (stop_http, stop_work) = (CancellationToken::new(), CancellationToken::new());
         let (router, work) = parts.build(roles, &stop_work)?;
         let first_link = if roles.web { first_link(&parts.people, &addr).await? } else { None };
         let http = tokio::spawn(http::serve(listener, router, limits(config), stop_http.clone()));
@@ -332,6 +333,8 @@ struct Parts<'a> {
     metrics: Arc<Metrics>,
     trial: Trial,
     people: People,
+    /// Ends when no request is taken any more.
+    stop_http: CancellationToken,
     schedules: Vec<Schedule>,
     /// What this process is called.
     node: String,
@@ -368,6 +371,7 @@ impl Parts<'_> {
             store: self.store.clone(),
             clock: self.clock.clone(),
             people: self.people.clone(),
+            events: web::Events::new(self.stop_http.clone()),
             submitter: submitter(self.config, &self.store, &self.clock)?,
             metrics: Arc::clone(&self.metrics),
             metrics_token: self.config.metrics.token.as_ref().map(|token| token.reveal().to_owned()),

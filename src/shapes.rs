@@ -18,7 +18,7 @@ use crate::domain::policy::{Action, Notes, Policy, Publish, Rule, WorkflowRules}
 use crate::domain::trail::Trail;
 use crate::store::{
     Alert, AlertSend, Attachment, Audit, Counts, Delivery, DeskTicket, Draft, Entry, Erased, FailedJobs, Feedback,
-    Finding, Job, NotErased, Page, Pause, Replayed, Restored, Review, Scrubbed, StoredMessage, Submission,
+    Finding, Job, May, NotErased, Page, Pause, Replayed, Restored, Review, Scrubbed, StoredMessage, Submission,
 };
 use crate::workflows::Workflow;
 
@@ -140,6 +140,7 @@ pub fn review(review: &Review) -> Value {
         "workflow": review.workflow,
         "proposed": review.proposed,
         "output": review.output,
+        "confidence": review.output.as_deref().and_then(confidence),
         "claimed_by": review.claimed_by,
         "claimed_until": time(review.claimed_until_ms),
         "created_at": rfc3339(review.created_at_ms),
@@ -159,6 +160,20 @@ pub fn review(review: &Review) -> Value {
         "ticket": review.ticket,
         "erased_at": time(review.erased_at_ms),
     })
+}
+
+/// How sure the model says it is, when its output says so.
+fn confidence(output: &str) -> Option<f64> {
+    let said: Value = serde_json::from_str(output).ok()?;
+    said["confidence"].as_f64().filter(|confidence| (0.0..=1.0).contains(confidence))
+}
+
+/// What somebody may do with a review: null for what they may, otherwise why not.
+#[must_use]
+pub fn may(may: &May) -> Value {
+    may.iter()
+        .map(|(action, refused)| ((*action).to_owned(), json!(refused.as_ref().map(ToString::to_string))))
+        .collect()
 }
 
 /// What an audit found.

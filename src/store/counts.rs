@@ -72,6 +72,49 @@ impl Store {
     }
 }
 
+/// What tells whether anything has happened that a page would show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NewestNumbers {
+    /// The newest delivery's.
+    pub deliveries: i64,
+    /// The newest review's.
+    pub reviews: i64,
+    /// The newest entry's of the audit trail.
+    pub audit_trail: i64,
+    /// How many jobs have ended.
+    pub ended: i64,
+    /// Reviews that wait, [`COUNTED`] of them at most.
+    pub open_reviews: i64,
+    /// Failed jobs that nobody has dealt with, [`COUNTED`] of them at most.
+    pub failed: i64,
+    /// Alerts that are open.
+    pub alerts: i64,
+}
+
+impl Store {
+    /// What tells whether anything has happened that a page would show.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn newest_numbers(&self) -> Result<NewestNumbers, StoreError> {
+        self.read(|connection| {
+            let number = |sql: &str| -> Result<i64, StoreError> {
+                Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+            };
+            Ok(NewestNumbers {
+                deliveries: number(NUMBERED)?,
+                reviews: number("SELECT coalesce(max(seq), 0) FROM reviews")?,
+                audit_trail: number("SELECT coalesce(max(seq), 0) FROM audit_trail")?,
+                ended: ended(connection)?,
+                open_reviews: some(connection, OPEN_REVIEWS)?.0.min(COUNTED),
+                failed: some(connection, FAILED_FINAL)?.0.min(COUNTED),
+                alerts: number("SELECT count(*) FROM alerts WHERE closed_at IS NULL")?,
+            })
+        })
+        .await
+    }
+}
+
 fn counts(connection: &Connection) -> Result<Counts, StoreError> {
     Ok(Counts {
         states: states(connection)?,

@@ -108,8 +108,8 @@ impl Store {
 }
 
 /// A review with what carrying it out needs.
-struct Row {
-    review: Review,
+pub(super) struct Row {
+    pub(super) review: Review,
     project: String,
     ticket_id: Option<String>,
     workflow: Option<String>,
@@ -124,7 +124,7 @@ struct Row {
     is_erased: bool,
 }
 
-fn load(connection: &Connection, id: &str) -> Result<Option<Row>, StoreError> {
+pub(super) fn load(connection: &Connection, id: &str) -> Result<Option<Row>, StoreError> {
     let found = connection
         .prepare_cached("SELECT * FROM reviews WHERE id = ?1")?
         .query_row([id], |row| {

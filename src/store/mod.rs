@@ -9,7 +9,7 @@
 //! | `ledger`, `starts` | starting work: submissions, and those that are only planned |
 //! | `reconcile`, `submissions` | started work that nobody has told of: the worker that asks, the person who looks |
 //! | `batches` | a change-set over many tickets: its parts, its lines, applying them |
-//! | `reviews`, `deciding`, `feedback` | people who decide, and how drafts fare with them |
+//! | `reviews`, `review_queue`, `deciding`, `feedback` | people who decide, and how drafts fare with them |
 //! | `audit_trail`, `audit`, `policies` | who did what; that nothing ended silently; which policies have decided |
 //! | `deliveries`, `records`, `page`, `counts`, `why` | people who look: lists, counts, the trail of one piece of work |
 //! | `desk` | the built-in helpdesk |
@@ -58,6 +58,7 @@ mod records;
 mod replay;
 mod restore;
 mod restored;
+mod review_queue;
 mod reviews;
 mod row;
 mod sends;
@@ -90,7 +91,7 @@ pub use batches::{
     PlacePart, Scheduled, Start, Starting, Undone, part_id,
 };
 pub use copies::{Backup, BackupError, Scrubbed};
-pub use counts::{Batches, COUNTED, Counts, StateCount};
+pub use counts::{Batches, COUNTED, Counts, NewestNumbers, StateCount};
 pub use deciding::{Act, Approved};
 pub use deliveries::{Delivery, DeliveryFilter};
 pub use desk::{Attachment, DeskTicket, Draft, NewTicket, Selected, StoredMessage, TicketPatch};
@@ -118,6 +119,7 @@ pub use records::Job;
 pub use replay::{Replayed, ToReplay, Window};
 pub use restore::{NotInIt, Restoration, RestoreError, Restoring};
 pub use restored::{Marked, Restored};
+pub use review_queue::{May, QueueFilter};
 pub use reviews::{NewReview, Proposed, Review};
 pub use sends::{ALERT_CHANNEL, DueSend};
 pub use sessions::{Failures, NewSession, SignedIn};

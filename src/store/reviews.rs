@@ -236,10 +236,18 @@ fn list(
         given("state", "?5", asked.state.is_some()),
         given("reason", "?6", asked.reason.is_some()),
     );
-    let mut list = connection.prepare_cached(&sql)?;
     let limit = page.limit_and_one();
-    let rows = list.query_map(params![page.before(), end, limit, asked.ticket, asked.state, asked.reason], read)?;
-    rows.collect::<Result<Vec<_>, _>>()?.into_iter().map(Raw::open).collect()
+    read_rows(connection, &sql, params![page.before(), end, limit, asked.ticket, asked.state, asked.reason])
+}
+
+/// The reviews that `sql` selects, whole.
+pub(super) fn read_rows(
+    connection: &Connection,
+    sql: &str,
+    params: &[&dyn sql::ToValue],
+) -> Result<Vec<Review>, StoreError> {
+    let rows = connection.prepare_cached(sql)?.query_map(params, read)?.collect::<Result<Vec<_>, _>>()?;
+    rows.into_iter().map(Raw::open).collect()
 }
 
 pub(super) fn one(connection: &Connection, id: &str) -> Result<Option<Review>, StoreError> {
@@ -306,8 +314,7 @@ fn proposed(hold: &Hold) -> Vec<Proposed> {
 
 /// Reviews of one ticket or resource.
 pub(super) fn of(connection: &Connection, sql: &str, id: &str) -> Result<Vec<Review>, StoreError> {
-    let rows = connection.prepare_cached(sql)?.query_map([id], read)?.collect::<Result<Vec<_>, _>>()?;
-    rows.into_iter().map(Raw::open).collect()
+    read_rows(connection, sql, params![id])
 }
 
 /// A row whose JSON columns have not been read yet.

@@ -12,7 +12,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
 use super::problem::Problem;
-use crate::store::PageRequest;
+use crate::store::{PageRequest, QueueFilter};
 
 /// A JSON body of a known shape.
 pub(super) struct Input<T>(pub(super) T);
@@ -75,6 +75,12 @@ pub(super) struct ListQuery {
     pub(super) actor: Option<String>,
     #[serde(deserialize_with = "given")]
     pub(super) outcome: Option<String>,
+    #[serde(deserialize_with = "given")]
+    pub(super) topic: Option<String>,
+    #[serde(deserialize_with = "given")]
+    pub(super) workflow: Option<String>,
+    #[serde(deserialize_with = "given")]
+    pub(super) claimed_by: Option<String>,
 }
 
 fn given<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(value: D) -> Result<Option<T>, D::Error> {
@@ -92,6 +98,15 @@ impl ListQuery {
             return Err(Problem::invalid(format!("limit must be between 1 and {most}")));
         }
         Ok(limit)
+    }
+
+    /// Which of the reviews that wait are asked for.
+    pub(super) fn queue(self) -> Result<QueueFilter, Problem> {
+        if self.ticket.is_some() {
+            return Err(Problem::invalid("state=waiting takes reason, topic, workflow and claimed_by, not ticket"));
+        }
+        let ListQuery { reason, topic, workflow, claimed_by, .. } = self;
+        Ok(QueueFilter { reason, topic, workflow, claimed_by })
     }
 
     /// Which part of the list is asked for.

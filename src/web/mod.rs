@@ -7,6 +7,7 @@ mod batches;
 mod bulk;
 mod deliveries;
 mod erase;
+mod events;
 mod health;
 mod input;
 mod jobs;
@@ -33,6 +34,7 @@ use crate::store::Store;
 use crate::submit::Submitter;
 use crate::telemetry::Metrics;
 use crate::trial::Trial;
+pub use events::Events;
 use problem::Problem;
 
 /// Largest body of an API request, in bytes.
@@ -46,6 +48,8 @@ pub struct Web {
     pub clock: Clock,
     /// Who may come in.
     pub people: People,
+    /// Who listens for what is new.
+    pub events: Events,
     /// Starts work.
     pub submitter: Submitter,
     /// What this process measures.
@@ -91,6 +95,7 @@ pub fn api_routes(web: Arc<Web>) -> Router {
         .route("/policy", get(policy::show))
         .route("/policy/test", post(policy::test))
         .route("/reviews", get(reviews::list))
+        .route("/reviews/next", post(reviews::next))
         .route("/reviews/{id}", get(reviews::show))
         .route("/reviews/{id}/claim", post(reviews::claim))
         .route("/reviews/{id}/heartbeat", post(reviews::heartbeat))
@@ -108,6 +113,7 @@ pub fn api_routes(web: Arc<Web>) -> Router {
         .route("/tickets/{id}/erase", post(erase::ticket))
         .route("/tickets/{id}/messages", post(tickets::add_message))
         .route("/why/{id}", get(why::show))
+        .route("/events", get(events::listen))
         .route("/audit", get(why::audit))
         .route("/stats", get(why::stats))
         .route("/pauses", get(pauses::list).post(pauses::create))

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,11 +15,16 @@ use super::access::Caller;
 use super::input::{Asked, Input};
 use super::problem::Problem;
 use crate::domain::review::{self, Action, Refused, RejectReason};
+use crate::domain::ticket::Seen;
 use crate::shapes;
-use crate::store::Act;
+use crate::store::{Act, QueueFilter, Review};
 
 pub(super) async fn list(State(web): State<Arc<Web>>, _: Caller, Asked(query): Asked) -> Result<Json<Value>, Problem> {
     let page = query.page()?;
+    if query.state.as_deref() == Some(WAITING) {
+        let filter = query.queue()?;
+        return Ok(Json(shapes::page(&web.store.waiting_reviews(filter, page).await?, shapes::review)));
+    }
     let state = match query.state.as_deref() {
         None => None,
         Some(word) => Some(review::State::parse(word).ok_or_else(|| Problem::invalid(unknown_state()))?),
@@ -27,16 +34,63 @@ pub(super) async fn list(State(web): State<Arc<Web>>, _: Caller, Asked(query): A
 }
 
 fn unknown_state() -> String {
-    format!("state must be one of {}", review::State::ALL.map(review::State::word).join(", "))
+    format!("state must be one of {}, or {WAITING}", review::State::ALL.map(review::State::word).join(", "))
 }
+
+/// Asks for what is open or claimed, the oldest first: the queue, as people clear it.
+const WAITING: &str = "waiting";
 
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
-    _: Caller,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let found = web.store.review(id.clone()).await?.ok_or_else(|| Problem::not_found("review", &id))?;
-    Ok(Json(shapes::review(&found)))
+    let may = web.store.may_act_on_review(id, caller.person, web.clock.now_ms()).await?.unwrap_or_default();
+    let mut shown = shapes::review(&found);
+    shown["can"] = shapes::may(&may);
+    shown["moved_on"] = json!(moved_on(&web, &found).await?);
+    Ok(Json(shown))
+}
+
+/// What has happened to the ticket since, which an approval would find out.
+async fn moved_on(web: &Web, review: &Review) -> Result<Option<&'static str>, Problem> {
+    let waits = matches!(review.state.as_str(), "open" | "claimed");
+    let (Some(then), Some(id), true) = (&review.ticket, &review.ticket_id, waits) else { return Ok(None) };
+    let now = web.store.ticket(id.clone()).await?;
+    Ok(now.and_then(|now| Seen::of(then).moved_on(&now.for_deciding())))
+}
+
+/// Which review somebody wants next.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Wanted {
+    reason: Option<String>,
+    topic: Option<String>,
+    workflow: Option<String>,
+}
+
+/// Claims the oldest that waits and that the caller may decide; 204 when there is none.
+pub(super) async fn next(
+    State(web): State<Arc<Web>>,
+    caller: Caller,
+    given: Option<Input<Wanted>>,
+) -> Result<Response, Problem> {
+    let wanted = given.map(|Input(wanted)| wanted).unwrap_or_default();
+    let filter =
+        QueueFilter { reason: wanted.reason, topic: wanted.topic, workflow: wanted.workflow, claimed_by: None };
+    let act = Act {
+        review: String::new(),
+        version: None,
+        action: Action::Claim,
+        person: caller.person.clone(),
+        lease_ms: web.claim_ms,
+        now_ms: web.clock.now_ms(),
+    };
+    match web.store.claim_next_review(act, filter).await? {
+        None => Ok(StatusCode::NO_CONTENT.into_response()),
+        Some(review) => Ok(show(State(web), caller, Path(review.id)).await?.into_response()),
+    }
 }
 
 /// How drafts fared, by workflow and prompt version.
@@ -129,14 +183,14 @@ async fn act(
         review: id.clone(),
         version: Some(given.version),
         action: action(&given)?,
-        person: caller.person,
+        person: caller.person.clone(),
         lease_ms: web.claim_ms,
         now_ms: web.clock.now_ms(),
     };
     match web.store.act_on_review(act).await? {
         None => Err(Problem::not_found("review", &id)),
         Some(Err(refused)) => Err(refused.into()),
-        Some(Ok(review)) => Ok(Json(shapes::review(&review))),
+        Some(Ok(_)) => show(State(web), caller, Path(id)).await,
     }
 }
 
