@@ -171,7 +171,8 @@ fn confidence(output: &str) -> Option<f64> {
 /// What somebody may do with a review: null for what they may, otherwise why not.
 #[must_use]
 pub fn may(may: &May) -> Value {
-    may.iter()
+    may.actions
+        .iter()
         .map(|(action, refused)| ((*action).to_owned(), json!(refused.as_ref().map(ToString::to_string))))
         .collect()
 }

@@ -6,8 +6,10 @@
 mod answer;
 mod api;
 mod assets;
+mod diff;
 mod done;
 mod render;
+mod reviews;
 mod sign_in;
 mod time;
 mod today;
@@ -66,6 +68,7 @@ pub fn routes(console: Console) -> Router {
     let console = Arc::new(console);
     Router::new()
         .route("/", get(today::show))
+        .merge(reviews::routes())
         .merge(sign_in::routes())
         .merge(assets::routes())
         .layer(axum::extract::DefaultBodyLimit::max(MAX_FORM_BYTES))

@@ -20,13 +20,15 @@ macro_rules! templates {
     ($($name:literal,)+) => { [$(($name, include_str!(concat!("templates/", $name)))),+] };
 }
 
-const TEMPLATES: [(&str, &str); 6] = templates! {
+const TEMPLATES: [(&str, &str); 8] = templates! {
     "base.html",
     "parts.html",
     "failure.html",
     "sign_in.html",
     "invitation.html",
     "today.html",
+    "reviews.html",
+    "review.html",
 };
 
 /// The pages that the navigation leads to: address, name, from which role on.

@@ -21,8 +21,14 @@ pub struct QueueFilter {
     pub claimed_by: Option<String>,
 }
 
-/// What somebody may do with a review: each action, and why not.
-pub type May = Vec<(&'static str, Option<Refused>)>;
+/// What somebody may do with a review.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct May {
+    /// Each action, and why not.
+    pub actions: Vec<(&'static str, Option<Refused>)>,
+    /// Whether there is a text in it that a person could change or write.
+    pub takes_text: bool,
+}
 
 impl Store {
     /// Reviews that wait for somebody, the oldest first; the cursor is a number
@@ -51,7 +57,8 @@ impl Store {
         self.read(move |connection| {
             let Some(row) = load(connection, &id)? else { return Ok(None) };
             let may = |action: &Action| row.review.act(action, row.review.version, &person, now_ms, 1).err();
-            Ok(Some(actions().iter().map(|(word, action)| (*word, may(action))).collect()))
+            let actions = actions().iter().map(|(word, action)| (*word, may(action))).collect();
+            Ok(Some(May { actions, takes_text: row.review.takes_text }))
         })
         .await
     }

@@ -46,9 +46,11 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let found = web.store.review(id.clone()).await?.ok_or_else(|| Problem::not_found("review", &id))?;
-    let may = web.store.may_act_on_review(id, caller.person, web.clock.now_ms()).await?.unwrap_or_default();
+    let may = web.store.may_act_on_review(id.clone(), caller.person, web.clock.now_ms()).await?;
+    let may = may.ok_or_else(|| Problem::not_found("review", &id))?;
     let mut shown = shapes::review(&found);
     shown["can"] = shapes::may(&may);
+    shown["takes_text"] = json!(may.takes_text);
     shown["moved_on"] = json!(moved_on(&web, &found).await?);
     Ok(Json(shown))
 }
