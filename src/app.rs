@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ use crate::trial::Trial;
 use crate::web::{self, Web};
 use crate::worker::{Pool, Worker};
 use crate::workflows::{self, Catalogue};
-use crate::{config, http, openai, worker};
+use crate::{config, doctor, http, openai, shapes, worker};
 
 /// What a process does. Health and metrics are always there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +170,29 @@ pub fn openai_clients(config: &Config, projects: &[ProjectSettings]) -> Result<B
         Ok((project.name.clone(), client))
     };
     projects.iter().map(client).collect()
+}
+
+/// Goes through the production checklist, by the settings in `file` and the environment.
+pub async fn examine(file: Option<PathBuf>) -> Vec<doctor::Item> {
+    let env = |name: &str| std::env::var(name).ok();
+    let policy = |config: &Config| {
+        let workflows = workflows(config).map_err(|error| format!("{error:#}"))?;
+        policy(config, &workflows).map_err(|error| format!("{error:#}"))
+    };
+    let place = doctor::Place { file, env: &env, policy: &policy, clock: Clock::System };
+    doctor::examine(&place).await
+}
+
+/// The same for the console, on a thread of its own: it reads files and waits for others.
+fn checklist(file: Option<PathBuf>) -> web::Checklist {
+    web::Checklist::new(Box::new(move || {
+        let (file, here) = (file.clone(), tokio::runtime::Handle::current());
+        let items = tokio::task::spawn_blocking(move || here.block_on(examine(file)));
+        Box::pin(async move {
+            let items: Vec<_> = items.await.unwrap_or_default().iter().map(shapes::item).collect();
+            serde_json::json!({"items": items})
+        })
+    }))
 }
 
 /// Who may come in.
@@ -371,6 +394,7 @@ impl Parts<'_> {
             store: self.store.clone(),
             clock: self.clock.clone(),
             people: self.people.clone(),
+            checklist: checklist(self.config.file().map(Path::to_path_buf)),
             events: web::Events::new(self.stop_http.clone()),
             submitter: submitter(self.config, &self.store, &self.clock)?,
             metrics: Arc::clone(&self.metrics),

@@ -178,6 +178,12 @@ pub struct ProjectSettings {
 }
 
 impl Config {
+    /// The file that the settings come from; none: from the environment alone.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     /// Reads the file (none: all defaults) and lays the environment over it.
     ///
     /// # Errors

@@ -6,19 +6,24 @@ mod people;
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 pub use batches::{BATCH_LINE_HEADINGS, batch, batch_line, batch_line_cells, batch_sample};
 pub use people::{token, user};
 
 use crate::clock::rfc3339;
+use crate::doctor::Item;
 use crate::domain::effect::Slot;
+use crate::domain::id::hex;
 use crate::domain::job::State;
 use crate::domain::policy::{Action, Notes, Policy, Publish, Rule, WorkflowRules};
 use crate::domain::trail::Trail;
 use crate::store::{
-    Alert, AlertSend, Attachment, Audit, Counts, Delivery, DeskTicket, Draft, Entry, Erased, FailedJobs, Feedback,
-    Finding, Job, May, NotErased, Page, Pause, Replayed, Restored, Review, Scrubbed, StoredMessage, Submission,
+    Alert, AlertSend, Attachment, Audit, Body, Counts, Delivery, DeskTicket, Draft, Entry, Erased, FailedJobs,
+    Feedback, Finding, Job, May, NotErased, Page, Pause, Receipt, Replayed, Restored, Review, Scrubbed, StoredMessage,
+    Submission,
 };
 use crate::workflows::Workflow;
 
@@ -95,6 +100,33 @@ pub fn job(job: &Job) -> Value {
         "ticket_id": job.ticket_id,
         "workflow": job.workflow,
         "submission_id": job.submission_id,
+    })
+}
+
+/// One change to a ticket.
+#[must_use]
+pub fn receipt(receipt: &Receipt) -> Value {
+    json!({
+        "slot": receipt.slot,
+        "ticket_id": receipt.ticket_id,
+        "ref": receipt.reference,
+        "state": receipt.state,
+        "planned_at": rfc3339(receipt.planned_at_ms),
+        "applied_at": time(receipt.applied_at_ms),
+        "external_id": receipt.external_id,
+    })
+}
+
+/// The body of a delivery: as text when it is text, otherwise in Base64.
+#[must_use]
+pub fn body(delivery_id: &str, body: &Body) -> Value {
+    let text = body.bytes.as_deref().map(std::str::from_utf8);
+    json!({
+        "delivery_id": delivery_id,
+        "body": text.and_then(Result::ok),
+        "base64": body.bytes.as_ref().filter(|_| matches!(text, Some(Err(_)))).map(|bytes| STANDARD.encode(bytes)),
+        "sha256": hex(&body.sha256),
+        "erased": body.bytes.is_none(),
     })
 }
 
@@ -480,6 +512,13 @@ pub fn replayed(replayed: &Replayed, dry_run: bool) -> Value {
         "again": again,
         "left": left,
     })
+}
+
+/// An item of the checklist.
+#[must_use]
+pub fn item(item: &Item) -> Value {
+    let finding = &item.finding;
+    json!({"item": item.item, "state": finding.state.word(), "detail": finding.detail, "fix": finding.fix})
 }
 
 /// A workflow.

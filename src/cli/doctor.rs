@@ -8,20 +8,13 @@ use serde_json::{Value, json};
 use super::Setup;
 use super::output::shown;
 use crate::app;
-use crate::clock::Clock;
-use crate::config::Config;
-use crate::doctor::{self, Item, Place, State};
+use crate::doctor::{Item, State};
+use crate::shapes;
 
 pub(super) async fn run(setup: &Setup) -> Result<ExitCode> {
-    let env = |name: &str| std::env::var(name).ok();
-    let policy = |config: &Config| {
-        let workflows = app::workflows(config).map_err(|error| format!("{error:#}"))?;
-        app::policy(config, &workflows).map_err(|error| format!("{error:#}"))
-    };
-    let place = Place { file: setup.config_file(), env: &env, policy: &policy, clock: Clock::System };
-    let items = doctor::examine(&place).await;
+    let items = app::examine(setup.config_file()).await;
     if setup.output.json {
-        let items: Vec<Value> = items.iter().map(shape).collect();
+        let items: Vec<Value> = items.iter().map(shapes::item).collect();
         setup.output.json(&json!({"items": items}))?;
     } else {
         items.iter().try_for_each(|item| print(setup, item))?;
@@ -32,11 +25,6 @@ pub(super) async fn run(setup: &Setup) -> Result<ExitCode> {
         setup.output.line(&format!("{problems} problems, {warnings} warnings"))?;
     }
     Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
-}
-
-fn shape(item: &Item) -> Value {
-    let finding = &item.finding;
-    json!({"item": item.item, "state": finding.state.word(), "detail": finding.detail, "fix": finding.fix})
 }
 
 fn print(setup: &Setup, item: &Item) -> Result<()> {

@@ -11,7 +11,7 @@
 //! | `batches` | a change-set over many tickets: its parts, its lines, applying them |
 //! | `reviews`, `review_queue`, `deciding`, `feedback` | people who decide, and how drafts fare with them |
 //! | `audit_trail`, `audit`, `policies` | who did what; that nothing ended silently; which policies have decided |
-//! | `deliveries`, `records`, `page`, `counts`, `why` | people who look: lists, counts, the trail of one piece of work |
+//! | `deliveries`, `records`, `receipts`, `page`, `counts`, `why` | people who look: lists, counts, the trail of one piece of work |
 //! | `desk` | the built-in helpdesk |
 //! | `people`, `sessions` | people who sign in |
 //! | `alerts`, `sends`, `parked`, `pauses`, `tokens` | operators: what they are told, what they pause, who may ask |
@@ -53,6 +53,7 @@ mod people;
 mod policies;
 mod postgres;
 mod queue;
+mod receipts;
 mod reconcile;
 mod records;
 mod replay;
@@ -114,6 +115,7 @@ pub use people::{Accepted, NewInvitation, User, UserChange, UserChanged};
 pub use policies::{PastDecision, UsedPolicy};
 pub use postgres::PoolSize;
 pub use queue::{Claim, ClaimedJob, Which};
+pub use receipts::{Body, Receipt};
 pub use reconcile::{Check, Found, Hanging, TakeChecks, Unanswered};
 pub use records::Job;
 pub use replay::{Replayed, ToReplay, Window};

@@ -33,6 +33,17 @@ pub(super) async fn show(
     Ok(Json(shapes::delivery(&found)))
 }
 
+/// The raw event. Every look at one is in the audit trail.
+pub(super) async fn body(
+    State(web): State<Arc<Web>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    caller.must_be(Role::Admin)?;
+    let found = web.store.body_of_delivery(id.clone(), caller.person.name, web.clock.now_ms()).await?;
+    Ok(Json(shapes::body(&id, &found.ok_or_else(|| Problem::not_found("delivery", &id))?)))
+}
+
 /// Puts a parked delivery away: somebody has seen it.
 pub(super) async fn dismiss(
     State(web): State<Arc<Web>>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Web;
 use super::access::Caller;
@@ -54,6 +54,22 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     answer(&web, &id).await
+}
+
+/// What was changed on tickets for it, with receipts.
+pub(super) async fn effects(
+    State(web): State<Arc<Web>>,
+    _: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let unknown = || Problem::not_found("job", &id);
+    let job = shapes::parse_job_id(&id).ok_or_else(unknown)?;
+    if web.store.job(job).await?.is_none() {
+        return Err(unknown());
+    }
+    let receipts = web.store.receipts_of_job(job).await?;
+    let items: Vec<Value> = receipts.iter().map(shapes::receipt).collect();
+    Ok(Json(json!({"items": items, "next_cursor": null})))
 }
 
 pub(super) async fn retry(

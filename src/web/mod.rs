@@ -5,6 +5,7 @@ mod access;
 mod alerts;
 mod batches;
 mod bulk;
+mod checklist;
 mod deliveries;
 mod erase;
 mod events;
@@ -34,6 +35,7 @@ use crate::store::Store;
 use crate::submit::Submitter;
 use crate::telemetry::Metrics;
 use crate::trial::Trial;
+pub use checklist::Checklist;
 pub use events::Events;
 use problem::Problem;
 
@@ -48,6 +50,8 @@ pub struct Web {
     pub clock: Clock,
     /// Who may come in.
     pub people: People,
+    /// The production checklist.
+    pub checklist: Checklist,
     /// Who listens for what is new.
     pub events: Events,
     /// Starts work.
@@ -84,16 +88,22 @@ pub fn api_routes(web: Arc<Web>) -> Router {
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/replay", post(bulk::deliveries))
         .route("/deliveries/{id}", get(deliveries::show))
+        .route("/deliveries/{id}/body", get(deliveries::body))
         .route("/deliveries/{id}/dismiss", post(deliveries::dismiss))
         .route("/alerts", get(alerts::list))
         .merge(batch_routes())
         .route("/jobs", get(jobs::list))
         .route("/jobs/bulk", post(bulk::jobs))
         .route("/jobs/{id}", get(jobs::show))
+        .route("/jobs/{id}/effects", get(jobs::effects))
         .route("/jobs/{id}/retry", post(jobs::retry))
         .route("/jobs/{id}/discard", post(jobs::discard))
         .route("/policy", get(policy::show))
         .route("/policy/test", post(policy::test))
+        .route("/policy/replay", post(policy::replay))
+        .route("/workflows", get(policy::workflows))
+        .route("/workflows/{name}", get(policy::workflow))
+        .route("/doctor", get(checklist::show))
         .route("/reviews", get(reviews::list))
         .route("/reviews/next", post(reviews::next))
         .route("/reviews/{id}", get(reviews::show))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -11,9 +11,12 @@ use super::Web;
 use super::access::Caller;
 use super::input::Input;
 use super::problem::Problem;
+use crate::domain::person::Role;
+use crate::domain::policy::Policy;
 use crate::domain::ticket::Ticket;
+use crate::domain::wait::Wait;
 use crate::shapes;
-use crate::trial::GivenTicket;
+use crate::trial::{GivenTicket, Trial};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +25,59 @@ pub(super) struct TestInput {
     ticket_id: Option<String>,
     ticket: Option<GivenTicket>,
     output: String,
+}
+
+/// Which policy, over how much of the past.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReplayInput {
+    /// Instead of the one in force.
+    text: Option<String>,
+    since: Option<Wait>,
+    limit: Option<usize>,
+}
+
+/// How far back, in ms, and how many decisions, unless somebody says so.
+const REPLAYED: (i64, usize) = (7 * 86_400_000, 1_000);
+
+/// What a policy would have changed on past decisions. Changes nothing.
+pub(super) async fn replay(
+    State(web): State<Arc<Web>>,
+    caller: Caller,
+    Input(input): Input<ReplayInput>,
+) -> Result<Json<Value>, Problem> {
+    caller.must_be(Role::Lead)?;
+    let limit = input.limit.unwrap_or(REPLAYED.1);
+    if !(1..=10_000).contains(&limit) {
+        return Err(Problem::invalid("limit must be between 1 and 10000"));
+    }
+    let since_ms = web.clock.now_ms() - input.since.map_or(REPLAYED.0, Wait::ms);
+    let trial = match input.text {
+        None => web.trial.clone(),
+        Some(text) => {
+            let names: Vec<&str> = web.trial.workflows.all().iter().map(|workflow| workflow.name.as_str()).collect();
+            let policy = Policy::read(&text, &names).map_err(|error| match error.line {
+                Some(line) => Problem::invalid(format!("line {line}: {}", error.text)),
+                None => Problem::invalid(error.text),
+            })?;
+            Trial { policy: Arc::new(policy), ..web.trial.clone() }
+        }
+    };
+    Ok(Json(json!(trial.replay(&web.store, since_ms, limit).await?)))
+}
+
+pub(super) async fn workflows(State(web): State<Arc<Web>>, _: Caller) -> Json<Value> {
+    let items: Vec<Value> = web.trial.workflows.all().iter().map(shapes::workflow).collect();
+    Json(json!({"items": items, "next_cursor": null}))
+}
+
+pub(super) async fn workflow(
+    State(web): State<Arc<Web>>,
+    _: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let found = web.trial.workflows.named(&name).ok_or_else(|| Problem::not_found("workflow", &name))?;
+    Ok(Json(shapes::workflow(found)))
 }
 
 pub(super) async fn show(State(web): State<Arc<Web>>, _: Caller) -> Json<Value> {
