@@ -6,11 +6,17 @@
 mod answer;
 mod api;
 mod assets;
+mod batches;
+mod deliveries;
 mod diff;
 mod done;
+mod jobs;
+mod policy;
 mod render;
 mod reviews;
+mod setup;
 mod sign_in;
+mod tickets;
 mod time;
 mod today;
 mod visitor;
@@ -63,12 +69,32 @@ struct Done {
     done: Option<String>,
 }
 
+/// Why somebody does something, in their words.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Reason {
+    reason: String,
+}
+
+impl Reason {
+    /// As the API takes it.
+    fn body(&self) -> serde_json::Value {
+        if self.reason.trim().is_empty() { serde_json::json!({}) } else { serde_json::json!({"reason": self.reason}) }
+    }
+}
+
 /// The pages.
 pub fn routes(console: Console) -> Router {
     let console = Arc::new(console);
     Router::new()
         .route("/", get(today::show))
         .merge(reviews::routes())
+        .merge(deliveries::routes())
+        .merge(jobs::routes())
+        .merge(tickets::routes())
+        .merge(batches::routes())
+        .merge(policy::routes())
+        .merge(setup::routes())
         .merge(sign_in::routes())
         .merge(assets::routes())
         .layer(axum::extract::DefaultBodyLimit::max(MAX_FORM_BYTES))

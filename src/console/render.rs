@@ -20,7 +20,7 @@ macro_rules! templates {
     ($($name:literal,)+) => { [$(($name, include_str!(concat!("templates/", $name)))),+] };
 }
 
-const TEMPLATES: [(&str, &str); 8] = templates! {
+const TEMPLATES: [(&str, &str); 20] = templates! {
     "base.html",
     "parts.html",
     "failure.html",
@@ -29,6 +29,18 @@ const TEMPLATES: [(&str, &str); 8] = templates! {
     "today.html",
     "reviews.html",
     "review.html",
+    "deliveries.html",
+    "delivery.html",
+    "jobs.html",
+    "job.html",
+    "tickets.html",
+    "ticket.html",
+    "batches.html",
+    "batch.html",
+    "policy.html",
+    "setup.html",
+    "me.html",
+    "why.html",
 };
 
 /// The pages that the navigation leads to: address, name, from which role on.
