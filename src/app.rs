@@ -393,6 +393,7 @@ impl Parts<'_> {
         Ok(Arc::new(Web {
             store: self.store.clone(),
             clock: self.clock.clone(),
+            prices: self.config.insights.prices(),
             people: self.people.clone(),
             checklist: checklist(self.config.file().map(Path::to_path_buf)),
             events: web::Events::new(self.stop_http.clone()),

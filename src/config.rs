@@ -5,6 +5,7 @@ mod alerts;
 mod batches;
 mod console;
 mod environment;
+mod insights;
 mod places;
 mod retention;
 mod schedules;
@@ -26,6 +27,7 @@ use retention::OfProject;
 
 pub use batches::Batch;
 pub use console::Console;
+pub use insights::Insights;
 use places::{at, explain, first_wrong, line_near, place_in, place_near};
 pub use retention::{Mode, Privacy, Retention};
 pub use schedules::Schedule;
@@ -92,6 +94,8 @@ pub struct Config {
     pub policy: PolicyFile,
     pub alerts: Alerts,
     pub console: Console,
+    #[serde(default)]
+    pub insights: Insights,
     #[serde(default)]
     pub metrics: MetricsAccess,
     pub workflows: Workflows,
@@ -316,6 +320,7 @@ impl Config {
                 .check()
                 .and_then(|()| self.batch.check())
                 .and_then(|()| self.console.check())
+                .and_then(|()| self.insights.check())
                 .and_then(|()| self.schedules().map(drop)),
         }
     }

@@ -2,6 +2,7 @@
 //! Times are RFC 3339 in UTC.
 
 mod batches;
+mod insights;
 mod people;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 pub use batches::{BATCH_LINE_HEADINGS, batch, batch_line, batch_line_cells, batch_sample};
+pub use insights::{INSIGHTS, insights, insights_table, rates};
 pub use people::{token, user};
 
 use crate::clock::rfc3339;

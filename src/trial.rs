@@ -13,7 +13,7 @@ use crate::domain::effect::Slot;
 use crate::domain::hold::HoldReason;
 use crate::domain::output::Reading;
 use crate::domain::policy::{Found, Outcome, Policy};
-use crate::domain::resource::{Response, Status, Text};
+use crate::domain::resource::{Response, Status, Text, Usage};
 use crate::domain::ticket::{Author, Message, Ticket, Visibility};
 use crate::openai;
 use crate::store::{PastDecision, Store, StoreError};
@@ -224,6 +224,7 @@ fn completed(output: &str) -> Response {
         created_at_s: None,
         model: None,
         schema: None,
+        usage: Usage::default(),
     }
 }
 

@@ -38,14 +38,12 @@ CREATE TABLE sign_ins (
 ) WITH (fillfactor = 50);
 CREATE INDEX sign_ins_last ON sign_ins (last_at);
 
--- What happened how often, by ten minutes and by the day. No text.
-CREATE TABLE measures (
-    span BIGINT NOT NULL CHECK (span IN (600000, 86400000)), -- ms
+-- How far the tallies had come, every ten minutes and every day: two of them tell
+-- what happened in between. No text but the names of what is counted.
+CREATE TABLE samples (
+    span BIGINT NOT NULL CHECK (span IN (600000, 86400000)),
+    at BIGINT NOT NULL,
     name TEXT COLLATE "C" NOT NULL,
-    at BIGINT NOT NULL, -- where the span begins, ms
-    shard BIGINT NOT NULL,
     count BIGINT NOT NULL,
-    total DOUBLE PRECISION NOT NULL, -- of what was measured, added up
-    PRIMARY KEY (span, name, at, shard)
-) WITH (fillfactor = 50);
-CREATE INDEX measures_at ON measures (span, at);
+    PRIMARY KEY (span, at, name)
+);

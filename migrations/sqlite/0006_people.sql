@@ -38,14 +38,12 @@ CREATE TABLE sign_ins (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sign_ins_last ON sign_ins (last_at);
 
--- What happened how often, by ten minutes and by the day. No text.
-CREATE TABLE measures (
-    span  INTEGER NOT NULL CHECK (span IN (600000, 86400000)),  -- ms
-    name  TEXT    NOT NULL,
-    at    INTEGER NOT NULL,                      -- where the span begins, ms
-    shard INTEGER NOT NULL,
+-- How far the tallies had come, every ten minutes and every day: two of them tell
+-- what happened in between. No text but the names of what is counted.
+CREATE TABLE samples (
+    span INTEGER NOT NULL CHECK (span IN (600000, 86400000)),
+    at INTEGER NOT NULL,
+    name TEXT NOT NULL,
     count INTEGER NOT NULL,
-    total REAL    NOT NULL,                      -- of what was measured, added up
-    PRIMARY KEY (span, name, at, shard)
+    PRIMARY KEY (span, at, name)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX measures_at ON measures (span, at);

@@ -7,9 +7,11 @@ mod answer;
 mod api;
 mod assets;
 mod batches;
+mod charts;
 mod deliveries;
 mod diff;
 mod done;
+mod insights;
 mod jobs;
 mod policy;
 mod render;
@@ -88,6 +90,7 @@ pub fn routes(console: Console) -> Router {
     let console = Arc::new(console);
     Router::new()
         .route("/", get(today::show))
+        .route("/insights", get(insights::show))
         .merge(reviews::routes())
         .merge(deliveries::routes())
         .merge(jobs::routes())

@@ -20,7 +20,7 @@ macro_rules! templates {
     ($($name:literal,)+) => { [$(($name, include_str!(concat!("templates/", $name)))),+] };
 }
 
-const TEMPLATES: [(&str, &str); 20] = templates! {
+const TEMPLATES: [(&str, &str); 21] = templates! {
     "base.html",
     "parts.html",
     "failure.html",
@@ -41,6 +41,7 @@ const TEMPLATES: [(&str, &str); 20] = templates! {
     "setup.html",
     "me.html",
     "why.html",
+    "insights.html",
 };
 
 /// The pages that the navigation leads to: address, name, from which role on.

@@ -13,6 +13,7 @@ pub mod failure;
 pub mod hold;
 pub mod id;
 pub mod job;
+pub mod measure;
 pub mod output;
 pub mod password;
 pub mod permission;

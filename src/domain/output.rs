@@ -143,6 +143,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::domain::resource::Usage;
 
     fn response(texts: &[(Option<&str>, &str)]) -> Response {
         Response {
@@ -161,6 +162,7 @@ mod tests {
             created_at_s: None,
             model: None,
             schema: None,
+            usage: Usage::default(),
         }
     }
 

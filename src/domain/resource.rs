@@ -71,6 +71,8 @@ pub struct Response {
     pub model: Option<String>,
     /// The JSON schema that its starter asked for, as JSON text.
     pub schema: Option<String>,
+    /// What it cost, as far as OpenAI says.
+    pub usage: Usage,
 }
 
 /// One output text.
@@ -128,7 +130,7 @@ pub struct Batch {
     /// When it was made, in Unix seconds by OpenAI's clock.
     pub created_at_s: Option<i64>,
     /// The tokens of all its lines.
-    pub usage: BatchUsage,
+    pub usage: Usage,
 }
 
 /// One error of a batch's input file.
@@ -153,7 +155,7 @@ pub struct BatchCounts {
 
 /// Tokens of a batch, as far as OpenAI has told them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct BatchUsage {
+pub struct Usage {
     /// Tokens read.
     pub input_tokens: Option<i64>,
     /// Tokens written.

@@ -1,7 +1,7 @@
 //! Chat completions, read as if they were responses. Frontdesk asks for none
 //! itself; batches of other programs hold them.
 
-use crate::domain::resource::{Response, Status, Text, ToolTrouble, ToolTroubleKind};
+use crate::domain::resource::{Response, Status, Text, ToolTrouble, ToolTroubleKind, Usage};
 
 use super::error::OpenAiError;
 use super::lenient::ErrorJson;
@@ -27,6 +27,7 @@ pub(super) fn response(json: &str) -> Result<Response, OpenAiError> {
         created_at_s: read.created.0,
         model: read.model.into_string(),
         schema: None,
+        usage: Usage::default(),
     };
     for choice in choices {
         let ChatMessageJson { content, refusal, .. } = choice.message.0;

@@ -1,12 +1,12 @@
 //! From OpenAI's JSON to our words.
 
-use crate::domain::resource::{Batch, BatchCounts, BatchError, BatchUsage, Response, Status, Text};
+use crate::domain::resource::{Batch, BatchCounts, BatchError, Response, Status, Text, Usage};
 
 use super::chat;
 use super::error::OpenAiError;
 use super::lenient::Whole;
 use super::tools;
-use super::types::{BatchErrorJson, BatchJson, ItemJson, ResponseJson};
+use super::types::{BatchErrorJson, BatchJson, ItemJson, ResponseJson, UsageJson};
 
 /// Longest code of OpenAI's that is kept as it is.
 const MAX_CODE_BYTES: usize = 64;
@@ -41,6 +41,7 @@ pub fn response(json: &str) -> Result<Response, OpenAiError> {
         created_at_s: read.created_at.0,
         model: read.model.into_string(),
         schema: read.text.0.format.0.schema.map(|schema| schema.get().to_owned()),
+        usage: usage(&read.usage.0),
     })
 }
 
@@ -55,8 +56,7 @@ pub fn batch(json: &str) -> Result<Batch, OpenAiError> {
 /// A batch in our words; none when it has no id.
 pub(super) fn batch_of(read: BatchJson<'_>) -> Option<Batch> {
     let count = |number: Whole| number.0.unwrap_or(0);
-    let tokens = |number: Whole| number.0.filter(|tokens| *tokens >= 0);
-    let (counts, usage) = (read.request_counts.0, read.usage.0);
+    let counts = read.request_counts.0;
     Some(Batch {
         id: read.id.into_string()?,
         status: status(read.status.get()),
@@ -72,8 +72,13 @@ pub(super) fn batch_of(read: BatchJson<'_>) -> Option<Batch> {
         endpoint: read.endpoint.into_string(),
         input_file_id: read.input_file_id.into_string(),
         created_at_s: read.created_at.0,
-        usage: BatchUsage { input_tokens: tokens(usage.input_tokens), output_tokens: tokens(usage.output_tokens) },
+        usage: usage(&read.usage.0),
     })
+}
+
+fn usage(said: &UsageJson) -> Usage {
+    let tokens = |number: &Whole| number.0.filter(|tokens| *tokens >= 0);
+    Usage { input_tokens: tokens(&said.input_tokens), output_tokens: tokens(&said.output_tokens) }
 }
 
 fn batch_error(error: &BatchErrorJson<'_>) -> BatchError {

@@ -30,6 +30,8 @@ pub(super) struct ResponseJson<'a> {
     pub(super) model: Word<'a>,
     #[serde(borrow, default)]
     pub(super) text: Object<TextJson<'a>>,
+    #[serde(default)]
+    pub(super) usage: Object<UsageJson>,
 }
 
 /// `text` of a response: what its starter asked for.
@@ -160,7 +162,7 @@ pub(super) struct CountsJson {
     pub(super) failed: Whole,
 }
 
-/// `usage` of a batch.
+/// `usage` of a response or a batch.
 #[derive(Default, serde::Deserialize)]
 pub(super) struct UsageJson {
     #[serde(default)]

@@ -190,7 +190,7 @@ pub fn batch_line_cells(line: &Line) -> [String; 9] {
 
 /// Text that no spreadsheet takes for a formula: a custom id is whatever another
 /// program made it.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     let begins_one = |c: char| matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠');
     if text.trim_start_matches(' ').starts_with(begins_one) { format!("'{text}") } else { text.to_owned() }
 }

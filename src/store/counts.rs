@@ -141,10 +141,11 @@ fn counts(connection: &Connection) -> Result<Counts, StoreError> {
 }
 
 /// SQLite numbers deliveries without a gap, and none is ever taken away.
-const NUMBERED: &str = "SELECT coalesce(max(seq), 0) FROM deliveries";
+pub(super) const NUMBERED: &str = "SELECT coalesce(max(seq), 0) FROM deliveries";
 
 /// PostgreSQL gives numbers to those as well that turn out to be duplicates.
-const TALLIED: &str = "SELECT coalesce(CAST(sum(count) AS BIGINT), 0) FROM tallies WHERE name = 'deliveries'";
+pub(super) const TALLIED: &str =
+    "SELECT coalesce(CAST(sum(count) AS BIGINT), 0) FROM tallies WHERE name = 'deliveries'";
 
 const OPEN_REVIEWS: &str = "SELECT count(*), min(created_at) FROM
     (SELECT created_at FROM reviews INDEXED BY reviews_waiting WHERE state IN ('open','claimed') ORDER BY created_at LIMIT ?1) AS waiting";

@@ -28,7 +28,36 @@ pub struct Feedback {
     pub reasons: Vec<(String, i64)>,
 }
 
+/// How many drafts of a day met one fate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedbackDay {
+    /// When the day begins, in ms.
+    pub at_ms: i64,
+    /// `kept`, `edited` or `rejected`.
+    pub verdict: String,
+    /// How many.
+    pub count: i64,
+}
+
 impl Store {
+    /// How many drafts met which fate, by day (UTC), since the day of `since_ms`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn feedback_by_day(&self, since_ms: i64) -> Result<Vec<FeedbackDay>, StoreError> {
+        self.read(move |connection| {
+            let mut list = connection.prepare_cached(
+                "SELECT day, verdict, CAST(sum(count) AS BIGINT) FROM feedback_days WHERE day >= ?1 AND day > 0
+                 GROUP BY day, verdict HAVING sum(count) > 0 ORDER BY day, verdict",
+            )?;
+            let rows = list.query_map([since_ms.div_euclid(DAY_MS)], |row| {
+                Ok(FeedbackDay { at_ms: row.get::<_, i64>(0)? * DAY_MS, verdict: row.get(1)?, count: row.get(2)? })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
     /// How drafts fared since `since_ms` (none: ever), by workflow and prompt version.
     ///
     /// # Errors

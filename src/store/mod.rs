@@ -17,6 +17,7 @@
 //! | `alerts`, `sends`, `parked`, `pauses`, `tokens` | operators: what they are told, what they pause, who may ask |
 //! | `failed`, `replay` | operators: failed jobs, and deliveries to be worked again |
 //! | `erase`, `copies`, `restore` | whoever must forget, keep a copy, or put one back |
+//! | `samples` | how things go over time |
 //! | `restored` | whoever acts on work that may have been done before a restore |
 //! | `nodes` | which processes are there, and which leads in what |
 //! | `moving` | whoever moves from a file to a server |
@@ -62,6 +63,7 @@ mod restored;
 mod review_queue;
 mod reviews;
 mod row;
+mod samples;
 mod sends;
 mod sessions;
 mod settle;
@@ -100,7 +102,7 @@ pub use effects::{Change, Intent, Kept, Plan, Planned, Standing};
 pub use erase::{Content, Erased, Erasure, NotErased, Step, Stepped};
 pub use facts::Facts;
 pub use failed::{Discarded, FailedFilter, FailedJobs, Remedied, Remedy, Retried};
-pub use feedback::Feedback;
+pub use feedback::{Feedback, FeedbackDay};
 pub use inbox::RefusalTally;
 pub use ledger::{NewSubmission, Prompted, Submission};
 pub use location::{Location, NoDatabase, PostgresUrl};

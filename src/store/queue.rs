@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+use crate::domain::resource::Usage;
 use crate::store::sql::{self, Connection, Row, params};
 
 use super::ledger::FoundBy;
@@ -54,6 +55,8 @@ pub struct ClaimedJob {
     claim: i64,
     called: AtomicBool,
     forgets: AtomicBool,
+    /// Tokens in and out, as OpenAI says.
+    used: [AtomicI64; 2],
     /// The policy that decided about it; 0 while none has.
     policy_version: AtomicI64,
     /// What it does.
@@ -94,6 +97,18 @@ impl ClaimedJob {
     /// OpenAI is being asked for it: the call counts, whatever becomes of it.
     pub fn mark_called(&self) {
         self.called.store(true, Ordering::Relaxed);
+    }
+
+    /// What the result has cost.
+    pub fn mark_used(&self, usage: Usage) {
+        for (kept, tokens) in self.used.iter().zip([usage.input_tokens, usage.output_tokens]) {
+            kept.store(tokens.unwrap_or(0), Ordering::Relaxed);
+        }
+    }
+
+    /// Tokens in and out.
+    pub(super) fn used(&self) -> [i64; 2] {
+        [0, 1].map(|at: usize| self.used[at].load(Ordering::Relaxed))
     }
 
     /// Its end keeps no content: results, texts of changes and reviews that are
@@ -304,6 +319,7 @@ fn claimed(row: &Row<'_>) -> sql::Result<ClaimedJob> {
         called: AtomicBool::new(false),
         forgets: AtomicBool::new(false),
         policy_version: AtomicI64::new(0),
+        used: [AtomicI64::new(0), AtomicI64::new(0)],
         attempt: row.get(2)?,
         project: row.get(3)?,
         event_type: row.get(4)?,

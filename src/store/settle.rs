@@ -8,7 +8,7 @@ use super::effects::Change;
 use super::ledger::FoundBy;
 use super::{
     ClaimedJob, NewReview, Store, StoreError, alerts, batches, deciding, effects, erase, failed, ledger, newest,
-    pauses, reviews,
+    pauses, reviews, samples,
 };
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::job::{self, Outcome};
@@ -188,6 +188,7 @@ fn settle(
     if matches!(settlement, Settlement::GaveUp { .. }) {
         failed::mark_deliveries(connection, job.id())?;
     }
+    samples::measure(connection, job, placement, settlement, now_ms)?;
     if settlement.is_end() {
         count(connection, settlement.word(), 1)?;
         if let Some(submission_id) = placement.and_then(|placement| placement.submission_id.as_deref()) {

@@ -76,6 +76,12 @@ pub(super) struct ListQuery {
     #[serde(deserialize_with = "given")]
     pub(super) outcome: Option<String>,
     #[serde(deserialize_with = "given")]
+    pub(super) hours: Option<i64>,
+    #[serde(deserialize_with = "given")]
+    pub(super) days: Option<i64>,
+    #[serde(deserialize_with = "given")]
+    pub(super) what: Option<String>,
+    #[serde(deserialize_with = "given")]
     pub(super) topic: Option<String>,
     #[serde(deserialize_with = "given")]
     pub(super) workflow: Option<String>,

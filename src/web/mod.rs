@@ -11,6 +11,7 @@ mod erase;
 mod events;
 mod health;
 mod input;
+mod insights;
 mod jobs;
 mod pauses;
 mod policy;
@@ -48,6 +49,8 @@ pub struct Web {
     pub store: Store,
     /// The time.
     pub clock: Clock,
+    /// What a million tokens cost, in and out; none when nobody has said so.
+    pub prices: Option<(f64, f64)>,
     /// Who may come in.
     pub people: People,
     /// The production checklist.
@@ -123,6 +126,9 @@ pub fn api_routes(web: Arc<Web>) -> Router {
         .route("/tickets/{id}/erase", post(erase::ticket))
         .route("/tickets/{id}/messages", post(tickets::add_message))
         .route("/why/{id}", get(why::show))
+        .route("/rates", get(insights::rates))
+        .route("/insights", get(insights::show))
+        .route("/insights.csv", get(insights::csv))
         .route("/events", get(events::listen))
         .route("/audit", get(why::audit))
         .route("/stats", get(why::stats))

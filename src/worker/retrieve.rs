@@ -19,6 +19,7 @@ impl Worker {
             } else {
                 Resource::Response(openai::read::response(raw)?)
             };
+            mark_used(job, &resource);
             return Ok((resource, None));
         }
         if job.kind == job::Kind::Line {
@@ -33,6 +34,7 @@ impl Worker {
         self.after(Step::Retrieved)?;
         must_have_ended(&fetched)?;
         let Fetched { resource, raw, .. } = fetched;
+        mark_used(job, &resource);
         // On its way to the disk before anything is done with it, and there before
         // the job ends: neither OpenAI's forgetting nor a helpdesk that is down can
         // lose it.
@@ -87,6 +89,16 @@ impl Worker {
                 }
             }
         }
+    }
+}
+
+/// A line's share is in what its batch has cost.
+fn mark_used(job: &ClaimedJob, resource: &Resource) {
+    if job.kind == job::Kind::Ending {
+        job.mark_used(match resource {
+            Resource::Response(response) => response.usage,
+            Resource::Batch(batch) => batch.usage,
+        });
     }
 }
 

@@ -40,6 +40,9 @@ impl Worker {
     /// Looks once; the loop does so at least every 15 s.
     pub async fn watch(&self) {
         let now_ms = self.clock.now_ms();
+        if let Err(error) = self.store.sample(now_ms).await {
+            trouble!(error, "how far things have come could not be written down");
+        }
         if let Err(error) = self.look_for_strays(now_ms).await {
             trouble!(error, "jobs of unknown projects could not be looked for");
         }

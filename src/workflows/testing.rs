@@ -7,7 +7,7 @@ use crate::domain::decision::Proposal;
 use crate::domain::effect::Effect;
 use crate::domain::hold::HoldReason;
 use crate::domain::output::Reading;
-use crate::domain::resource::{Response, Status, Text};
+use crate::domain::resource::{Response, Status, Text, Usage};
 use crate::domain::ticket::{Author, Message, Ticket, Visibility};
 
 /// A completed response with this one text.
@@ -25,6 +25,7 @@ pub(super) fn said(text: &str) -> Response {
         created_at_s: None,
         model: None,
         schema: None,
+        usage: Usage::default(),
     }
 }
 

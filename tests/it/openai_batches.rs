@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{Response, StatusCode};
 use axum::routing::any;
-use frontdesk::domain::resource::{Batch, BatchUsage, Resource, Status};
+use frontdesk::domain::resource::{Batch, Resource, Status, Usage};
 use frontdesk::openai::{Client, CreateError, NewBatch, OpenAiError, Settings, read};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -164,10 +164,10 @@ fn a_batch_tells_where_it_came_from_and_what_it_used() {
         "input_tokens_details": {"cached_tokens": 0}}}));
     assert_eq!((batch.endpoint.as_deref(), batch.input_file_id.as_deref()), (Some("/v1/responses"), Some("file-1")));
     assert_eq!(batch.created_at_s, Some(1_780_000_000));
-    assert_eq!(batch.usage, BatchUsage { input_tokens: Some(7), output_tokens: Some(9) });
+    assert_eq!(batch.usage, Usage { input_tokens: Some(7), output_tokens: Some(9) });
     for odd in [json!(null), json!("x"), json!({"input_tokens": -1, "output_tokens": "9"}), json!([])] {
         let batch = read(json!({"id": "b", "usage": odd, "endpoint": 7, "input_file_id": "", "created_at": "x"}));
-        assert_eq!(batch.usage, BatchUsage::default(), "{odd}");
+        assert_eq!(batch.usage, Usage::default(), "{odd}");
         assert_eq!((batch.endpoint, batch.input_file_id, batch.created_at_s), (None, None, None));
     }
 }
