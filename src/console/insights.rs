@@ -6,7 +6,6 @@ use axum::extract::{Query, State};
 use minijinja::context;
 use minijinja::value::Serde;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::answer::Shown;
 use super::api::query;
@@ -29,7 +28,7 @@ pub(super) async fn show(State(console): State<Arc<Console>>, visitor: Visitor, 
         &rows("drafts_by_day"),
         &[("kept", "as they were"), ("edited", "edited"), ("rejected", "rejected")],
     );
-    let qa = charts::lines("Quality by day", &scores(&rows("qa_by_day")), &[("score", "mean score")]);
+    let qa = charts::lines("Quality by day", &rows("qa_by_day"), &[("mean", "mean of 100")]);
     let categories = charts::bars("Categories", &rows("categories"), "name", "count");
     let page = Page::of(&console, &visitor, "/insights", "Insights").await?;
     page.show(
@@ -39,10 +38,4 @@ pub(super) async fn show(State(console): State<Arc<Console>>, visitor: Visitor, 
             categories_chart => categories,
         },
     )
-}
-
-/// Of 100, as people read it.
-fn scores(days: &[Value]) -> Vec<Value> {
-    let score = |day: &Value| day["mean"].as_f64().map(|mean| (mean * 1000.0).round() / 10.0);
-    days.iter().map(|day| serde_json::json!({"at": day["at"], "score": score(day)})).collect()
 }

@@ -114,6 +114,7 @@ fn categories(counts: &Counts) -> Vec<Value> {
 
 fn qa(counts: &Counts) -> Value {
     let (scores, tenths) = (counts.of("qa/scores"), counts.of("qa/tenths"));
+    // A mean of 100.
     json!({"count": scores, "mean": share(tenths, scores * 10)})
 }
 

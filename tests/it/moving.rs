@@ -16,7 +16,7 @@ use crate::harness::{ALL, OVERDUE_MS, START_MS, TestDesk};
 use crate::support::database::TestDatabase;
 
 /// What is of one database only.
-const STAYS: [&str; 3] = ["leases", "migrations", "nodes"];
+const STAYS: [&str; 4] = ["leases", "migrations", "nodes", "sign_ins"];
 
 fn moving<'a>(from: &'a Path, to: &'a TestDatabase) -> Moving<'a> {
     let at = AuditAt { now_ms: START_MS, overdue_ms: OVERDUE_MS };
@@ -63,6 +63,10 @@ const THE_REST: &str = "
 INSERT INTO alert_sends (alert_id, channel, word, next_at, since) SELECT id, 'mail', 'opened', 1, 1 FROM alerts LIMIT 1;
 INSERT INTO refusals VALUES (1, 'default', 'bad_signature', 2, 1, 2, 'the secret is another');
 INSERT INTO tokens VALUES ('lena', 'agent', x'00ff', 1, NULL);
+INSERT INTO users VALUES ('lena', 'agent', 'a hash', 1, NULL, 2);
+INSERT INTO invitations VALUES (x'01', 'lena', 1, 'ada', 4000000000000);
+INSERT INTO sessions VALUES (x'02', 'lena', 1, 2, 4000000000000);
+INSERT INTO samples VALUES (600000, 600000, 'deliveries', 7);
 INSERT INTO pulse VALUES (1, 7) ON CONFLICT DO NOTHING;
 INSERT INTO pauses VALUES ('workflow', 'nothing_of_this_name', 'lena', 'why not', 1);
 INSERT INTO policies VALUES (1, 'abc', 'version = 1', 1) ON CONFLICT DO NOTHING;

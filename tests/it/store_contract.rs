@@ -14,12 +14,14 @@ mod growth;
 mod inbox;
 mod ledger;
 mod nodes;
+mod people;
 mod policies;
 mod queue;
 mod reconcile;
 mod records;
 mod restored;
 mod reviews;
+mod samples;
 mod select;
 
 use frontdesk::domain::delivery::Receipt;
