@@ -19,6 +19,7 @@ mod queue;
 mod reconcile;
 mod records;
 mod restored;
+mod review_queue;
 mod reviews;
 mod select;
 
