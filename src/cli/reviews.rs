@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Setup;
 use super::deliveries::{Part, print_list, print_one};
 use crate::domain::review::{Action, RejectReason, State};
 use crate::shapes;
-use crate::store::Act;
+use crate::store::{Act, QueueFilter, Store};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -33,6 +33,21 @@ pub(super) enum Command {
     Show {
         /// As rev_…
         id: String,
+    },
+    /// Take the oldest that waits and that you may decide.
+    Next {
+        /// Only one held for this reason.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Only one with this sensitive topic.
+        #[arg(long)]
+        topic: Option<String>,
+        /// Only one of this workflow.
+        #[arg(long)]
+        workflow: Option<String>,
+        /// Not this one, and first of all what is behind it.
+        #[arg(long, value_name = "ID")]
+        after: Option<String>,
     },
     /// Take one, or keep it longer; others cannot decide it meanwhile.
     Claim(Which),
@@ -101,6 +116,9 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
                 setup.store()?.review(id.clone()).await?.with_context(|| format!("there is no review {id:?}"))?;
             print_one(&setup.output, &shapes::review(&review))?;
         }
+        Command::Next { reason, topic, workflow, after } => {
+            next(setup, QueueFilter { reason, topic, workflow, claimed_by: None }, after).await?;
+        }
         Command::Claim(which) => act(setup, which, Action::Claim).await?,
         Command::Release(which) => act(setup, which, Action::Release).await?,
         Command::Approve { which, text, text_file } => {
@@ -131,16 +149,31 @@ fn read_text(file: Option<PathBuf>) -> Result<Option<String>> {
     std::fs::read_to_string(&file).map(Some).with_context(|| format!("{} cannot be read", file.display()))
 }
 
-async fn act(setup: &Setup, which: Which, action: Action) -> Result<()> {
-    let store = setup.store()?;
-    let act = Act {
+/// What the person at this terminal asks of a review.
+fn asked(setup: &Setup, store: &Store, which: &Which, action: Action) -> Result<Act> {
+    Ok(Act {
         review: which.id.clone(),
         version: which.version,
         person: setup.person(),
         action,
         lease_ms: setup.config()?.review.claim.ms(),
         now_ms: store.clock().now_ms(),
-    };
+    })
+}
+
+async fn next(setup: &Setup, filter: QueueFilter, after: Option<String>) -> Result<()> {
+    let store = setup.store()?;
+    let any = Which { id: String::new(), version: None };
+    match store.claim_next_review(asked(setup, &store, &any, Action::Claim)?, filter, after).await? {
+        Some(review) => print_one(&setup.output, &shapes::review(&review)),
+        None if setup.output.json => setup.output.json(&Value::Null),
+        None => setup.output.line("nothing waits that you may decide"),
+    }
+}
+
+async fn act(setup: &Setup, which: Which, action: Action) -> Result<()> {
+    let store = setup.store()?;
+    let act = asked(setup, &store, &which, action)?;
     match store.act_on_review(act).await? {
         None => bail!("there is no review {:?}; `frontdesk reviews list --state open` shows what waits", which.id),
         Some(Err(refused)) => bail!("{}: {refused}", which.id),

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use super::sql::Connection;
 use super::{
-    Claim, Company, Content, DeliveryFilter, Engine, FailedFilter, LOOKED_AT, Location, PageRequest, Step, Store,
-    Which, Window,
+    Claim, Company, Content, DeliveryFilter, Engine, FailedFilter, LOOKED_AT, Location, PageRequest, QueueFilter, Step,
+    Store, Which, Window,
 };
 use crate::domain::batch::Filter;
 use crate::domain::job::State;
@@ -220,6 +220,13 @@ same_effort! {
             }
         }
         desk.store.reviews(None, Some("T-7".to_owned()), None, PAGE).await.unwrap();
+    };
+    the_queue_of_reviews in 2: |desk| {
+        let sensitive = QueueFilter { topic: Some("nobody".to_owned()), ..QueueFilter::default() };
+        for filter in [QueueFilter::default(), sensitive] {
+            desk.store.waiting_reviews(filter, PAGE).await.unwrap();
+        }
+        desk.store.newest_numbers().await.unwrap();
     };
     reviews_that_wait: |desk| desk.store.reviews_waiting_since(NOW_MS).await.unwrap();
     alerts_and_those_that_are_open: |desk| for open_only in [false, true] {

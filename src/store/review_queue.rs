@@ -3,7 +3,8 @@
 
 use super::deciding::{Act, load};
 use super::reviews::{Review, read_rows};
-use super::sql::{Connection, OptionalExtension, params};
+use super::row::json;
+use super::sql::{Connection, OptionalExtension, Row, ToValue, params};
 use super::{LOOKED_AT, Page, PageRequest, Store, StoreError};
 use crate::domain::person::Person;
 use crate::domain::review::{Action, Refused, RejectReason};
@@ -64,31 +65,74 @@ impl Store {
     }
 
     /// Claims the oldest review that waits, that nobody has, and that this person
-    /// may decide; `act` says who and for how long. None when there is none.
+    /// may decide; `act` says who and for how long. With `after`, the id of a
+    /// review, those behind it come first, and that one not at all. None when
+    /// there is none.
     ///
     /// # Errors
-    /// When the transaction could not be committed.
-    pub async fn claim_next_review(&self, act: Act, filter: QueueFilter) -> Result<Option<Review>, StoreError> {
-        let mut after = 0;
-        loop {
-            // Looked for while others write; whether it is still free, the claim itself says.
-            let page = PageRequest { limit: PageRequest::MAX_LIMIT, cursor: Some(after) };
-            let page = self.waiting_reviews(filter.clone(), page).await?;
-            let is_free = |review: &&Review| {
-                let is_held = review.claimed_until_ms.is_some_and(|until| until > act.now_ms);
-                !is_held && act.person.is_among(&review.reviewers)
-            };
-            for review in page.items.iter().filter(is_free) {
-                let act = Act { review: review.id.clone(), version: Some(review.version), ..act.clone() };
-                if let Some(Ok(claimed)) = self.act_on_review(act).await? {
-                    return Ok(Some(claimed));
+    /// When a transaction could not be committed.
+    pub async fn claim_next_review(
+        &self,
+        act: Act,
+        filter: QueueFilter,
+        after: Option<String>,
+    ) -> Result<Option<Review>, StoreError> {
+        let passed = self.number_of_review(after).await?;
+        for (mut from, to) in [(passed, i64::MAX), (0, passed - 1)] {
+            while from < to {
+                let (found, next) = self.free_reviews(&act, &filter, from, to).await?;
+                for (id, version) in found {
+                    let act = Act { review: id, version: Some(version), ..act.clone() };
+                    if let Some(Ok(claimed)) = self.act_on_review(act).await? {
+                        return Ok(Some(claimed));
+                    }
                 }
-            }
-            match page.next {
-                Some(next) => after = next,
-                None => return Ok(None),
+                from = next.unwrap_or(i64::MAX);
             }
         }
+        Ok(None)
+    }
+
+    async fn number_of_review(&self, id: Option<String>) -> Result<i64, StoreError> {
+        let Some(id) = id else { return Ok(0) };
+        self.look_up(move |connection| {
+            let mut number = connection.prepare_cached("SELECT seq FROM reviews WHERE id = ?1")?;
+            Ok(number.query_row([&id], |row| row.get(0)).optional()?.unwrap_or(0))
+        })
+        .await
+    }
+
+    /// Some that this person may claim, by id and version, of those behind `from`,
+    /// and where to look on. Looked for while others write: whether one is still
+    /// free, the claim itself finds by its version.
+    async fn free_reviews(
+        &self,
+        act: &Act,
+        filter: &QueueFilter,
+        from: i64,
+        to: i64,
+    ) -> Result<(Vec<(String, i64)>, Option<i64>), StoreError> {
+        let (person, now_ms, filter) = (act.person.clone(), act.now_ms, filter.clone());
+        self.read(move |connection| {
+            let end = end_of_stretch(connection, from)?;
+            let stretch = (from, Some(end.unwrap_or(i64::MAX).min(to)));
+            let mut found: Vec<Waiting> = Vec::new();
+            let columns = "seq, id, version, reviewers, claimed_until, first_approved_by";
+            in_both_states(columns, &filter, stretch, LOOKED_AT, |sql, params| {
+                let rows = connection.prepare_cached(sql)?.query_map(params, Waiting::read)?;
+                found.extend(rows.collect::<Result<Vec<_>, _>>()?);
+                Ok(())
+            })?;
+            found.sort_unstable_by_key(|waiting| waiting.seq);
+            let mut ids = Vec::new();
+            for waiting in found {
+                if waiting.is_for(&person, now_ms)? {
+                    ids.push((waiting.id, waiting.version));
+                }
+            }
+            Ok((ids, end))
+        })
+        .await
     }
 }
 
@@ -120,25 +164,71 @@ fn end_of_stretch(connection: &Connection, after: i64) -> Result<Option<i64>, St
 fn waiting(
     connection: &Connection,
     filter: &QueueFilter,
-    (after, end): (i64, Option<i64>),
+    stretch: (i64, Option<i64>),
     limit: i64,
 ) -> Result<Vec<Review>, StoreError> {
-    let QueueFilter { reason, topic, workflow, claimed_by } = filter;
-    let topic = topic.as_ref().map(|topic| serde_json::Value::from(topic.as_str()).to_string());
     let mut found = Vec::new();
-    for state in ["open", "claimed"] {
-        let sql = "SELECT * FROM reviews INDEXED BY reviews_state WHERE state = ?1 AND seq > ?2 AND seq <= ?3
-               AND (?4 IS NULL OR reason = ?4) AND (?5 IS NULL OR instr(topics, ?5) > 0)
-               AND (?6 IS NULL OR workflow = ?6) AND (?7 IS NULL OR claimed_by = ?7)
-             ORDER BY seq LIMIT ?8";
-        let end = end.unwrap_or(i64::MAX);
-        found.extend(read_rows(
-            connection,
-            sql,
-            params![state, after, end, reason, topic, workflow, claimed_by, limit],
-        )?);
-    }
+    in_both_states("*", filter, stretch, limit, |sql, params| {
+        found.extend(read_rows(connection, sql, params)?);
+        Ok(())
+    })?;
     found.sort_unstable_by_key(|review| review.seq);
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(found)
+}
+
+/// Asks for some columns of those that wait, a state at a time: each walks its
+/// own part of the index.
+fn in_both_states(
+    columns: &str,
+    filter: &QueueFilter,
+    (after, end): (i64, Option<i64>),
+    limit: i64,
+    mut ask: impl FnMut(&str, &[&dyn ToValue]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let QueueFilter { reason, topic, workflow, claimed_by } = filter;
+    let topic = topic.as_ref().map(|topic| serde_json::Value::from(topic.as_str()).to_string());
+    let sql = format!(
+        "SELECT {columns} FROM reviews INDEXED BY reviews_state WHERE state = ?1 AND seq > ?2 AND seq <= ?3
+           AND (?4 IS NULL OR reason = ?4) AND (?5 IS NULL OR instr(topics, ?5) > 0)
+           AND (?6 IS NULL OR workflow = ?6) AND (?7 IS NULL OR claimed_by = ?7)
+         ORDER BY seq LIMIT ?8"
+    );
+    let end = end.unwrap_or(i64::MAX);
+    ["open", "claimed"]
+        .iter()
+        .try_for_each(|state| ask(&sql, params![state, after, end, reason, topic, workflow, claimed_by, limit]))
+}
+
+/// As much of a review that waits as says who may have it next.
+struct Waiting {
+    seq: i64,
+    id: String,
+    version: i64,
+    reviewers: String,
+    claimed_until_ms: Option<i64>,
+    first_approved_by: Option<String>,
+}
+
+impl Waiting {
+    fn read(row: &Row<'_>) -> super::sql::Result<Waiting> {
+        Ok(Waiting {
+            seq: row.get(0)?,
+            id: row.get(1)?,
+            version: row.get(2)?,
+            reviewers: row.get(3)?,
+            claimed_until_ms: row.get(4)?,
+            first_approved_by: row.get(5)?,
+        })
+    }
+
+    /// What somebody has approved already waits for another person.
+    fn is_for(&self, person: &Person, now_ms: i64) -> Result<bool, StoreError> {
+        let is_held = self.claimed_until_ms.is_some_and(|until| until > now_ms);
+        if is_held || self.first_approved_by.as_deref() == Some(&person.name) {
+            return Ok(false);
+        }
+        let reviewers: Vec<String> = json(&self.reviewers, "reviews", "reviewers")?;
+        Ok(person.is_among(&reviewers))
+    }
 }

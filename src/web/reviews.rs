@@ -67,6 +67,8 @@ async fn moved_on(web: &Web, review: &Review) -> Result<Option<&'static str>, Pr
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Wanted {
+    /// Not this one, and first of all what is behind it.
+    after: Option<String>,
     reason: Option<String>,
     topic: Option<String>,
     workflow: Option<String>,
@@ -89,7 +91,7 @@ pub(super) async fn next(
         lease_ms: web.claim_ms,
         now_ms: web.clock.now_ms(),
     };
-    match web.store.claim_next_review(act, filter).await? {
+    match web.store.claim_next_review(act, filter, wanted.after).await? {
         None => Ok(StatusCode::NO_CONTENT.into_response()),
         Some(review) => Ok(show(State(web), caller, Path(review.id)).await?.into_response()),
     }

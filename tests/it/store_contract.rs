@@ -20,6 +20,7 @@ mod queue;
 mod reconcile;
 mod records;
 mod restored;
+mod review_queue;
 mod reviews;
 mod samples;
 mod select;
