@@ -371,8 +371,9 @@ impl Parts<'_> {
         let mut work = vec![tokio::spawn(node::be_seen(store, clock, name, roles.to_string(), stop.clone()))];
         if roles.web {
             let api = web::api_routes(web);
-            let console = Console::new(api.clone(), self.people.clone(), self.clock.clone())?;
-            router = router.merge(api).merge(console::routes(console));
+            let console = Arc::new(Console::new(api.clone(), self.people.clone(), self.clock.clone())?);
+            router = router.merge(api).merge(console::routes(&console));
+            router = console::with_pages_for_nothing(router, &console);
         }
         // The guards are of no use to OpenAI: its route stays as short as it can be.
         router = router.layer(axum::middleware::from_fn(web::guard));

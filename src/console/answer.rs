@@ -80,9 +80,12 @@ impl IntoResponse for Failure {
 
 /// Shows what went wrong as a page.
 pub(super) async fn show_failures(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    dressed(&console, next.run(request).await)
+}
+
+fn dressed(console: &Console, mut response: Response) -> Response {
     let Some(failure) = response.extensions_mut().remove::<Failure>() else { return response };
-    let page = Page::plain(&console, "Something went wrong");
+    let page = Page::plain(console, "Something went wrong");
     let shown = page.render(
         "failure.html",
         context! { status => failure.status, heading => failure.title, detail => failure.detail },
@@ -92,6 +95,22 @@ pub(super) async fn show_failures(State(console): State<Arc<Console>>, request: 
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     response.headers_mut().remove(header::CONTENT_LENGTH);
     response
+}
+
+/// An address at which there is nothing, as a page for whoever browses; programs get
+/// what they always get.
+pub(super) async fn show_missing(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
+    let accepts = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let is_browsing = accepts.contains("text/html") && !request.uri().path().starts_with("/api/");
+    let response = next.run(request).await;
+    if !is_browsing || response.status() != StatusCode::NOT_FOUND || is_page(&response) {
+        return response;
+    }
+    dressed(&console, super::no_such_page().into_response())
+}
+
+pub(super) fn is_page(response: &Response) -> bool {
+    response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }
 
 /// To another page of ours, after something was done.

@@ -86,8 +86,7 @@ impl Reason {
 }
 
 /// The pages.
-pub fn routes(console: Console) -> Router {
-    let console = Arc::new(console);
+pub fn routes(console: &Arc<Console>) -> Router {
     Router::new()
         .route("/", get(today::show))
         .route("/insights", get(insights::show))
@@ -101,14 +100,23 @@ pub fn routes(console: Console) -> Router {
         .merge(sign_in::routes())
         .merge(assets::routes())
         .layer(axum::extract::DefaultBodyLimit::max(MAX_FORM_BYTES))
-        .layer(middleware::from_fn_with_state(Arc::clone(&console), answer::show_failures))
-        .layer(middleware::from_fn(policy))
-        .with_state(console)
+        .layer(middleware::from_fn_with_state(Arc::clone(console), answer::show_failures))
+        .layer(middleware::from_fn(page_policy))
+        .with_state(Arc::clone(console))
 }
 
-async fn policy(request: Request, next: Next) -> Response {
+/// What browsers are shown where there is nothing.
+pub fn with_pages_for_nothing(router: Router, console: &Arc<Console>) -> Router {
+    let show = middleware::from_fn_with_state(Arc::clone(console), answer::show_missing);
+    router.layer(show).layer(middleware::from_fn(page_policy))
+}
+
+/// The pages' policy, for what is one.
+async fn page_policy(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    if answer::is_page(&response) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    }
     response
 }
 
