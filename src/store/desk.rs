@@ -1,5 +1,6 @@
 //! The built-in desk: tickets, messages, drafts and fields in our database.
 
+mod overrides;
 mod select;
 mod undo;
 mod write;
@@ -13,7 +14,7 @@ pub(super) use write::write;
 use write::{Fields, fields_of, find};
 
 use super::row::{next_seq, to_json};
-use super::{Page, PageRequest, Store, StoreError, deciding, samples};
+use super::{Page, PageRequest, Store, StoreError, deciding};
 use crate::domain::effect::Priority;
 use crate::domain::ticket::{AGENT_REPLIED, Author, Message, TICKET_CLOSED, Ticket, Visibility, WROTE_AGAIN, is_over};
 
@@ -189,11 +190,7 @@ impl Store {
     pub async fn patch_ticket(&self, id: String, patch: TicketPatch, now_ms: i64) -> Result<bool, StoreError> {
         self.write_beside(move |connection| {
             connection.alone_with(Subject::Ticket(&id))?;
-            if let Some(intent) = &patch.intent
-                && let Some(before) = intent_of_a_model(connection, &id, intent)?
-            {
-                samples::measure_override(connection, &before)?;
-            }
+            overrides::measure(connection, &id, patch.intent.as_deref())?;
             let changed = connection.execute(
                 "UPDATE tickets SET subject = coalesce(?2, subject), status = coalesce(?3, status), queue = coalesce(?4, queue),
                         priority = coalesce(?5, priority), intent = coalesce(?6, intent), tags = coalesce(?7, tags),
@@ -374,12 +371,4 @@ fn drafts(connection: &Connection, id: &str) -> Result<Vec<Draft>, StoreError> {
     let read =
         |row: &Row<'_>| Ok(Draft { id: row.get(0)?, body: row.get(1)?, state: row.get(2)?, reference: row.get(3)? });
     Ok(list.query_map([id], read)?.collect::<Result<_, _>>()?)
-}
-
-/// The intent of a ticket, when work of a model was applied that routes it, and when
-/// it is another one than `now`.
-fn intent_of_a_model(connection: &Connection, id: &str, now: &str) -> Result<Option<String>, StoreError> {
-    let sql = "SELECT intent FROM tickets WHERE id = ?1 AND intent IS NOT NULL AND intent <> ?2
-          AND EXISTS (SELECT 1 FROM effects WHERE ticket_id = ?1 AND slot = 'route' AND state = 'applied')";
-    Ok(connection.prepare_cached(sql)?.query_row((id, now), |row| row.get(0)).optional()?)
 }

@@ -8,7 +8,9 @@ use crate::store::sql::{self, Connection, Row, params};
 
 use super::ledger::FoundBy;
 use super::settle::count;
-use super::{Approved, LineFacts, Store, StoreError, alerts, batches, deciding, effects, failed, ledger, restored};
+use super::{
+    Approved, LineFacts, Store, StoreError, alerts, batches, deciding, effects, failed, ledger, restored, samples,
+};
 use crate::domain::effect::Effect;
 use crate::domain::failure::Cause;
 use crate::domain::job::Kind;
@@ -241,7 +243,9 @@ fn give_up_lost(connection: &Connection, claim: &Claim) -> Result<(), StoreError
         if alerts::raise(connection, Cause::LeaseLost.code(), &claim.project, &detail, claim.now_ms)? {
             tracing::error!(alert = Cause::LeaseLost.code(), project = claim.project, jobs = lost.len(), "alert");
         }
-        count(connection, "failed_final", i64::try_from(lost.len()).unwrap_or(i64::MAX))?;
+        let jobs = i64::try_from(lost.len()).unwrap_or(i64::MAX);
+        count(connection, "failed_final", jobs)?;
+        samples::measure_failed(connection, Cause::LeaseLost, jobs)?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::settle::count;
 use super::sql::{Connection, OptionalExtension};
 use super::{Change, ClaimedJob, Settlement, Store, StoreError};
 use crate::domain::effect::Effect;
+use crate::domain::failure::Cause;
 use crate::domain::job::Kind;
 use crate::domain::measure::{self, Samples, Span};
 use crate::domain::submission::Placement;
@@ -19,6 +20,13 @@ const KEPT_MS: i64 = 35 * 86_400_000;
 /// Different categories that are counted by name: models invent them.
 const CATEGORIES: i64 = 100;
 const MAX_CATEGORY_CHARS: usize = 40;
+
+/// No single result, and no batch, uses more: counts must never run over.
+const MAX_TOKENS: i64 = 10_000_000_000;
+
+/// The workflow whose note people wait for, and the one that scores.
+const SUMMARY: &str = "summary";
+const QUALITY_CHECK: &str = "quality_check";
 
 /// What is sampled: all that ends, and all below these names.
 const SAMPLED: &str = "name IN ('applied','held','ignored','superseded','failed_final')
@@ -118,50 +126,84 @@ pub(super) fn measure(
     settlement: &Settlement,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    if settlement.is_end() {
+    if settlement.is_end() && !matches!(settlement, Settlement::GaveUp { .. }) {
         measure_tokens(connection, job, placement)?;
     }
+    let approved = job.approved.as_ref().map(|approved| approved.workflow.as_str());
+    let workflow = placement.map(|placement| placement.workflow.as_str()).or(approved);
     match settlement {
         Settlement::Applied { changes } => {
             if job.kind == Kind::Ending {
                 count(connection, &measure::within("latency", now_ms - job.queued_at_ms), 1)?;
             }
-            let made_at_ms = placement.filter(|placement| placement.workflow == "summary").and_then(|it| it.made_at_ms);
-            if let Some(made_at_ms) = made_at_ms {
-                count(connection, &measure::within("summary", now_ms - made_at_ms), 1)?;
+            let is_there = |change: &Change| matches!(change, Change::Made { .. } | Change::WithTheEnd { .. });
+            if workflow == Some(SUMMARY) && job.kind != Kind::Line && changes.iter().any(is_there) {
+                measure_summary(connection, job, now_ms)?;
             }
-            changes.iter().try_for_each(|change| measure_change(connection, change))
+            changes.iter().try_for_each(|change| measure_change(connection, workflow, change))
         }
-        Settlement::Retry { failure, .. } => {
+        // What waits for a pause, or for another job, has not failed.
+        Settlement::Retry { failure, counts: true, .. } => {
             count(connection, &format!("failure/retryable/{}", failure.cause().code()), 1)
         }
-        Settlement::GaveUp { failure } => count(connection, &format!("failure/final/{}", failure.cause().code()), 1),
+        Settlement::GaveUp { failure } => measure_failed(connection, failure.cause(), 1),
         _ => Ok(()),
     }
 }
 
+/// Jobs have been given up.
+pub(super) fn measure_failed(connection: &Connection, cause: Cause, jobs: i64) -> Result<(), StoreError> {
+    count(connection, &format!("failure/final/{}", cause.code()), jobs)
+}
+
+/// From the start of the work to the note on the ticket; of work that another program
+/// has started nobody knows the first.
+fn measure_summary(connection: &Connection, job: &ClaimedJob, now_ms: i64) -> Result<(), StoreError> {
+    let created: Option<i64> = connection
+        .prepare_cached(
+            "SELECT created_at FROM submissions WHERE resource_id = ?1 AND project = ?2 AND kind = 'response'",
+        )?
+        .query_row((&job.resource_id, &job.project), |row| row.get(0))
+        .optional()?;
+    created.map_or(Ok(()), |created_ms| count(connection, &measure::within(SUMMARY, now_ms - created_ms), 1))
+}
+
+/// A result is paid for once, however many jobs tell of it.
 fn measure_tokens(connection: &Connection, job: &ClaimedJob, placement: Option<&Placement>) -> Result<(), StoreError> {
-    let workflow = match placement {
-        Some(placement) => placement.workflow.as_str(),
-        None if job.event_type.starts_with("batch.") => "(batches)",
-        None => "(unplaced)",
-    };
-    for (way, tokens) in ["in", "out"].into_iter().zip(job.used()) {
-        if tokens > 0 {
-            count(connection, &format!("tokens/{workflow}/{way}"), tokens)?;
-        }
+    let used = job.used().map(|tokens| tokens.clamp(0, MAX_TOKENS));
+    if used == [0, 0] || was_paid_for(connection, job)? {
+        return Ok(());
+    }
+    for (way, tokens) in ["/in", "/out"].into_iter().zip(used) {
+        let name = match placement {
+            // As metadata of another program name it, if it is not one of ours.
+            Some(placement) => named(connection, "tokens", &placement.workflow, way)?,
+            None if job.event_type.starts_with("batch.") => format!("tokens/(batches){way}"),
+            None => format!("tokens/(unplaced){way}"),
+        };
+        count(connection, &name, tokens)?;
     }
     Ok(())
 }
 
-fn measure_change(connection: &Connection, change: &Change) -> Result<(), StoreError> {
+fn was_paid_for(connection: &Connection, job: &ClaimedJob) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT 1 FROM jobs WHERE resource_id = ?1 AND project = ?2 AND id <> ?3 AND state = 'processed' AND kind = 'ending'",
+        )?
+        .exists((&job.resource_id, &job.project, job.id()))?)
+}
+
+fn measure_change(connection: &Connection, workflow: Option<&str>, change: &Change) -> Result<(), StoreError> {
     match change {
         Change::WithTheEnd { effect: Effect::Route(route), .. } => match &route.intent {
-            Some(intent) => count(connection, &category(connection, "category", intent)?, 1),
+            Some(intent) => count(connection, &named(connection, "category", intent, "")?, 1),
             None => Ok(()),
         },
-        Change::WithTheEnd { effect: Effect::Fields { fields }, .. } => {
-            let Some(score) = fields.get("quality_score").and_then(serde_json::Value::as_f64) else { return Ok(()) };
+        // Other workflows may set a field of the same name to anything.
+        Change::WithTheEnd { effect: Effect::Fields { fields }, .. } if workflow == Some(QUALITY_CHECK) => {
+            let score = fields.get("quality_score").and_then(serde_json::Value::as_f64);
+            let Some(score) = score.filter(|score| (0.0..=100.0).contains(score)) else { return Ok(()) };
             count(connection, "qa/scores", 1)?;
             #[allow(clippy::cast_possible_truncation, reason = "a score is between 0 and 100")]
             count(connection, "qa/tenths", (score * 10.0).round() as i64)
@@ -172,16 +214,16 @@ fn measure_change(connection: &Connection, change: &Change) -> Result<(), StoreE
 
 /// A person has set another intent than the one that a model had set.
 pub(super) fn measure_override(connection: &Connection, before: &str) -> Result<(), StoreError> {
-    count(connection, &category(connection, "override", before)?, 1)
+    count(connection, &named(connection, "override", before, "")?, 1)
 }
 
-/// The name under which a category is counted. Beyond some number of them, and for
-/// what is no name, all are one.
-fn category(connection: &Connection, kind: &str, name: &str) -> Result<String, StoreError> {
+/// The name under which a category or a workflow is counted. Beyond some number of
+/// them, and for what is no name, all are one.
+fn named(connection: &Connection, kind: &str, name: &str, rest: &str) -> Result<String, StoreError> {
     // A label, and not a sentence: what is counted outlives the ticket.
     let is_name = (1..=MAX_CATEGORY_CHARS).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    let (named, other) = (format!("{kind}/{name}"), format!("{kind}/(other)"));
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-'));
+    let (named, other) = (format!("{kind}/{name}{rest}"), format!("{kind}/(other){rest}"));
     if !is_name {
         return Ok(other);
     }

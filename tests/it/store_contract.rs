@@ -12,6 +12,7 @@ mod failed;
 mod groups;
 mod growth;
 mod inbox;
+mod insights;
 mod ledger;
 mod nodes;
 mod people;
