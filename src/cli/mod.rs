@@ -12,6 +12,7 @@ mod deliveries;
 mod demo;
 mod doctor;
 mod erase;
+mod insights;
 mod jobs;
 mod migrate;
 mod moving;
@@ -94,6 +95,8 @@ enum Command {
     /// What was started at OpenAI, and where it stands; close what hangs.
     #[command(subcommand)]
     Submissions(submissions::Command),
+    /// How things go over time: times, drafts, categories, scores, tokens; for a spreadsheet with --csv.
+    Insights(insights::Args),
     /// What people must hear of, and the channels that tell them.
     #[command(subcommand)]
     Alerts(alerts::Command),
@@ -183,6 +186,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Jobs(command) => jobs::run(command, &context).await,
         Command::Reviews(command) => reviews::run(command, &context).await,
         Command::Submissions(command) => submissions::run(command, &context).await,
+        Command::Insights(args) => insights::run(args, &context).await,
         Command::Alerts(command) => alerts::run(command, &context).await,
         Command::Pause(args) => pauses::pause(args, &context).await,
         Command::Resume(what) => pauses::resume(what, &context).await,

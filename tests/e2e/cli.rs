@@ -30,6 +30,7 @@ const COMMANDS: &[&[&str]] = &[
     &["deliveries", "list"],
     &["deliveries", "show"],
     &["deliveries", "dismiss"],
+    &["insights"],
     &["alerts"],
     &["alerts", "list"],
     &["alerts", "test"],

@@ -19,6 +19,7 @@ mod faults;
 mod front_desk;
 mod front_limits;
 mod front_stop;
+mod insights;
 mod kill;
 mod late_work;
 mod moving;
