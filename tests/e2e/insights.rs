@@ -63,6 +63,7 @@ async fn figures_are_for_leads_and_questions_have_bounds() {
 #[test]
 fn the_command_line_shows_the_same() {
     let place = Place::new();
+    place.run(&["migrate"]).succeeds();
     let figures = place.json(&["insights", "--days", "2"]);
     assert_eq!((&figures["summary"]["now"]["count"], &figures["drafts"]), (&json!(0), &json!([])));
     let table = place.run(&["insights"]).succeeds().out;
