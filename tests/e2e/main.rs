@@ -26,6 +26,7 @@ mod operators;
 mod policy;
 mod privacy;
 mod process;
+mod queue;
 mod restore;
 mod reviews;
 #[path = "../support/mod.rs"]
