@@ -396,7 +396,7 @@ impl Parts<'_> {
             prices: self.config.insights.prices(),
             people: self.people.clone(),
             checklist: checklist(self.config.file().map(Path::to_path_buf)),
-            events: web::Events::new(self.stop_http.clone()),
+            events: web::Events::new(self.config.http.max_connections, self.stop_http.clone()),
             submitter: submitter(self.config, &self.store, &self.clock)?,
             metrics: Arc::clone(&self.metrics),
             metrics_token: self.config.metrics.token.as_ref().map(|token| token.reveal().to_owned()),
