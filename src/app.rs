@@ -189,8 +189,8 @@ fn checklist(file: Option<PathBuf>) -> web::Checklist {
         let (file, here) = (file.clone(), tokio::runtime::Handle::current());
         let items = tokio::task::spawn_blocking(move || here.block_on(examine(file)));
         Box::pin(async move {
-            let items: Vec<_> = items.await.unwrap_or_default().iter().map(shapes::item).collect();
-            serde_json::json!({"items": items})
+            let items: Vec<_> = items.await.ok()?.iter().map(shapes::item).collect();
+            Some(serde_json::json!({"items": items}))
         })
     }))
 }
