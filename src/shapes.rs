@@ -117,6 +117,7 @@ pub fn receipt(receipt: &Receipt) -> Value {
         "planned_at": rfc3339(receipt.planned_at_ms),
         "applied_at": time(receipt.applied_at_ms),
         "external_id": receipt.external_id,
+        "undone_at": time(receipt.undone_at_ms),
     })
 }
 

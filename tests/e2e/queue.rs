@@ -28,7 +28,9 @@ async fn unsure(desk: &Desk, tickets: &[&str]) -> Vec<Value> {
     for ticket in tickets {
         reviews.push(waiting(desk, "classification", ticket).await);
     }
-    assert!(reviews.iter().all(|review| review["reason"] == "low_confidence"), "{reviews:?}");
+    for review in &reviews {
+        assert_eq!((&review["reason"], &review["confidence"]), (&json!("low_confidence"), &json!(0.4)), "{review}");
+    }
     reviews
 }
 
