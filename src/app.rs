@@ -189,8 +189,8 @@ fn checklist(file: Option<PathBuf>) -> web::Checklist {
         let (file, here) = (file.clone(), tokio::runtime::Handle::current());
         let items = tokio::task::spawn_blocking(move || here.block_on(examine(file)));
         Box::pin(async move {
-            let items: Vec<_> = items.await.unwrap_or_default().iter().map(shapes::item).collect();
-            serde_json::json!({"items": items})
+            let items: Vec<_> = items.await.ok()?.iter().map(shapes::item).collect();
+            Some(serde_json::json!({"items": items}))
         })
     }))
 }
@@ -397,7 +397,7 @@ impl Parts<'_> {
             prices: self.config.insights.prices(),
             people: self.people.clone(),
             checklist: checklist(self.config.file().map(Path::to_path_buf)),
-            events: web::Events::new(self.stop_http.clone()),
+            events: web::Events::new(self.config.http.max_connections, self.stop_http.clone()),
             submitter: submitter(self.config, &self.store, &self.clock)?,
             metrics: Arc::clone(&self.metrics),
             metrics_token: self.config.metrics.token.as_ref().map(|token| token.reveal().to_owned()),

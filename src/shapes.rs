@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 pub use batches::{BATCH_LINE_HEADINGS, batch, batch_line, batch_line_cells, batch_sample};
 pub use insights::{INSIGHTS, insights, insights_table, rates};
 pub use people::{token, user};
-pub use reviews::{feedback, may, review};
+pub use reviews::{decided_together, feedback, may, review};
 
 use crate::clock::rfc3339;
 use crate::doctor::Item;
@@ -117,6 +117,7 @@ pub fn receipt(receipt: &Receipt) -> Value {
         "planned_at": rfc3339(receipt.planned_at_ms),
         "applied_at": time(receipt.applied_at_ms),
         "external_id": receipt.external_id,
+        "undone_at": time(receipt.undone_at_ms),
     })
 }
 

@@ -34,6 +34,9 @@ pub(super) enum Command {
     Show {
         /// As wh_…
         id: String,
+        /// The raw event instead; that you looked is written to the audit trail.
+        #[arg(long)]
+        body: bool,
     },
     /// Put away what has no job and somebody has seen: one, or all of a type.
     Dismiss {
@@ -133,7 +136,8 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
             print_list(&setup.output, &page, &columns)?;
         }
         Command::Replay(asked) => replay(asked, &store, setup).await?,
-        Command::Show { id } => {
+        Command::Show { id, body: true } => show_body(&store, id, setup).await?,
+        Command::Show { id, .. } => {
             let Some(delivery) = store.delivery(id.clone()).await? else { bail!("there is no delivery {id:?}") };
             print_one(&setup.output, &shapes::delivery(&delivery))?;
         }
@@ -151,6 +155,12 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn show_body(store: &Store, id: String, setup: &Setup) -> Result<()> {
+    let found = store.body_of_delivery(id.clone(), setup.person().name, store.clock().now_ms()).await?;
+    let Some(body) = found else { bail!("there is no delivery {id:?}") };
+    print_one(&setup.output, &shapes::body(&id, &body))
 }
 
 async fn dismiss(store: &Store, id: String, actor: String, reason: String, now_ms: i64) -> Result<usize> {

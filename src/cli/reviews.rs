@@ -1,4 +1,4 @@
-//! `frontdesk reviews list|show|claim|release|approve|reject|escalate|undo|stats`
+//! `frontdesk reviews list|show|next|claim|release|approve|reject|bulk|escalate|undo|stats`
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Setup;
 use super::deliveries::{Part, print_list, print_one};
 use crate::domain::review::{Action, RejectReason, State};
+use crate::operators::DecideTogether;
 use crate::shapes;
 use crate::store::{Act, QueueFilter, Store};
 
@@ -73,6 +74,20 @@ pub(super) enum Command {
         #[arg(long)]
         reason: String,
     },
+    /// Approve or reject many at once; those that somebody must read are left out, with the reason.
+    Bulk {
+        /// approve or reject.
+        action: BulkAction,
+        /// As rev_…, or rev_…:VERSION with the version you looked at.
+        #[arg(required = true, value_name = "ID[:VERSION]", value_parser = parse_item)]
+        items: Vec<(String, Option<i64>)>,
+        /// Why, when they are rejected.
+        #[arg(long, required_if_eq("action", "reject"))]
+        reason: Option<String>,
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Hand one to the leads.
     Escalate {
         #[command(flatten)]
@@ -85,6 +100,22 @@ pub(super) enum Command {
     Undo(Which),
     /// How drafts fared: kept, edited, rejected, by workflow and prompt version.
     Stats,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum BulkAction {
+    Approve,
+    Reject,
+}
+
+fn parse_item(text: &str) -> Result<(String, Option<i64>), String> {
+    match text.split_once(':') {
+        None => Ok((text.to_owned(), None)),
+        Some((id, version)) => {
+            let version = version.parse().map_err(|_| format!("{version:?} is no version; versions are numbers"))?;
+            Ok((id.to_owned(), Some(version)))
+        }
+    }
 }
 
 /// Which review, and which state of it.
@@ -128,6 +159,17 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
         Command::Reject { which, reason } => {
             act(setup, which, Action::Reject { reason: RejectReason::meant(&reason), said: reason }).await?;
         }
+        Command::Bulk { action, items, reason, dry_run } => {
+            if action == BulkAction::Approve && reason.is_some() {
+                bail!("an approval takes no --reason");
+            }
+            let said = reason.unwrap_or_default();
+            let action = match action {
+                BulkAction::Approve => Action::Approve { text: None },
+                BulkAction::Reject => Action::Reject { reason: RejectReason::meant(&said), said },
+            };
+            together(setup, action, items, dry_run).await?;
+        }
         Command::Escalate { which, reason } => act(setup, which, Action::Escalate { said: reason }).await?,
         Command::Undo(which) => act(setup, which, Action::Undo).await?,
         Command::Stats => {
@@ -169,6 +211,17 @@ async fn next(setup: &Setup, filter: QueueFilter, after: Option<String>) -> Resu
         None if setup.output.json => setup.output.json(&Value::Null),
         None => setup.output.line("nothing waits that you may decide"),
     }
+}
+
+async fn together(setup: &Setup, action: Action, items: Vec<(String, Option<i64>)>, dry_run: bool) -> Result<()> {
+    let lease_ms = setup.config()?.review.claim.ms();
+    let asked = DecideTogether::new(action, items, setup.person(), lease_ms).map_err(anyhow::Error::msg)?;
+    let store = setup.store()?;
+    let decided = match dry_run {
+        true => asked.look(&store, &store.clock()).await?,
+        false => asked.run(&store, &store.clock()).await?,
+    };
+    print_one(&setup.output, &shapes::decided_together(&decided))
 }
 
 async fn act(setup: &Setup, which: Which, action: Action) -> Result<()> {

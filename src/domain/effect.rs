@@ -60,11 +60,16 @@ pub struct Route {
 }
 
 impl Route {
-    fn in_words(&self) -> String {
+    fn parts(&self) -> Vec<String> {
         let mut parts = Vec::new();
         parts.extend(self.intent.as_ref().map(|intent| format!("intent {intent}")));
         parts.extend(self.priority.map(|priority| format!("priority {}", priority.word())));
         parts.extend(self.queue.as_ref().map(|queue| format!("queue {queue}")));
+        parts
+    }
+
+    fn in_words(&self) -> String {
+        let mut parts = self.parts();
         if !self.tags.is_empty() {
             parts.push(format!("tags {}", self.tags.join(", ")));
         }
@@ -173,6 +178,18 @@ impl Effect {
             }
             Effect::Start { workflow } => format!("start {workflow}"),
             Effect::Reply(reply) => reply.text().to_owned(),
+        }
+    }
+
+    /// What it does, as it is counted over many: labels, and no text.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<String> {
+        match self {
+            Effect::Route(route) => {
+                route.parts().into_iter().chain(route.tags.iter().map(|tag| format!("tag {tag}"))).collect()
+            }
+            Effect::Fields { fields } => fields.keys().map(|name| format!("field {name}")).collect(),
+            _ => vec![self.slot().word().to_owned()],
         }
     }
 

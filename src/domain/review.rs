@@ -12,9 +12,11 @@
 //! A claim is a lease: once it is over, the review is open to everybody again.
 
 mod refused;
+mod together;
 mod words;
 
 pub use refused::Refused;
+pub use together::{NotTogether, Together};
 pub use words::{RejectReason, State};
 
 use super::permission::Permission;

@@ -3,9 +3,11 @@
 
 mod bulk;
 mod replay;
+mod together;
 
 pub use bulk::{Bulk, BulkDone, known_cause};
 pub use replay::Replay;
+pub use together::{DecideTogether, DecidedTogether};
 
 use crate::clock::parse_rfc3339;
 use crate::domain::wait::Wait;

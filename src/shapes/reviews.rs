@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::time;
 use crate::clock::rfc3339;
+use crate::operators::DecidedTogether;
 use crate::store::{Feedback, May, Review};
 
 /// A review.
@@ -73,4 +74,11 @@ pub fn feedback(feedback: &Feedback) -> Value {
         "mean_distance": feedback.mean_distance,
         "reasons": reasons,
     })
+}
+
+/// What was decided together, or would be.
+#[must_use]
+pub fn decided_together(decided: &DecidedTogether) -> Value {
+    let refused: Vec<Value> = decided.refused.iter().map(|(id, why)| json!({"id": id, "why": why})).collect();
+    json!({"done": decided.done, "refused": refused, "effects": decided.effects})
 }

@@ -15,7 +15,7 @@ pub struct Receipt {
     pub ticket_id: String,
     /// The reference by which it is found on the ticket.
     pub reference: String,
-    /// `applying` or `applied`.
+    /// `applying`, `applied` or `dropped`: planned, and given up before it was written.
     pub state: String,
     /// In ms.
     pub planned_at_ms: i64,
@@ -23,6 +23,8 @@ pub struct Receipt {
     pub applied_at_ms: Option<i64>,
     /// The helpdesk's own id of what was written.
     pub external_id: Option<String>,
+    /// When an undo put back what had been there, in ms.
+    pub undone_at_ms: Option<i64>,
 }
 
 /// The body of a delivery.
@@ -42,7 +44,7 @@ impl Store {
     pub async fn receipts_of_job(&self, job: i64) -> Result<Vec<Receipt>, StoreError> {
         self.read(move |connection| {
             let mut list = connection.prepare_cached(
-                "SELECT e.slot, e.ticket_id, e.ref, e.state, e.planned_at, e.applied_at, e.external_id
+                "SELECT e.slot, e.ticket_id, e.ref, e.state, e.planned_at, e.applied_at, e.external_id, e.undone_at
                  FROM jobs j JOIN effects e ON e.resource_id = j.resource_id AND e.project = j.project
                  WHERE j.id = ?1 ORDER BY e.id LIMIT 1000",
             )?;
@@ -84,5 +86,6 @@ fn receipt(row: &Row<'_>) -> super::sql::Result<Receipt> {
         planned_at_ms: row.get(4)?,
         applied_at_ms: row.get(5)?,
         external_id: row.get(6)?,
+        undone_at_ms: row.get(7)?,
     })
 }

@@ -2,12 +2,14 @@
 //! what each of them may do.
 
 use super::deciding::{Act, load};
-use super::reviews::{Review, read_rows};
+use super::reviews::{self, Review, read_rows};
 use super::row::json;
 use super::sql::{Connection, OptionalExtension, Row, ToValue, params};
 use super::{LOOKED_AT, Page, PageRequest, Store, StoreError};
+use crate::domain::effect::Effect;
+use crate::domain::hold::HoldReason;
 use crate::domain::person::Person;
-use crate::domain::review::{Action, Refused, RejectReason};
+use crate::domain::review::{Action, NotTogether, Refused, RejectReason, Together};
 
 /// Which of the reviews that wait; what is none is any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -134,6 +136,66 @@ impl Store {
         })
         .await
     }
+}
+
+impl Store {
+    /// Looks at reviews that are to be decided together: of each, by id and, where
+    /// it is known, the version that was looked at, the version it is at and what
+    /// approving it would change, or why it is left out.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn offered_together(
+        &self,
+        items: Vec<(String, Option<i64>)>,
+        action: Action,
+        person: Person,
+        now_ms: i64,
+    ) -> Result<Vec<Result<Offered, NotTogether>>, StoreError> {
+        self.read(move |connection| {
+            items.iter().map(|(id, version)| offered(connection, id, *version, &action, &person, now_ms)).collect()
+        })
+        .await
+    }
+}
+
+/// A review that can be decided together with others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offered {
+    /// The version it is at: deciding about another is refused.
+    pub version: i64,
+    /// What approving it would change.
+    pub effects: Vec<Effect>,
+}
+
+fn offered(
+    connection: &Connection,
+    id: &str,
+    version: Option<i64>,
+    action: &Action,
+    person: &Person,
+    now_ms: i64,
+) -> Result<Result<Offered, NotTogether>, StoreError> {
+    let (Some(row), Some(shown)) = (load(connection, id)?, reviews::one(connection, id)?) else {
+        return Ok(Err(NotTogether::Unknown));
+    };
+    let effects: Vec<Effect> = json(&row.effects, "reviews", "effects")?;
+    let now_at = row.review.version;
+    let together = Together {
+        reason: HoldReason::parse(&shown.reason),
+        topics: &shown.topics,
+        rules_hit: shown.matches.len(),
+        effects: &effects,
+        has_reply: row.reply.is_some(),
+        approvals_needed: row.review.approvals_needed,
+        is_escalated: shown.escalated_by.is_some(),
+    };
+    let acted = row.review.act(action, version.unwrap_or(now_at), person, now_ms, 1);
+    let may = match action {
+        Action::Approve { .. } => acted.map_err(NotTogether::from).and_then(|_| together.may_be_approved()),
+        _ => acted.map(drop).map_err(NotTogether::from),
+    };
+    Ok(may.map(|()| Offered { version: now_at, effects }))
 }
 
 /// Everything that can be done, with as little said as is possible.

@@ -25,8 +25,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A stream that says nothing says so, or what lies between would end it.
 const BREATH: Duration = Duration::from_secs(15);
 
-/// Who may listen at once: each holds a connection.
+/// How many may listen at once. Each holds a connection, and most of those are for
+/// deliveries and for people who do something.
 const MOST: usize = 500;
+const SHARE: usize = 4;
 
 /// Those who listen, and what they hear.
 pub struct Events {
@@ -34,17 +36,20 @@ pub struct Events {
     listeners: Arc<AtomicUsize>,
     /// Whether somebody looks for them.
     is_looking: AtomicBool,
+    most: usize,
     stop: CancellationToken,
 }
 
 impl Events {
-    /// Streams end with `stop`: they must not hold up a process that stops.
+    /// Streams end with `stop`: they must not hold up a process that stops. Of
+    /// `connections` at most they take a part.
     #[must_use]
-    pub fn new(stop: CancellationToken) -> Events {
+    pub fn new(connections: usize, stop: CancellationToken) -> Events {
         Events {
             told: watch::Sender::new(Value::Null),
             listeners: Arc::default(),
             is_looking: AtomicBool::new(false),
+            most: (connections / SHARE).clamp(1, MOST),
             stop,
         }
     }
@@ -66,7 +71,7 @@ pub(super) async fn listen(
     let events = &web.events;
     let before = events.listeners.fetch_add(1, Ordering::SeqCst);
     let listener = Listener(Arc::clone(&events.listeners));
-    if before >= MOST {
+    if before >= events.most {
         return Err(Problem::new(503, "Not now", "too many pages listen already; look again by yourself"));
     }
     let mut hears = events.told.subscribe();

@@ -109,6 +109,7 @@ pub fn api_routes(web: Arc<Web>) -> Router {
         .route("/doctor", get(checklist::show))
         .route("/reviews", get(reviews::list))
         .route("/reviews/next", post(reviews::next))
+        .route("/reviews/bulk", post(reviews::together))
         .route("/reviews/{id}", get(reviews::show))
         .route("/reviews/{id}/claim", post(reviews::claim))
         .route("/reviews/{id}/heartbeat", post(reviews::heartbeat))

@@ -14,8 +14,10 @@ use super::Web;
 use super::access::Caller;
 use super::input::{Asked, Input};
 use super::problem::Problem;
+use crate::domain::person::Role;
 use crate::domain::review::{self, Action, Refused, RejectReason};
 use crate::domain::ticket::Seen;
+use crate::operators::DecideTogether;
 use crate::shapes;
 use crate::store::{Act, QueueFilter, Review};
 
@@ -148,17 +150,15 @@ pub(super) async fn reject(
     id: Path<String>,
     body: Input<Decision>,
 ) -> Result<Json<Value>, Problem> {
-    act((web, caller, id, body), |given| {
-        let said = given.reason.clone().filter(|reason| !reason.trim().is_empty());
-        let said = said.ok_or_else(|| Problem::invalid(reasons()))?;
-        Ok(Action::Reject { reason: RejectReason::meant(&said), said })
-    })
-    .await
+    act((web, caller, id, body), |given| rejection(given.reason.clone())).await
 }
 
-fn reasons() -> String {
-    let codes = RejectReason::ALL.map(RejectReason::code).join(", ");
-    format!("a rejection needs a reason: {codes}, or your own words")
+fn rejection(reason: Option<String>) -> Result<Action, Problem> {
+    let codes = || RejectReason::ALL.map(RejectReason::code).join(", ");
+    let said = reason
+        .filter(|reason| !reason.trim().is_empty())
+        .ok_or_else(|| Problem::invalid(format!("a rejection needs a reason: {}, or your own words", codes())))?;
+    Ok(Action::Reject { reason: RejectReason::meant(&said), said })
 }
 
 pub(super) async fn escalate(
@@ -196,6 +196,47 @@ async fn act(
         Some(Err(refused)) => Err(refused.into()),
         Some(Ok(_)) => show(State(web), caller, Path(id)).await,
     }
+}
+
+/// Many at once.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Together {
+    action: String,
+    items: Vec<Item>,
+    reason: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// One of them, and which version of it the person looked at.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Item {
+    id: String,
+    version: i64,
+}
+
+/// Approves or rejects many; says which are left out, and why.
+pub(super) async fn together(
+    State(web): State<Arc<Web>>,
+    caller: Caller,
+    Input(given): Input<Together>,
+) -> Result<Json<Value>, Problem> {
+    caller.must_be(Role::Lead)?;
+    let action = match (given.action.as_str(), given.reason) {
+        ("approve", None) => Action::Approve { text: None },
+        ("approve", Some(_)) => return Err(Problem::invalid("an approval takes no reason")),
+        ("reject", reason) => rejection(reason)?,
+        _ => return Err(Problem::invalid("action must be approve or reject")),
+    };
+    let items = given.items.into_iter().map(|item| (item.id, Some(item.version))).collect();
+    let asked = DecideTogether::new(action, items, caller.person, web.claim_ms).map_err(Problem::invalid)?;
+    let decided = match given.dry_run {
+        true => asked.look(&web.store, &web.clock).await?,
+        false => asked.run(&web.store, &web.clock).await?,
+    };
+    Ok(Json(shapes::decided_together(&decided)))
 }
 
 /// Keeps a claim while somebody works on it. No action: the version stays.

@@ -15,6 +15,7 @@ mod cli_refusals;
 mod cli_serve;
 mod desk;
 mod doctor;
+mod events;
 mod faults;
 mod front_desk;
 mod front_limits;
@@ -27,6 +28,8 @@ mod operators;
 mod policy;
 mod privacy;
 mod process;
+mod queue;
+mod records;
 mod restore;
 mod reviews;
 #[path = "../support/mod.rs"]

@@ -78,6 +78,36 @@ impl Wire {
         tokio::time::timeout(PATIENCE, self.next()).await.expect("no answer and no close")
     }
 
+    /// The status of an answer whose body may go on for ever; none when there is none.
+    pub async fn status(&mut self) -> Option<u16> {
+        let mut piece = [0; 16 * 1024];
+        let count = tokio::time::timeout(PATIENCE, self.stream.read(&mut piece)).await.expect("no answer").ok()?;
+        self.read.extend_from_slice(&piece[..count]);
+        String::from_utf8_lossy(&self.read).split(' ').nth(1)?.parse().ok()
+    }
+
+    /// The data of the next event of a stream; none when the other side closes.
+    pub async fn event(&mut self) -> Option<Value> {
+        tokio::time::timeout(PATIENCE, self.next_event()).await.expect("no event and no close")
+    }
+
+    async fn next_event(&mut self) -> Option<Value> {
+        loop {
+            let text = String::from_utf8_lossy(&self.read).into_owned();
+            if let Some((before, rest)) = text.split_once("event: changed\ndata: ")
+                && let Some((data, _)) = rest.split_once("\n\n")
+            {
+                self.read.drain(..before.len() + "event: changed\ndata: \n\n".len() + data.len());
+                return Some(serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {data}")));
+            }
+            let mut piece = [0; 16 * 1024];
+            match self.stream.read(&mut piece).await {
+                Ok(0) | Err(_) => return None,
+                Ok(count) => self.read.extend_from_slice(&piece[..count]),
+            }
+        }
+    }
+
     async fn next(&mut self) -> Option<Answer> {
         loop {
             if let Some(answer) = self.take() {

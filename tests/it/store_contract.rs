@@ -18,6 +18,7 @@ mod nodes;
 mod people;
 mod policies;
 mod queue;
+mod receipts;
 mod reconcile;
 mod records;
 mod restored;

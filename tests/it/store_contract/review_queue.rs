@@ -1,6 +1,7 @@
 //! The queue of reviews, as the people see it who clear it.
 
 use frontdesk::domain::decision::Hold;
+use frontdesk::domain::effect::Effect;
 use frontdesk::domain::hold::HoldReason;
 use frontdesk::domain::person::{Person, Role};
 use frontdesk::domain::review::{Action, RejectReason};
@@ -15,6 +16,7 @@ for_every_store! {
     the_next_after_one_goes_on_behind_it_and_comes_round_to_those_before,
     what_somebody_approved_first_is_next_for_another_person_only,
     of_many_people_at_once_no_two_get_the_same,
+    what_is_decided_together_is_looked_at_one_by_one_and_nothing_is_done,
     each_action_says_for_each_person_why_it_cannot_be_done,
 }
 
@@ -146,6 +148,43 @@ async fn of_many_people_at_once_no_two_get_the_same(fresh: Fresh) {
     let mut got: Vec<String> = asked.await.into_iter().flatten().collect();
     got.sort_unstable();
     assert_eq!(got, ["rev_0", "rev_1", "rev_2", "rev_3", "rev_4", "rev_5"]);
+}
+
+async fn what_is_decided_together_is_looked_at_one_by_one_and_nothing_is_done(fresh: Fresh) {
+    let note = || vec![Effect::Note { text: "Call back.".to_owned() }];
+    let unsure = || Hold { effects: note(), ..Hold::because(HoldReason::LowConfidence, "0.4 of 0.8") };
+    let sensitive = Hold { topics: vec!["refund".to_owned()], ..unsure() };
+    waiting(
+        &fresh,
+        vec![unsure(), hold(&["agent"]), sensitive, Hold { reviewers: vec!["omar".to_owned()], ..unsure() }],
+    )
+    .await;
+    let mia = person("mia", Role::Lead);
+    let item = |id: &str, version| (id.to_owned(), version);
+    let items = vec![
+        item("rev_0", Some(1)),
+        item("rev_1", None),
+        item("rev_2", None),
+        item("rev_3", None),
+        item("rev_0", Some(2)),
+        item("rev_9", None),
+    ];
+    let look = async |action| {
+        let found = fresh.store.offered_together(items.clone(), action, mia.clone(), START_MS).await.unwrap();
+        found
+            .into_iter()
+            .map(|found| found.map(|offered| (offered.version, offered.effects)).map_err(|why| why.to_string()))
+            .collect::<Vec<_>>()
+    };
+    let approved = look(Action::Approve { text: None }).await;
+    assert_eq!(approved[0], Ok((1, note())));
+    for (found, why) in approved[1..].iter().zip(["customer", "sensitive", "omar", "changed since", "no such review"]) {
+        assert!(found.as_ref().unwrap_err().contains(why), "{found:?}");
+    }
+    let rejected = look(Action::Reject { reason: RejectReason::Tone, said: "tone".to_owned() }).await;
+    let may: Vec<bool> = rejected.iter().map(Result::is_ok).collect();
+    assert_eq!(may, [true, true, true, false, false, false], "{rejected:?}");
+    assert_eq!(fresh.sql().number("SELECT count(*) FROM audit_trail"), 0);
 }
 
 async fn each_action_says_for_each_person_why_it_cannot_be_done(fresh: Fresh) {
