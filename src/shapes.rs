@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 pub use batches::{BATCH_LINE_HEADINGS, batch, batch_line, batch_line_cells, batch_sample};
 pub use insights::{INSIGHTS, insights, insights_table, rates};
 pub use people::{token, user};
-pub use reviews::{decided_together, feedback, may, review};
+pub use reviews::{decided_together, feedback, looked, review};
 
 use crate::clock::rfc3339;
 use crate::doctor::Item;

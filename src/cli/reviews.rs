@@ -143,9 +143,10 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
             print_list(&setup.output, &shapes::page(&page, shapes::review), &columns)?;
         }
         Command::Show { id } => {
-            let review =
-                setup.store()?.review(id.clone()).await?.with_context(|| format!("there is no review {id:?}"))?;
-            print_one(&setup.output, &shapes::review(&review))?;
+            let store = setup.store()?;
+            let found = store.look_at_review(id.clone(), setup.person(), store.clock().now_ms()).await?;
+            let looked = found.with_context(|| format!("there is no review {id:?}"))?;
+            print_one(&setup.output, &shapes::looked(&looked))?;
         }
         Command::Next { reason, topic, workflow, after } => {
             next(setup, QueueFilter { reason, topic, workflow, claimed_by: None }, after).await?;

@@ -1,5 +1,6 @@
 //! `frontdesk serve`
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -29,7 +30,7 @@ pub(super) async fn run(args: Args, setup: &Setup) -> Result<ExitCode> {
     tracing::info!(address = %app.addr, database = %app.store.location(), roles = ?args.roles, "frontdesk is ready");
     if let Some(link) = &app.first_link {
         // To whoever started it and to no log: who has it becomes an admin.
-        eprintln!("Nobody can sign in yet. Make the first admin at {link} (it works once).");
+        let _ = writeln!(std::io::stderr(), "Nobody can sign in yet. Make the first admin at {link} (it works once).");
     }
     stop.await;
     tracing::info!("stopping: finishing what was accepted");

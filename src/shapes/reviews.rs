@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::time;
 use crate::clock::rfc3339;
+use crate::domain::review::Refused;
 use crate::operators::DecidedTogether;
-use crate::store::{Feedback, May, Review};
+use crate::store::{Feedback, Looked, May, Review};
 
 /// A review.
 #[must_use]
@@ -51,13 +52,19 @@ fn confidence(output: &str) -> Option<f64> {
     said["confidence"].as_f64().filter(|confidence| (0.0..=1.0).contains(confidence))
 }
 
-/// What somebody may do with a review: null for what they may, otherwise why not.
+/// A review as somebody sees it: with what they may do, null for what they may and
+/// otherwise why not, and whether the ticket moved on.
 #[must_use]
-pub fn may(may: &May) -> Value {
-    may.actions
-        .iter()
-        .map(|(action, refused)| ((*action).to_owned(), json!(refused.as_ref().map(ToString::to_string))))
-        .collect()
+pub fn looked(looked: &Looked) -> Value {
+    let May { actions, takes_text } = &looked.may;
+    let can = |(action, refused): &(&str, Option<Refused>)| {
+        ((*action).to_owned(), json!(refused.as_ref().map(ToString::to_string)))
+    };
+    let mut shown = review(&looked.review);
+    shown["can"] = actions.iter().map(can).collect();
+    shown["takes_text"] = json!(takes_text);
+    shown["moved_on"] = json!(looked.moved_on);
+    shown
 }
 
 /// How drafts fared.

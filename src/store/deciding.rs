@@ -111,7 +111,7 @@ impl Store {
 pub(super) struct Row {
     pub(super) review: Review,
     project: String,
-    ticket_id: Option<String>,
+    pub(super) ticket_id: Option<String>,
     workflow: Option<String>,
     resource_id: String,
     prompt_version: Option<String>,
@@ -119,7 +119,7 @@ pub(super) struct Row {
     pub(super) reply: Option<String>,
     draft_ref: Option<String>,
     text_slot: Option<String>,
-    seen: Option<String>,
+    pub(super) seen: Option<String>,
     made_at_ms: Option<i64>,
     is_erased: bool,
 }

@@ -309,7 +309,7 @@ fn add_message(
     Ok(())
 }
 
-fn ticket(connection: &Connection, id: &str) -> Result<Option<DeskTicket>, StoreError> {
+pub(super) fn ticket(connection: &Connection, id: &str) -> Result<Option<DeskTicket>, StoreError> {
     let head = connection
         .prepare_cached(
             "SELECT subject, status, revision, updated_at, erased_at, changed_at FROM tickets WHERE id = ?1",

@@ -123,7 +123,7 @@ pub use records::Job;
 pub use replay::{Replayed, ToReplay, Window};
 pub use restore::{NotInIt, Restoration, RestoreError, Restoring};
 pub use restored::{Marked, Restored};
-pub use review_queue::{May, Offered, QueueFilter};
+pub use review_queue::{Looked, May, Offered, QueueFilter};
 pub use reviews::{NewReview, Proposed, Review};
 pub use sends::{ALERT_CHANNEL, DueSend};
 pub use sessions::{Failures, NewSession, SignedIn};

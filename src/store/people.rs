@@ -235,7 +235,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn has_users(&self) -> Result<bool, StoreError> {
-        self.read(|connection| has_users(connection)).await
+        self.read(has_users).await
     }
 
     /// Somebody has chosen a password by a link, which is then used up. The first

@@ -5,11 +5,12 @@ use super::deciding::{Act, load};
 use super::reviews::{self, Review, read_rows};
 use super::row::json;
 use super::sql::{Connection, OptionalExtension, Row, ToValue, params};
-use super::{LOOKED_AT, Page, PageRequest, Store, StoreError};
+use super::{LOOKED_AT, Page, PageRequest, Store, StoreError, desk};
 use crate::domain::effect::Effect;
 use crate::domain::hold::HoldReason;
 use crate::domain::person::Person;
 use crate::domain::review::{Action, NotTogether, Refused, RejectReason, Together};
+use crate::domain::ticket::Seen;
 
 /// Which of the reviews that wait; what is none is any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +23,17 @@ pub struct QueueFilter {
     pub workflow: Option<String>,
     /// Who has it.
     pub claimed_by: Option<String>,
+}
+
+/// A review as somebody sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Looked {
+    /// As it stands.
+    pub review: Review,
+    /// What they may do with it.
+    pub may: May,
+    /// What has happened to the ticket since, which an approval would find out.
+    pub moved_on: Option<&'static str>,
 }
 
 /// What somebody may do with a review.
@@ -52,16 +64,23 @@ impl Store {
         .await
     }
 
-    /// What `person` may do with a review at `now_ms`. None when there is no such review.
+    /// A review as `person` sees it at `now_ms`. None when there is no such review.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn may_act_on_review(&self, id: String, person: Person, now_ms: i64) -> Result<Option<May>, StoreError> {
+    pub async fn look_at_review(&self, id: String, person: Person, now_ms: i64) -> Result<Option<Looked>, StoreError> {
         self.read(move |connection| {
-            let Some(row) = load(connection, &id)? else { return Ok(None) };
+            let (Some(row), Some(review)) = (load(connection, &id)?, reviews::one(connection, &id)?) else {
+                return Ok(None);
+            };
             let may = |action: &Action| row.review.act(action, row.review.version, &person, now_ms, 1).err();
             let actions = actions().iter().map(|(word, action)| (*word, may(action))).collect();
-            Ok(Some(May { actions, takes_text: row.review.takes_text }))
+            let moved_on = if row.review.state.waits() {
+                moved_on(connection, row.seen.as_deref(), row.ticket_id.as_deref())?
+            } else {
+                None
+            };
+            Ok(Some(Looked { review, may: May { actions, takes_text: row.review.takes_text }, moved_on }))
         })
         .await
     }
@@ -196,6 +215,17 @@ fn offered(
         _ => acted.map(drop).map_err(NotTogether::from),
     };
     Ok(may.map(|()| Offered { version: now_at, effects }))
+}
+
+/// Of a ticket on the built-in desk; others are looked at when it is carried out.
+fn moved_on(
+    connection: &Connection,
+    seen: Option<&str>,
+    ticket: Option<&str>,
+) -> Result<Option<&'static str>, StoreError> {
+    let (Some(seen), Some(id)) = (seen, ticket) else { return Ok(None) };
+    let seen: Seen = json(seen, "reviews", "seen")?;
+    Ok(desk::ticket(connection, id)?.and_then(|now| seen.moved_on(&now.for_deciding())))
 }
 
 /// Everything that can be done, with as little said as is possible.

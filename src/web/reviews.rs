@@ -16,10 +16,9 @@ use super::input::{Asked, Input};
 use super::problem::Problem;
 use crate::domain::person::Role;
 use crate::domain::review::{self, Action, Refused, RejectReason};
-use crate::domain::ticket::Seen;
 use crate::operators::DecideTogether;
 use crate::shapes;
-use crate::store::{Act, QueueFilter, Review};
+use crate::store::{Act, QueueFilter};
 
 pub(super) async fn list(State(web): State<Arc<Web>>, _: Caller, Asked(query): Asked) -> Result<Json<Value>, Problem> {
     let page = query.page()?;
@@ -47,22 +46,8 @@ pub(super) async fn show(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let found = web.store.review(id.clone()).await?.ok_or_else(|| Problem::not_found("review", &id))?;
-    let may = web.store.may_act_on_review(id.clone(), caller.person, web.clock.now_ms()).await?;
-    let may = may.ok_or_else(|| Problem::not_found("review", &id))?;
-    let mut shown = shapes::review(&found);
-    shown["can"] = shapes::may(&may);
-    shown["takes_text"] = json!(may.takes_text);
-    shown["moved_on"] = json!(moved_on(&web, &found).await?);
-    Ok(Json(shown))
-}
-
-/// What has happened to the ticket since, which an approval would find out.
-async fn moved_on(web: &Web, review: &Review) -> Result<Option<&'static str>, Problem> {
-    let waits = matches!(review.state.as_str(), "open" | "claimed");
-    let (Some(then), Some(id), true) = (&review.ticket, &review.ticket_id, waits) else { return Ok(None) };
-    let now = web.store.ticket(id.clone()).await?;
-    Ok(now.and_then(|now| Seen::of(then).moved_on(&now.for_deciding())))
+    let found = web.store.look_at_review(id.clone(), caller.person, web.clock.now_ms()).await?;
+    Ok(Json(shapes::looked(&found.ok_or_else(|| Problem::not_found("review", &id))?)))
 }
 
 /// Which review somebody wants next.

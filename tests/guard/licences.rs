@@ -107,7 +107,7 @@ fn every_dependency_has_a_licence_we_may_use() {
     let wrong: Vec<String> = packages()
         .iter()
         .filter(|package| !package["license"].as_str().is_some_and(may_be_used))
-        .filter(|package| !package["name"].as_str().is_some_and(|name| is_only_tested_with(name)))
+        .filter(|package| !package["name"].as_str().is_some_and(is_only_tested_with))
         .map(|package| format!("{} {}: {}", package["name"], package["version"], package["license"]))
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");

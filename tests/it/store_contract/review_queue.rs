@@ -190,7 +190,7 @@ async fn what_is_decided_together_is_looked_at_one_by_one_and_nothing_is_done(fr
 async fn each_action_says_for_each_person_why_it_cannot_be_done(fresh: Fresh) {
     waiting(&fresh, vec![hold(&["lead"])]).await;
     let may = async |person: Person| {
-        let may = fresh.store.may_act_on_review("rev_0".to_owned(), person, START_MS).await.unwrap().unwrap();
+        let may = fresh.store.look_at_review("rev_0".to_owned(), person, START_MS).await.unwrap().unwrap().may;
         let refused = |(word, why): &(&'static str, Option<_>)| why.is_some().then_some(*word);
         may.actions.iter().filter_map(refused).collect::<Vec<&str>>()
     };
@@ -208,5 +208,5 @@ async fn each_action_says_for_each_person_why_it_cannot_be_done(fresh: Fresh) {
     assert_eq!(may(mia).await, ["claim", "release", "approve", "approve_text", "reject", "escalate"]);
     let before = fresh.store.review("rev_0".to_owned()).await.unwrap().unwrap();
     assert_eq!(before.version, 2, "asking does nothing");
-    assert_eq!(fresh.store.may_act_on_review("rev_none".to_owned(), lena, START_MS).await.unwrap(), None);
+    assert_eq!(fresh.store.look_at_review("rev_none".to_owned(), lena, START_MS).await.unwrap(), None);
 }
