@@ -20,7 +20,7 @@ macro_rules! templates {
     ($($name:literal,)+) => { [$(($name, include_str!(concat!("templates/", $name)))),+] };
 }
 
-const TEMPLATES: [(&str, &str); 21] = templates! {
+const TEMPLATES: [(&str, &str); 22] = templates! {
     "base.html",
     "parts.html",
     "failure.html",
@@ -41,6 +41,7 @@ const TEMPLATES: [(&str, &str); 21] = templates! {
     "setup.html",
     "me.html",
     "why.html",
+    "many.html",
     "insights.html",
 };
 

@@ -1,6 +1,7 @@
 //! The queue of reviews, and one review: read, edit, decide, and on to the next.
 
 mod draft;
+mod many;
 
 use std::sync::Arc;
 
@@ -19,12 +20,14 @@ use super::api::{part, query};
 use super::render::Page;
 use super::visitor::Visitor;
 use super::{Console, diff};
+use crate::domain::person::Role;
 use crate::domain::review::{self, RejectReason};
 
 pub(super) fn routes() -> Router<Arc<Console>> {
     Router::new()
         .route("/reviews", get(list))
         .route("/reviews/next", post(next))
+        .route("/reviews/bulk", post(many::decide))
         .route("/reviews/{id}", get(show))
         .route("/reviews/{id}/compare", post(compare))
         .route("/reviews/{id}/{action}", post(act))
@@ -71,9 +74,14 @@ async fn list(State(console): State<Arc<Console>>, visitor: Visitor, Query(asked
         "reviews.html",
         context! {
             reviews => Serde(reviews), last => Serde(last), views => views, view => view, reason => asked.reason,
-            topic => asked.topic, workflow => asked.workflow,
+            topic => asked.topic, workflow => asked.workflow, reasons => reasons(),
+            picks => visitor.person.role >= Role::Lead && state == "waiting",
         },
     )
+}
+
+fn reasons() -> Vec<&'static str> {
+    RejectReason::ALL.map(RejectReason::code).to_vec()
 }
 
 /// The next one that the visitor may decide, claimed for them.
@@ -245,7 +253,6 @@ impl Console {
         let text = opened.typed.clone().or(draft.text.clone()).unwrap_or_default();
         let changes =
             if opened.compares || text != draft.by_ai { diff::words(&draft.by_ai, &text) } else { Vec::new() };
-        let reasons: Vec<_> = RejectReason::ALL.iter().map(|reason| reason.code()).collect();
         let waits = review["state"].as_str().and_then(review::State::parse).is_some_and(review::State::waits);
         let title = match review["ticket_id"].as_str() {
             Some(ticket) => format!("Review of {ticket}"),
@@ -256,7 +263,7 @@ impl Console {
             "review.html",
             context! {
                 review => Serde(&review), draft => draft.shown(), text => text, changes => changes,
-                compares => opened.compares, ticket => Serde(&ticket), why => Serde(&why), reasons => reasons,
+                compares => opened.compares, ticket => Serde(&ticket), why => Serde(&why), reasons => reasons(),
                 waits => waits, last => Serde(&opened.last), wrong => opened.wrong, no => draft.why_not(&review),
                 seen => review["ticket"]["messages"].as_array().map_or(0, Vec::len),
             },

@@ -126,6 +126,7 @@ const KEYS = [
   ["j", "Next row", () => move(1)],
   ["k", "Row before", () => move(-1)],
   ["Enter", "Open the row", (event) => { const link = one("tr.current a"); if (!link || event.target.closest("a, button, summary")) return false; link.click(); }],
+  ["x", "Pick the row", () => { const box = one("tr.current input[type=checkbox]"); if (!box) return false; box.click(); }],
   ["/", "Search or narrow the list", () => press("/") || focus(one("#find"))],
   ["n", "Next review", () => press("n")],
   ["c", "Claim", () => press("c")],
