@@ -13,6 +13,7 @@ mod health;
 mod input;
 mod insights;
 mod jobs;
+mod openapi;
 mod pauses;
 mod policy;
 mod problem;
@@ -146,7 +147,7 @@ pub fn api_routes(web: Arc<Web>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(axum::middleware::map_response(unreadable_address));
-    Router::new().nest("/api/v1", api).with_state(web)
+    Router::new().nest("/api/v1", api).route("/api/openapi.json", get(openapi::show)).with_state(web)
 }
 
 fn batch_routes() -> Router<Arc<Web>> {

@@ -24,6 +24,7 @@ mod insights;
 mod kill;
 mod late_work;
 mod moving;
+mod openapi;
 mod operators;
 mod policy;
 mod privacy;

@@ -9,4 +9,5 @@ mod licences;
 mod lists;
 mod markdown;
 mod permission;
+mod routes;
 mod tree;
