@@ -60,6 +60,13 @@ pub fn get(address: SocketAddr, path: &str, bearer: Option<&str>) -> Vec<u8> {
     request.into_bytes()
 }
 
+/// A GET request by somebody with a token for the API and a cookie for the pages.
+pub fn get_as(address: SocketAddr, path: &str, bearer: &str, cookie: &str) -> Vec<u8> {
+    let request =
+        format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {bearer}\r\ncookie: {cookie}\r\n\r\n");
+    request.into_bytes()
+}
+
 /// A POST of JSON as bytes.
 pub fn post(address: SocketAddr, path: &str, bearer: Option<&str>, json: &str) -> Vec<u8> {
     let length = json.len();

@@ -144,6 +144,9 @@ pub(super) fn mark_as(connection: &Connection, how: How, actor: &str, now_ms: i6
     if let Some(identity) = identity(connection)? {
         note_identity(connection, &identity, now_ms)?;
     }
+    // Who was signed out since is not signed in again by it.
+    connection.execute("DELETE FROM sessions", [])?;
+    connection.execute("DELETE FROM invitations", [])?;
     let starts_in_doubt = doubt_starts(connection, now_ms)?;
     let detail = json!({"how": how.word(), "starts_in_doubt": starts_in_doubt});
     audit_trail::add(connection, actor, "database.restored", "database", &detail, now_ms)?;

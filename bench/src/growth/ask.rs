@@ -46,7 +46,7 @@ fn held(desk: &Desk) -> (String, String) {
 
 /// Everything that is asked.
 pub fn all() -> Vec<Ask> {
-    [everywhere(), deliveries(), work(), people(), batches(), looked_up()].into_iter().flatten().collect()
+    [everywhere(), deliveries(), work(), people(), batches(), looked_up(), pages()].into_iter().flatten().collect()
 }
 
 fn everywhere() -> Vec<Ask> {
@@ -157,6 +157,36 @@ fn looked_up() -> Vec<Ask> {
         of_desk("/api/v1/reviews/ID", |desk| format!("/api/v1/reviews/{}", held(desk).1.replace("resp_", "rev_"))),
         of_desk("/api/v1/tickets/ID", |desk| format!("/api/v1/tickets/T-{}", desk.history.total / 20 + 2)),
     ]
+}
+
+/// The pages of the console.
+fn pages() -> Vec<Ask> {
+    let mut asks: Vec<Ask> = [
+        "/",
+        "/reviews",
+        "/reviews?view=approved",
+        "/reviews?reason=sensitive",
+        "/deliveries",
+        "/deliveries?status=failed_final",
+        "/deliveries?status=received",
+        "/jobs",
+        "/jobs?status=failed_final",
+        "/tickets",
+        "/batches",
+        "/batches/bat_large",
+        "/insights",
+        "/policy",
+        "/me",
+    ]
+    .map(same)
+    .into();
+    asks.push(of_desk("/deliveries/ID", |desk| format!("/deliveries/{}", applied(desk).0)));
+    asks.push(of_desk("/deliveries?q=RESOURCE", |desk| format!("/deliveries?q={}", applied(desk).1)));
+    asks.push(of_desk("/jobs/ID", |desk| format!("/jobs/job_{}", desk.history.total / 2 / 1000 * 1000 + 22)));
+    asks.push(of_desk("/reviews/ID", |desk| format!("/reviews/{}", held(desk).1.replace("resp_", "rev_"))));
+    asks.push(of_desk("/tickets/ID", |desk| format!("/tickets/T-{}", desk.history.total / 20 + 2)));
+    asks.push(of_desk("/why?id=RESPONSE", |desk| format!("/why?id={}", applied(desk).1)));
+    asks
 }
 
 /// Commands that people run, each of which starts the program anew.

@@ -1,8 +1,8 @@
 //! A Frontdesk with a history: its database, filled, and its process.
 
 use std::fs;
-use std::io::Write;
-use std::net::SocketAddr;
+use std::io::{Read as _, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -40,6 +40,8 @@ pub struct Desk {
     pub address: SocketAddr,
     /// An admin's.
     pub token: String,
+    /// Of an admin who is signed in to the console.
+    pub cookie: String,
     process: Option<Process>,
 }
 
@@ -48,7 +50,34 @@ struct Token {
     token: String,
 }
 
+#[derive(Deserialize)]
+struct Invited {
+    link: String,
+}
+
 impl Desk {
+    /// Signs an admin in to the console, by the link that the command line makes.
+    pub fn sign_in(&mut self) -> Result<()> {
+        const CHOSEN: &str = "password=correct+horse+battery&again=correct+horse+battery";
+        let name = format!("bench-{}", std::process::id());
+        let made = self.run(&["user", "create", "--name", &name, "--role", "admin", "--json"])?;
+        let link = serde_json::from_str::<Invited>(&made).context("no link")?.link;
+        let path = link.find("/invitation/").map(|at| &link[at..]).context("a link to nowhere")?;
+        let mut stream = TcpStream::connect(self.address)?;
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{CHOSEN}",
+            self.address,
+            CHOSEN.len()
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let cookie =
+            answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).context("nobody is signed in")?;
+        cookie.split(';').next().unwrap_or_default().clone_into(&mut self.cookie);
+        Ok(())
+    }
+
     /// Makes the database and fills it. Some more tickets than it has worked on
     /// wait for what is measured.
     pub fn make(
@@ -73,6 +102,7 @@ impl Desk {
             history,
             address: free_address()?,
             token: String::new(),
+            cookie: String::new(),
             process: None,
         };
         desk.drop_database()?;

@@ -116,6 +116,9 @@ fn measure(options: &Options, binary: &std::path::Path, place: &Place, folder: &
         eprintln!("round {} of {}", round + 1, options.rounds);
         for desk in &mut desks {
             desk.start("intake,web")?;
+            if desk.cookie.is_empty() {
+                desk.sign_in()?;
+            }
         }
         ask_all(&desks, options, round, &mut report)?;
         take_in(&desks, options, round, &mut report)?;
@@ -148,7 +151,7 @@ fn ask_all(desks: &[Desk; 3], options: &Options, round: u32, report: &mut Report
     for ask in ask::all() {
         let requests = [0, 1, 2].map(|which: usize| {
             let desk = &desks[which];
-            wire::get(desk.address, &(ask.path)(desk), Some(&desk.token))
+            wire::get_as(desk.address, &(ask.path)(desk), &desk.token, &desk.cookie)
         });
         let mut samples = [Samples::default(), Samples::default(), Samples::default()];
         // One call each, so that a slow moment of the machine falls on all of them.
