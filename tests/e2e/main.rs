@@ -33,6 +33,7 @@ mod queue;
 mod records;
 mod restore;
 mod reviews;
+mod sign_in;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
