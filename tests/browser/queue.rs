@@ -154,3 +154,36 @@ async fn all_of_it_works_without_scripts() {
     let back = place.review_now(two["id"].as_str().unwrap()).await;
     assert_eq!(back["state"], "claimed");
 }
+
+#[tokio::test]
+async fn a_lead_rejects_many_at_once_and_approves_none_that_a_customer_would_see() {
+    let place = Place::open().await;
+    let mut ids = Vec::new();
+    for ticket in ["T-1", "T-2"] {
+        ids.push(place.draft(ticket).await["id"].as_str().unwrap().to_owned());
+    }
+    let mia = place.browser_of("mia").await;
+    mia.go("/reviews").await;
+    mia.keys("j").await;
+    mia.keys("x").await;
+    mia.keys("j").await;
+    mia.keys("x").await;
+    mia.click("#many button").await;
+    mia.says("Left out: 2").await;
+    mia.says("a customer would see it").await;
+    mia.go("/reviews").await;
+    for id in &ids {
+        mia.click(&format!("[data-row={id}] input")).await;
+    }
+    mia.find("#many [name=action]").await.select_by_value("reject").await.unwrap();
+    mia.find("#many [name=reason]").await.select_by_value("not_needed").await.unwrap();
+    mia.click("#many button").await;
+    mia.says("2 of them would be rejected").await;
+    assert_eq!(place.review_now(&ids[0]).await["state"], "open", "nothing is done yet");
+    mia.click("main form button").await;
+    mia.says("Done for all that were shown.").await;
+    for id in &ids {
+        let now = place.review_now(id).await;
+        assert_eq!((now["state"].as_str(), now["decision_reason"].as_str()), (Some("rejected"), Some("not_needed")));
+    }
+}
