@@ -67,9 +67,9 @@ impl Store {
             let mut list = connection.prepare_cached(COUNTED)?;
             let rows = match since_ms.map(|since| since.max(EVER)) {
                 None => list.query_map((EVER, EVER, 0, 0), read)?,
-                // The day that it begins on is only a part of that day.
+                // The day that it begins on may be only a part of that day.
                 Some(since) => {
-                    let next_day = (since / DAY_MS).saturating_add(1);
+                    let next_day = since / DAY_MS + i64::from(since % DAY_MS > 0);
                     list.query_map((next_day, i64::MAX, since, next_day.saturating_mul(DAY_MS)), read)?
                 }
             };
