@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::domain::password;
-use crate::domain::person::{Person, Role};
+use crate::domain::person::{Person, Role, valid_user_name};
 use crate::store::{Accepted, NewInvitation, NewSession, Store, StoreError};
 
 pub use visit::LetIn;
@@ -140,7 +140,8 @@ impl People {
         }
         // Counted before it is known, so that many at once are many.
         self.count_attempt(name, from).await?;
-        let kept = self.store.password(name.to_owned()).await?;
+        // Whatever else was typed there is nobody's name.
+        let kept = if valid_user_name(name) { self.store.password(name.to_owned()).await? } else { None };
         let typed = typed.to_owned();
         let is_theirs = self.hashed(move || password::matches(&typed, kept.as_deref())).await.unwrap_or(false);
         if !is_theirs {
@@ -216,7 +217,7 @@ impl People {
     pub async fn accept(&self, secret: &str, first_name: &str, chosen: &str) -> Result<Signed, NotSet> {
         match self.invitation(secret).await? {
             None => return Err(NotSet::Gone),
-            Some(None) if !crate::domain::person::valid_user_name(first_name) => return Err(NotSet::Name),
+            Some(None) if !valid_user_name(first_name) => return Err(NotSet::Name),
             Some(_) => {}
         }
         let password = self.hash(chosen).await?;
