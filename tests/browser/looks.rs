@@ -89,7 +89,9 @@ async fn every_page_is_accessible_fits_narrow_screens_and_obeys_its_own_policy()
             ada.find("main h1").await;
             let wide = ada.script("return document.documentElement.scrollWidth").await.as_u64().unwrap();
             if wide > u64::from(width) {
-                found.push(format!("{} at {width}: scrolls sideways, {wide} wide", page.name));
+                let script = "return [...document.querySelectorAll('main *')].filter(one => one.getBoundingClientRect().right > innerWidth + 1 && !one.closest('.table')).map(one => one.outerHTML.slice(0, 120)).slice(0, 3).join(' | ')";
+                let what = ada.script(script).await;
+                found.push(format!("{} at {width}: scrolls sideways, {wide} wide: {what}", page.name));
             }
             let faults = faults(&ada, &axe).await;
             found.extend(faults.iter().map(|fault| format!("{} {width} {theme}: {fault}", page.name)));
