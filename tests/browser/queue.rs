@@ -147,10 +147,11 @@ async fn all_of_it_works_without_scripts() {
     browser.click("details.reject summary").await;
     browser.click("[name=reason][value=wrong_facts]").await;
     browser.click("#reject button").await;
-    browser.find("main h1").await;
+    browser.find(".empty").await;
     let rejected = place.review_now(two["id"].as_str().unwrap()).await;
     assert_eq!(rejected["decision_reason"], "wrong_facts");
     browser.click("#undo button").await;
+    browser.find("#decide").await;
     let back = place.review_now(two["id"].as_str().unwrap()).await;
     assert_eq!(back["state"], "claimed");
 }
