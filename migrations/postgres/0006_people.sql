@@ -47,3 +47,6 @@ CREATE TABLE samples (
     count BIGINT NOT NULL,
     PRIMARY KEY (span, at, name)
 );
+
+-- A classification as a person corrected it, as JSON.
+ALTER TABLE reviews ADD COLUMN route TEXT COLLATE "C";

@@ -47,3 +47,6 @@ CREATE TABLE samples (
     count INTEGER NOT NULL,
     PRIMARY KEY (span, at, name)
 ) STRICT, WITHOUT ROWID;
+
+-- A classification as a person corrected it, as JSON.
+ALTER TABLE reviews ADD COLUMN route TEXT;

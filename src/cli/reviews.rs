@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::Setup;
 use super::deliveries::{Part, print_list, print_one};
-use crate::domain::review::{Action, RejectReason, State};
+use crate::domain::effect::Priority;
+use crate::domain::review::{Action, Amended, RejectReason, Reroute, State};
 use crate::operators::DecideTogether;
 use crate::shapes;
 use crate::store::{Act, QueueFilter, Store};
@@ -64,6 +65,15 @@ pub(super) enum Command {
         /// A file with your text; - reads it from standard input.
         #[arg(long, value_name = "FILE")]
         text_file: Option<PathBuf>,
+        /// What the customer wants, instead of the category proposed.
+        #[arg(long, value_name = "CATEGORY")]
+        intent: Option<String>,
+        /// low, normal, high or urgent, instead of the priority proposed.
+        #[arg(long, value_parser = parse_priority)]
+        priority: Option<Priority>,
+        /// Where the ticket goes, instead of the queue proposed.
+        #[arg(long)]
+        queue: Option<String>,
     },
     /// Say no.
     Reject {
@@ -74,9 +84,9 @@ pub(super) enum Command {
         #[arg(long)]
         reason: String,
     },
-    /// Approve or reject many at once; those that somebody must read are left out, with the reason.
+    /// Approve or reject many at once, or take that back; those that somebody must read are left out, with the reason.
     Bulk {
-        /// approve or reject.
+        /// approve, reject or undo.
         action: BulkAction,
         /// As rev_…, or rev_…:VERSION with the version you looked at.
         #[arg(required = true, value_name = "ID[:VERSION]", value_parser = parse_item)]
@@ -106,6 +116,7 @@ pub(super) enum Command {
 pub(super) enum BulkAction {
     Approve,
     Reject,
+    Undo,
 }
 
 fn parse_item(text: &str) -> Result<(String, Option<i64>), String> {
@@ -126,6 +137,10 @@ pub(super) struct Which {
     /// The version you looked at: refused when somebody did something since.
     #[arg(long)]
     version: Option<i64>,
+}
+
+fn parse_priority(word: &str) -> Result<Priority, String> {
+    Priority::parse(word).ok_or_else(|| format!("{word:?} is no priority; priorities are low, normal, high, urgent"))
 }
 
 fn parse_state(word: &str) -> Result<State, String> {
@@ -153,20 +168,22 @@ pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
         }
         Command::Claim(which) => act(setup, which, Action::Claim).await?,
         Command::Release(which) => act(setup, which, Action::Release).await?,
-        Command::Approve { which, text, text_file } => {
+        Command::Approve { which, text, text_file, intent, priority, queue } => {
             let text = text.map_or_else(|| read_text(text_file), |text| Ok(Some(text)))?;
-            act(setup, which, Action::Approve { text }).await?;
+            let route = Some(Reroute { intent, priority, queue }).filter(|route| *route != Reroute::default());
+            act(setup, which, Action::Approve(Amended { text, route })).await?;
         }
         Command::Reject { which, reason } => {
             act(setup, which, Action::Reject { reason: RejectReason::meant(&reason), said: reason }).await?;
         }
         Command::Bulk { action, items, reason, dry_run } => {
-            if action == BulkAction::Approve && reason.is_some() {
-                bail!("an approval takes no --reason");
+            if action != BulkAction::Reject && reason.is_some() {
+                bail!("only a rejection takes a --reason");
             }
             let said = reason.unwrap_or_default();
             let action = match action {
-                BulkAction::Approve => Action::Approve { text: None },
+                BulkAction::Approve => Action::yes(),
+                BulkAction::Undo => Action::Undo,
                 BulkAction::Reject => Action::Reject { reason: RejectReason::meant(&said), said },
             };
             together(setup, action, items, dry_run).await?;

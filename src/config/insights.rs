@@ -22,9 +22,14 @@ impl Insights {
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let is_price = |price: Option<f64>| price.is_none_or(|price| price.is_finite() && price >= 0.0);
-        if is_price(self.price_in_per_million) && is_price(self.price_out_per_million) {
-            return Ok(());
+        match (self.price_in_per_million, self.price_out_per_million) {
+            (into, out) if !is_price(into) || !is_price(out) => {
+                Err(wrong("insights: a price is a number that is not negative"))
+            }
+            (Some(_), None) | (None, Some(_)) => Err(wrong(
+                "insights: price_in_per_million and price_out_per_million go together; cost is not known from one of them",
+            )),
+            _ => Ok(()),
         }
-        Err(wrong("insights: a price is a number that is not negative"))
     }
 }

@@ -80,6 +80,9 @@ async fn list(State(console): State<Arc<Console>>, visitor: Visitor, Query(asked
     )
 }
 
+/// From the least to the most.
+const PRIORITIES: [&str; 4] = ["low", "normal", "high", "urgent"];
+
 fn reasons() -> Vec<&'static str> {
     RejectReason::ALL.map(RejectReason::code).to_vec()
 }
@@ -139,6 +142,9 @@ struct Given {
     text: Option<String>,
     reason: String,
     said: String,
+    intent: String,
+    priority: String,
+    queue: String,
     /// Whether somebody goes on to the next one.
     on: String,
 }
@@ -147,6 +153,17 @@ impl Given {
     /// As it was typed: a form sends every end of a line as two characters.
     fn text(&self) -> Option<String> {
         self.text.as_ref().map(|text| text.replace("\r\n", "\n"))
+    }
+
+    /// What of a classification was changed; null when nothing was.
+    fn route(&self, before: &Value) -> Value {
+        let given = [("intent", &self.intent), ("priority", &self.priority), ("queue", &self.queue)];
+        let changed: serde_json::Map<String, Value> = given
+            .into_iter()
+            .filter(|(name, value)| !value.trim().is_empty() && before[*name] != value.trim())
+            .map(|(name, value)| (name.to_owned(), json!(value.trim())))
+            .collect();
+        if changed.is_empty() { Value::Null } else { Value::Object(changed) }
     }
 }
 
@@ -176,6 +193,7 @@ async fn act(
             if let Some(text) = given.text().filter(|text| kept.as_ref() != Some(text)) {
                 body["text"] = json!(text);
             }
+            body["route"] = given.route(&before["route"]);
         }
         "reject" if given.reason == "other" && !given.said.trim().is_empty() => body["reason"] = json!(given.said),
         "reject" => body["reason"] = json!(given.reason),
@@ -262,9 +280,10 @@ impl Console {
         page.show(
             "review.html",
             context! {
-                review => Serde(&review), draft => draft.shown(), text => text, changes => changes,
+                review => Serde(&review), draft => draft.shown(), claims => draft.claims(&text), text => text, changes => changes,
                 compares => opened.compares, ticket => Serde(&ticket), why => Serde(&why), reasons => reasons(),
                 waits => waits, last => Serde(&opened.last), wrong => opened.wrong, no => draft.why_not(&review),
+                priorities => PRIORITIES,
                 seen => review["ticket"]["messages"].as_array().map_or(0, Vec::len),
             },
         )

@@ -3,6 +3,7 @@
 
 pub mod alert;
 pub mod batch;
+pub mod claims;
 pub mod custom;
 pub mod decision;
 pub mod delivery;

@@ -11,14 +11,17 @@
 //!
 //! A claim is a lease: once it is over, the review is open to everybody again.
 
+mod amended;
 mod refused;
 mod together;
 mod words;
 
+pub use amended::{Amended, Reroute, TextSlot};
 pub use refused::Refused;
 pub use together::{NotTogether, Together};
 pub use words::{RejectReason, State};
 
+use super::claims;
 use super::permission::Permission;
 use super::person::{Person, Role};
 
@@ -54,14 +57,18 @@ pub struct Review {
     pub decided_by: Option<String>,
     /// Why it was rejected or escalated.
     pub decision_reason: Option<String>,
-    /// The text as approved, when a person changed or wrote it.
-    pub text: Option<String>,
+    /// What a person changed or wrote, as approved.
+    pub amended: Amended,
     /// Whether a ticket is known to carry it out on.
     pub is_placed: bool,
     /// Whether anything is proposed: otherwise an approval must bring a text.
     pub proposes: bool,
-    /// Whether there is a text in it that a person could change.
-    pub takes_text: bool,
+    /// Where the text in it goes that a person could change; none when there is none.
+    pub takes_text: Option<TextSlot>,
+    /// The text proposed for the customer.
+    pub reply: Option<String>,
+    /// Whether it sets what the ticket is about, which a person could correct.
+    pub routes: bool,
 }
 
 /// What a person does.
@@ -71,11 +78,8 @@ pub enum Action {
     Claim,
     /// Puts it back.
     Release,
-    /// Says yes, as proposed or with a text of their own.
-    Approve {
-        /// Instead of the proposed one.
-        text: Option<String>,
-    },
+    /// Says yes, as proposed or with something in its place.
+    Approve(Amended),
     /// Says no.
     Reject {
         /// From the list.
@@ -93,11 +97,23 @@ pub enum Action {
 }
 
 impl Action {
+    /// Yes, as it stands.
+    #[must_use]
+    pub fn yes() -> Action {
+        Action::Approve(Amended::default())
+    }
+
+    /// Yes, with this text in place of the proposed one.
+    #[must_use]
+    pub fn yes_with(text: impl Into<String>) -> Action {
+        Action::Approve(Amended { text: Some(text.into()), route: None })
+    }
+
     /// Whether what is said with it is of a sane length.
     fn is_brief(&self) -> bool {
         let fits = |text: &str, most: usize| text.chars().nth(most).is_none();
         match self {
-            Action::Approve { text: Some(text) } => fits(text, MAX_TEXT_CHARS),
+            Action::Approve(Amended { text: Some(text), .. }) => fits(text, MAX_TEXT_CHARS),
             Action::Reject { said, .. } | Action::Escalate { said } => fits(said, MAX_SAID_CHARS),
             _ => true,
         }
@@ -109,7 +125,7 @@ impl Action {
         match self {
             Action::Claim => "review.claim",
             Action::Release => "review.release",
-            Action::Approve { .. } => "review.approve",
+            Action::Approve(_) => "review.approve",
             Action::Reject { .. } => "review.reject",
             Action::Escalate { .. } => "review.escalate",
             Action::Undo => "review.undo",
@@ -160,7 +176,7 @@ impl Review {
             _ => {
                 self.must_be_free_for(person, now_ms)?;
                 match action {
-                    Action::Approve { text } => self.approve(next, text.as_deref(), person, now_ms),
+                    Action::Approve(amended) => self.approve(next, amended, person, now_ms),
                     Action::Reject { reason, said } => Ok(self.reject(next, *reason, said, person, now_ms)),
                     Action::Escalate { said } => Ok((next.escalated(said), Next::Stands)),
                     _ => Ok((next.claimed(person, now_ms + lease_ms), Next::Stands)),
@@ -215,35 +231,44 @@ impl Review {
     fn approve(
         &self,
         next: Review,
-        text: Option<&str>,
+        amended: &Amended,
         person: &Person,
         now_ms: i64,
     ) -> Result<(Review, Next), Refused> {
-        self.must_be_approvable(text)?;
-        let text = text.map(|text| text.trim().to_owned()).or_else(|| self.text.clone());
-        let same_text = text == self.text;
+        let amended = amended.over(&self.amended)?;
+        self.must_be_approvable(&amended)?;
+        let is_the_same = amended == self.amended;
         match &self.first_approved_by {
-            Some(first) if same_text && *first == person.name => return Err(Refused::SamePerson),
+            Some(first) if is_the_same && *first == person.name => return Err(Refused::SamePerson),
             // What two people approve is one text: a change needs the other one again.
-            first if self.approvals_needed > 1 && !(first.is_some() && same_text) => {
+            first if self.approvals_needed > 1 && !(first.is_some() && is_the_same) => {
                 let first_approved_by = Some(person.name.clone());
-                let waits = Review { state: State::Open, text, first_approved_by, ..next.unclaimed() };
+                let waits = Review { state: State::Open, amended, first_approved_by, ..next.unclaimed() };
                 return Ok((waits, Next::Stands));
             }
             _ => {}
         }
         let at_ms = now_ms + self.undo_ms;
-        let approved = Review { state: State::Approved, text, ..next.decided(person, at_ms) };
+        let approved = Review { state: State::Approved, amended, ..next.decided(person, at_ms) };
         Ok((approved, Next::CarryOut { at_ms }))
     }
 
-    fn must_be_approvable(&self, text: Option<&str>) -> Result<(), Refused> {
-        match text {
+    fn must_be_approvable(&self, amended: &Amended) -> Result<(), Refused> {
+        match amended {
             _ if !self.is_placed => Err(Refused::Unplaced),
-            Some(text) if text.trim().is_empty() => Err(Refused::EmptyText),
-            Some(_) if !self.takes_text => Err(Refused::NoText),
-            None if !self.proposes && self.text.is_none() => Err(Refused::NothingProposed),
-            _ => Ok(()),
+            Amended { text: Some(_), .. } if self.takes_text.is_none() => Err(Refused::NoText),
+            Amended { route: Some(_), .. } if !self.routes => Err(Refused::NoRoute),
+            Amended { text: None, .. } if !self.proposes => Err(Refused::NothingProposed),
+            _ => self.must_be_filled_in(amended),
+        }
+    }
+
+    /// Nothing goes to a customer with a place in it that somebody had yet to fill in.
+    fn must_be_filled_in(&self, amended: &Amended) -> Result<(), Refused> {
+        let own = amended.text.as_deref().filter(|_| self.takes_text == Some(TextSlot::Reply));
+        match own.or(self.reply.as_deref()).map_or(0, claims::unfilled) {
+            0 => Ok(()),
+            places => Err(Refused::Unfilled { places }),
         }
     }
 
@@ -299,169 +324,4 @@ impl Review {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LEASE: i64 = 300_000;
-
-    fn review() -> Review {
-        Review {
-            id: "rev_1".into(),
-            version: 1,
-            state: State::Open,
-            reviewers: vec!["agent".into()],
-            approvals_needed: 1,
-            first_approved_by: None,
-            claimed_by: None,
-            claimed_until_ms: None,
-            undo_until_ms: None,
-            undo_ms: 5_000,
-            decided_by: None,
-            decision_reason: None,
-            text: None,
-            is_placed: true,
-            proposes: true,
-            takes_text: true,
-        }
-    }
-
-    fn person(name: &str, role: Role) -> Person {
-        Person { name: name.into(), role }
-    }
-
-    fn agent(name: &str) -> Person {
-        person(name, Role::Agent)
-    }
-
-    fn yes() -> Action {
-        Action::Approve { text: None }
-    }
-
-    fn with(text: &str) -> Action {
-        Action::Approve { text: Some(text.into()) }
-    }
-
-    fn done(review: &Review, action: &Action, by: &Person, now_ms: i64) -> (Review, Next) {
-        review.act(action, review.version, by, now_ms, LEASE).expect("allowed")
-    }
-
-    fn refused(review: &Review, action: &Action, by: &Person, now_ms: i64) -> Refused {
-        review.act(action, review.version, by, now_ms, LEASE).expect_err("refused")
-    }
-
-    #[test]
-    fn every_action_raises_the_version_and_one_about_an_older_version_is_refused() {
-        let claimed = done(&review(), &Action::Claim, &agent("lena"), 0).0;
-        assert_eq!((claimed.version, claimed.state), (2, State::Claimed));
-        assert_eq!(claimed.act(&yes(), 1, &agent("lena"), 0, LEASE), Err(Refused::Changed { now: 2 }));
-    }
-
-    #[test]
-    fn a_claim_keeps_others_out_until_its_lease_is_over_and_is_renewed_by_its_holder() {
-        let claimed = done(&review(), &Action::Claim, &agent("lena"), 0).0;
-        for action in [Action::Claim, yes(), Action::Release] {
-            assert_eq!(refused(&claimed, &action, &agent("omar"), LEASE - 1), Refused::Taken { by: "lena".into() });
-        }
-        assert_eq!(done(&claimed, &Action::Claim, &agent("lena"), 10).0.claimed_until_ms, Some(LEASE + 10));
-        assert_eq!(done(&claimed, &Action::Claim, &agent("omar"), LEASE).0.claimed_by.as_deref(), Some("omar"));
-        assert_eq!(done(&claimed, &Action::Release, &person("mia", Role::Lead), 0).0.state, State::Open);
-        assert_eq!(refused(&review(), &Action::Release, &agent("lena"), 0), Refused::NotClaimed);
-    }
-
-    #[test]
-    fn an_approval_is_carried_out_after_its_window_and_can_be_taken_back_within() {
-        let (approved, next) = done(&review(), &yes(), &agent("lena"), 100);
-        assert!(matches!(next, Next::CarryOut { at_ms: 5_100, .. }));
-        assert!(approved.permission().is_some() && review().permission().is_none());
-        assert_eq!((approved.state, approved.decided_by.as_deref()), (State::Approved, Some("lena")));
-        assert_eq!(refused(&approved, &yes(), &agent("lena"), 100), Refused::Decided { state: "approved" });
-        let (again, next) = done(&approved, &Action::Undo, &agent("lena"), 5_099);
-        assert_eq!((again.state, next), (State::Claimed, Next::TakeBack));
-        assert_eq!(refused(&approved, &Action::Undo, &agent("lena"), 5_100), Refused::TooLate);
-        assert!(matches!(refused(&approved, &Action::Undo, &agent("omar"), 200), Refused::Taken { .. }));
-    }
-
-    #[test]
-    fn what_was_undone_keeps_the_text_of_its_reviewer() {
-        let approved = done(&review(), &with("better"), &agent("lena"), 0).0;
-        assert_eq!(done(&approved, &Action::Undo, &agent("lena"), 1).0.text.as_deref(), Some("better"));
-    }
-
-    #[test]
-    fn where_two_must_approve_one_person_is_not_enough_and_both_approve_one_text() {
-        let two = Review { approvals_needed: 2, ..review() };
-        let (first, next) = done(&two, &yes(), &agent("lena"), 0);
-        assert_eq!((first.state, next), (State::Open, Next::Stands));
-        assert_eq!(refused(&first, &yes(), &agent("lena"), 1), Refused::SamePerson);
-        assert!(matches!(done(&first, &yes(), &agent("omar"), 1).1, Next::CarryOut { .. }));
-        let (changed, next) = done(&first, &with("other words"), &agent("omar"), 1);
-        assert_eq!(next, Next::Stands, "lena has not seen these words");
-        assert_eq!(refused(&changed, &yes(), &agent("omar"), 2), Refused::SamePerson);
-        assert!(matches!(done(&changed, &yes(), &agent("lena"), 2).1, Next::CarryOut { .. }));
-    }
-
-    #[test]
-    fn only_its_reviewers_may_decide_and_after_an_escalation_only_leads() {
-        let named = Review { reviewers: vec!["nurse".into()], ..review() };
-        assert!(refused(&named, &yes(), &person("boss", Role::Admin), 0).is_role());
-        done(&named, &yes(), &agent("nurse"), 0);
-        let up = done(&review(), &Action::Escalate { said: "over my limit".into() }, &agent("lena"), 0).0;
-        assert!(refused(&up, &yes(), &agent("lena"), 0).is_role());
-        done(&up, &yes(), &person("mia", Role::Lead), 0);
-    }
-
-    #[test]
-    fn what_is_for_admins_is_not_escalated_down_and_who_may_not_decide_does_not_keep_what_they_stopped() {
-        let (admin, lead) = (person("boss", Role::Admin), person("mia", Role::Lead));
-        let top = Review { reviewers: vec!["admin".into()], ..review() };
-        let up = done(&top, &Action::Escalate { said: String::new() }, &admin, 0).0;
-        assert!(refused(&up, &yes(), &lead, 0).is_role());
-        let named = Review { reviewers: vec!["nurse".into()], ..review() };
-        let stopped = done(&done(&named, &yes(), &agent("nurse"), 0).0, &Action::Undo, &lead, 1).0;
-        assert_eq!((stopped.state, stopped.holder(1)), (State::Open, None));
-    }
-
-    #[test]
-    fn a_text_or_a_reason_without_end_is_refused() {
-        let long = "x".repeat(MAX_TEXT_CHARS + 1);
-        let said = "x".repeat(MAX_SAID_CHARS + 1);
-        let no = Action::Reject { reason: RejectReason::Other, said: said.clone() };
-        for action in [with(&long), no, Action::Escalate { said }] {
-            assert_eq!(refused(&review(), &action, &agent("lena"), 0), Refused::TooLong);
-            assert!(Refused::TooLong.is_invalid());
-        }
-        done(&review(), &with(&long[1..]), &agent("lena"), 0);
-    }
-
-    #[test]
-    fn what_proposes_nothing_is_approved_only_with_a_text() {
-        let bare = Review { proposes: false, ..review() };
-        assert_eq!(refused(&bare, &yes(), &agent("lena"), 0), Refused::NothingProposed);
-        assert_eq!(refused(&bare, &with("  "), &agent("lena"), 0), Refused::EmptyText);
-        done(&bare, &with("my own"), &agent("lena"), 0);
-        let fixed = Review { takes_text: false, ..review() };
-        assert_eq!(refused(&fixed, &with("words"), &agent("lena"), 0), Refused::NoText);
-        let lost = Review { is_placed: false, ..review() };
-        assert_eq!(refused(&lost, &with("words"), &agent("lena"), 0), Refused::Unplaced);
-    }
-
-    #[test]
-    fn a_rejection_has_a_reason_from_the_list_or_says_what_else() {
-        let reject = |said: &str| Action::Reject { reason: RejectReason::meant(said), said: said.into() };
-        let reason = |said: &str| done(&review(), &reject(said), &agent("lena"), 0).0.decision_reason.unwrap();
-        assert_eq!(reason("Wrong facts"), "wrong_facts");
-        assert_eq!(reason("too long"), "other: too long");
-        assert_eq!(reason("other"), "other");
-    }
-
-    #[test]
-    fn nobody_acts_on_what_is_stale_or_expired() {
-        for state in [State::Stale, State::Expired] {
-            let over = Review { state, ..review() };
-            for action in [Action::Claim, Action::Release, yes(), Action::Escalate { said: String::new() }] {
-                assert_eq!(refused(&over, &action, &agent("lena"), 0), Refused::Decided { state: state.word() });
-            }
-            assert_eq!(refused(&over, &Action::Undo, &agent("lena"), 0), Refused::TooLate);
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Approve or reject many reviews. Each is decided by itself, as a person would
+//! Approve or reject many reviews, or take that back. Each is decided by itself, as a person would
 //! decide it alone, with its own undo window; what may not be is left out.
 
 use std::collections::{BTreeMap, HashSet};
@@ -26,8 +26,8 @@ pub struct DecideTogether {
 /// What was done, or would be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DecidedTogether {
-    /// How many it was done to, or would be.
-    pub done: usize,
+    /// Those that it was done to, or would be, with the version they are at.
+    pub items: Vec<(String, i64)>,
     /// Those that were left out, and why.
     pub refused: Vec<(String, String)>,
     /// What the approved ones change, counted.
@@ -35,7 +35,7 @@ pub struct DecidedTogether {
 }
 
 impl DecideTogether {
-    /// That `person` approves or rejects these reviews, each by its id and the
+    /// That `person` approves or rejects these reviews or takes that back, each by its id and the
     /// version that was looked at; none takes the one there is. A claim lasts
     /// `lease_ms`.
     ///
@@ -85,7 +85,7 @@ impl DecideTogether {
                     Ok(offered) => Ok(offered),
                     Err(why) => Err(why.to_string()),
                 };
-                decided.count(id, done, matches!(self.action, Action::Approve { .. }));
+                decided.count(id, done, matches!(self.action, Action::Approve(_)));
             }
         }
         Ok(decided)
@@ -108,7 +108,7 @@ impl DecideTogether {
             now_ms: clock.now_ms(),
         };
         Ok(match store.act_on_review(act).await? {
-            Some(Ok(_)) => Ok(offered),
+            Some(Ok(decided)) => Ok(Offered { version: decided.version, ..offered }),
             Some(Err(refused)) => Err(refused.to_string()),
             None => Err("it is not there any more".to_owned()),
         })
@@ -120,7 +120,7 @@ impl DecidedTogether {
         match done {
             Err(why) => self.refused.push((id.to_owned(), why)),
             Ok(offered) => {
-                self.done += 1;
+                self.items.push((id.to_owned(), offered.version));
                 for kind in offered.effects.iter().filter(|_| is_approval).flat_map(|effect| effect.kinds()) {
                     *self.effects.entry(kind).or_default() += 1;
                 }

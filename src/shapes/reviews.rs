@@ -56,13 +56,16 @@ fn confidence(output: &str) -> Option<f64> {
 /// otherwise why not, and whether the ticket moved on.
 #[must_use]
 pub fn looked(looked: &Looked) -> Value {
-    let May { actions, takes_text } = &looked.may;
+    let May { actions, takes_text, route } = &looked.may;
     let can = |(action, refused): &(&str, Option<Refused>)| {
         ((*action).to_owned(), json!(refused.as_ref().map(ToString::to_string)))
     };
     let mut shown = review(&looked.review);
     shown["can"] = actions.iter().map(can).collect();
     shown["takes_text"] = json!(takes_text);
+    shown["route"] = json!(
+        route.as_ref().map(|route| json!({"intent": route.intent, "priority": route.priority, "queue": route.queue}))
+    );
     shown["moved_on"] = json!(looked.moved_on);
     shown
 }
@@ -87,5 +90,6 @@ pub fn feedback(feedback: &Feedback) -> Value {
 #[must_use]
 pub fn decided_together(decided: &DecidedTogether) -> Value {
     let refused: Vec<Value> = decided.refused.iter().map(|(id, why)| json!({"id": id, "why": why})).collect();
-    json!({"done": decided.done, "refused": refused, "effects": decided.effects})
+    let items: Vec<Value> = decided.items.iter().map(|(id, version)| json!({"id": id, "version": version})).collect();
+    json!({"done": decided.items.len(), "items": items, "refused": refused, "effects": decided.effects})
 }

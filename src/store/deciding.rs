@@ -8,11 +8,11 @@ use serde_json::json;
 use super::feedback::{self, Verdict};
 use super::newest::Work;
 use super::row::json as from_json;
-use super::{ClaimedJob, Store, StoreError, audit_trail, reviews};
+use super::{ClaimedJob, Store, StoreError, audit_trail, reviews, samples};
 use crate::domain::edits;
-use crate::domain::effect::{Effect, Slot};
+use crate::domain::effect::{Effect, Route, Slot};
 use crate::domain::person::Person;
-use crate::domain::review::{Action, Next, Refused, Review, State};
+use crate::domain::review::{Action, Amended, Next, Refused, Review, State, TextSlot};
 use crate::domain::ticket::{NEWER_RESULT, Seen};
 
 /// What a person asks of a review.
@@ -115,13 +115,21 @@ pub(super) struct Row {
     workflow: Option<String>,
     resource_id: String,
     prompt_version: Option<String>,
-    pub(super) effects: String,
-    pub(super) reply: Option<String>,
+    pub(super) effects: Vec<Effect>,
     draft_ref: Option<String>,
-    text_slot: Option<String>,
     pub(super) seen: Option<String>,
     made_at_ms: Option<i64>,
     is_erased: bool,
+}
+
+impl Row {
+    /// What it proposes that the ticket is about.
+    pub(super) fn route(&self) -> Option<&Route> {
+        self.effects.iter().find_map(|effect| match effect {
+            Effect::Route(route) => Some(route),
+            _ => None,
+        })
+    }
 }
 
 pub(super) fn load(connection: &Connection, id: &str) -> Result<Option<Row>, StoreError> {
@@ -143,10 +151,12 @@ pub(super) fn load(connection: &Connection, id: &str) -> Result<Option<Row>, Sto
                 undo_ms: row.get("undo_ms")?,
                 decided_by: row.get("decided_by")?,
                 decision_reason: row.get("decision_reason")?,
-                text: row.get("text")?,
+                amended: Amended { text: row.get("text")?, route: None },
                 is_placed: row.get::<_, Option<String>>("ticket_id")?.is_some(),
                 proposes: reply.is_some() || effects != "[]",
-                takes_text: text_slot.is_some(),
+                takes_text: text_slot.as_deref().and_then(TextSlot::parse),
+                reply: reply.clone(),
+                routes: false,
             };
             let found = Row {
                 review,
@@ -155,19 +165,20 @@ pub(super) fn load(connection: &Connection, id: &str) -> Result<Option<Row>, Sto
                 workflow: row.get("workflow")?,
                 resource_id: row.get("resource_id")?,
                 prompt_version: row.get("prompt_version")?,
-                effects,
-                reply,
+                effects: Vec::new(),
                 draft_ref: row.get("draft_ref")?,
-                text_slot,
                 seen: row.get("seen")?,
                 made_at_ms: row.get("made_at")?,
                 is_erased: row.get::<_, Option<i64>>("erased_at")?.is_some(),
             };
-            Ok((found, row.get::<_, String>("reviewers")?))
+            Ok((found, effects, row.get::<_, String>("reviewers")?, row.get::<_, Option<String>>("route")?))
         })
         .optional()?;
-    let Some((mut row, reviewers)) = found else { return Ok(None) };
+    let Some((mut row, effects, reviewers, route)) = found else { return Ok(None) };
+    row.effects = from_json(&effects, "reviews", "effects")?;
     row.review.reviewers = from_json(&reviewers, "reviews", "reviewers")?;
+    row.review.amended.route = route.as_deref().map(|route| from_json(route, "reviews", "route")).transpose()?;
+    row.review.routes = row.route().is_some();
     Ok(Some(row))
 }
 
@@ -253,7 +264,7 @@ fn write(connection: &Connection, next: &Review, act: &Act) -> Result<(), StoreE
         .prepare_cached(
             "UPDATE reviews SET version = ?2, state = ?3, reviewers = ?4, first_approved_by = ?5, claimed_by = ?6, claimed_until = ?7,
                     undo_until = ?8, decided_by = ?9, decided_at = CASE WHEN ?10 = 1 THEN ?11 END, decision_reason = ?12, text = ?13,
-                    escalated_by = CASE WHEN ?14 = 1 THEN ?15 ELSE escalated_by END
+                    escalated_by = CASE WHEN ?14 = 1 THEN ?15 ELSE escalated_by END, route = ?16
              WHERE id = ?1",
         )?
         .execute(params![
@@ -269,9 +280,10 @@ fn write(connection: &Connection, next: &Review, act: &Act) -> Result<(), StoreE
             decided,
             act.now_ms,
             next.decision_reason,
-            next.text,
+            next.amended.text,
             escalated,
-            act.person.name
+            act.person.name,
+            next.amended.route.as_ref().map(super::row::to_json).transpose()?
         ])?;
     Ok(())
 }
@@ -281,7 +293,7 @@ fn note(connection: &Connection, before: &Review, next: &Review, act: &Act) -> R
         "version": next.version,
         "from": before.state.word(),
         "to": next.state.word(),
-        "edited": matches!(act.action, Action::Approve { text: Some(_) }),
+        "edited": matches!(&act.action, Action::Approve(amended) if *amended != Amended::default()),
         "reason": next.decision_reason.as_deref().filter(|_| matches!(act.action, Action::Reject { .. })).map(code_of),
     });
     audit_trail::add(connection, &act.person.name, act.action.word(), &next.id, &detail, act.now_ms)
@@ -292,15 +304,20 @@ fn note(connection: &Connection, before: &Review, next: &Review, act: &Act) -> R
 pub(super) fn approved(connection: &Connection, review: &str) -> Result<Option<Approved>, StoreError> {
     let Some(row) = load(connection, review)? else { return Ok(None) };
     let Some(permission) = row.review.permission().filter(|_| !row.is_erased) else { return Ok(None) };
-    let mut effects: Vec<Effect> = from_json(&row.effects, "reviews", "effects")?;
-    let mut reply = row.reply.clone();
-    match (&row.review.text, row.text_slot.as_deref()) {
-        (Some(text), Some("reply")) => reply = Some(text.clone()),
-        (Some(text), Some("note")) => {
+    let Review { amended: Amended { text, route }, takes_text, .. } = &row.review;
+    let (mut effects, mut reply) = (row.effects.clone(), row.review.reply.clone());
+    match (text, takes_text) {
+        (Some(text), Some(TextSlot::Reply)) => reply = Some(text.clone()),
+        (Some(text), Some(TextSlot::Note)) => {
             effects.retain(|effect| effect.slot() != Slot::Note);
             effects.insert(0, Effect::Note { text: text.clone() });
         }
         _ => {}
+    }
+    for effect in &mut effects {
+        if let (Effect::Route(proposed), Some(corrected)) = (effect, route) {
+            corrected.correct(proposed);
+        }
     }
     effects.extend(reply.map(|text| Effect::Reply(permission.reply(text))));
     Ok(Some(Approved {
@@ -322,11 +339,7 @@ pub(super) fn carried_out(connection: &Connection, job: &ClaimedJob, now_ms: i64
     };
     set_draft(connection, row.draft_ref.as_deref(), "open", "sent")?;
     let (Some(workflow), Some(by)) = (&row.workflow, &row.review.decided_by) else { return Ok(()) };
-    let distance = match (&row.review.text, proposed_text(&row)?) {
-        (Some(text), Some(proposed)) => edits::distance(&proposed, text),
-        (Some(_), None) => 1.0,
-        (None, _) => 0.0,
-    };
+    let distance = of_text(&row).max(of_route(connection, &row)?);
     let verdict = Verdict {
         review: &row.review.id,
         workflow,
@@ -339,13 +352,29 @@ pub(super) fn carried_out(connection: &Connection, job: &ClaimedJob, now_ms: i64
     feedback::add(connection, &verdict, now_ms)
 }
 
-/// The text that a person may have changed.
-fn proposed_text(row: &Row) -> Result<Option<String>, StoreError> {
-    if row.text_slot.as_deref() != Some("note") {
-        return Ok(row.reply.clone());
+/// How far the text is from the one proposed, 0 to 1.
+fn of_text(row: &Row) -> f64 {
+    let note = || row.effects.iter().find(|effect| effect.slot() == Slot::Note).map(Effect::in_words);
+    let proposed = match row.review.takes_text {
+        Some(TextSlot::Note) => note(),
+        _ => row.review.reply.clone(),
+    };
+    match (&row.review.amended.text, proposed) {
+        (Some(text), Some(proposed)) => edits::distance(&proposed, text),
+        (Some(_), None) => 1.0,
+        (None, _) => 0.0,
     }
-    let effects: Vec<Effect> = from_json(&row.effects, "reviews", "effects")?;
-    Ok(effects.iter().find(|effect| effect.slot() == Slot::Note).map(Effect::in_words))
+}
+
+/// How far the classification is from the one proposed, 0 to 1. A category that a
+/// person corrected is counted under the name of the one that was wrong.
+fn of_route(connection: &Connection, row: &Row) -> Result<f64, StoreError> {
+    let (Some(corrected), Some(proposed)) = (&row.review.amended.route, row.route()) else { return Ok(0.0) };
+    match (&corrected.intent, &proposed.intent) {
+        (Some(right), Some(wrong)) if right != wrong => samples::measure_override(connection, wrong)?,
+        _ => {}
+    }
+    Ok(corrected.distance(proposed))
 }
 
 fn set_draft(connection: &Connection, reference: Option<&str>, from: &str, to: &str) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use super::reviews::{self, Review, read_rows};
 use super::row::json;
 use super::sql::{Connection, OptionalExtension, Row, ToValue, params};
 use super::{LOOKED_AT, Page, PageRequest, Store, StoreError, desk};
-use crate::domain::effect::Effect;
+use crate::domain::effect::{Effect, Route};
 use crate::domain::hold::HoldReason;
 use crate::domain::person::Person;
 use crate::domain::review::{Action, NotTogether, Refused, RejectReason, Together};
@@ -37,12 +37,14 @@ pub struct Looked {
 }
 
 /// What somebody may do with a review.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct May {
     /// Each action, and why not.
     pub actions: Vec<(&'static str, Option<Refused>)>,
     /// Whether there is a text in it that a person could change or write.
     pub takes_text: bool,
+    /// What the ticket would be about, which they could correct.
+    pub route: Option<Route>,
 }
 
 impl Store {
@@ -75,12 +77,20 @@ impl Store {
             };
             let may = |action: &Action| row.review.act(action, row.review.version, &person, now_ms, 1).err();
             let actions = actions().iter().map(|(word, action)| (*word, may(action))).collect();
+            let route = row.route().cloned().map(|mut route| {
+                row.review.amended.route.iter().for_each(|corrected| corrected.correct(&mut route));
+                route
+            });
             let moved_on = if row.review.state.waits() {
                 moved_on(connection, row.seen.as_deref(), row.ticket_id.as_deref())?
             } else {
                 None
             };
-            Ok(Some(Looked { review, may: May { actions, takes_text: row.review.takes_text }, moved_on }))
+            Ok(Some(Looked {
+                review,
+                may: May { actions, takes_text: row.review.takes_text.is_some(), route },
+                moved_on,
+            }))
         })
         .await
     }
@@ -198,23 +208,22 @@ fn offered(
     let (Some(row), Some(shown)) = (load(connection, id)?, reviews::one(connection, id)?) else {
         return Ok(Err(NotTogether::Unknown));
     };
-    let effects: Vec<Effect> = json(&row.effects, "reviews", "effects")?;
     let now_at = row.review.version;
     let together = Together {
         reason: HoldReason::parse(&shown.reason),
         topics: &shown.topics,
         rules_hit: shown.matches.len(),
-        effects: &effects,
-        has_reply: row.reply.is_some(),
+        effects: &row.effects,
+        has_reply: row.review.reply.is_some(),
         approvals_needed: row.review.approvals_needed,
         is_escalated: shown.escalated_by.is_some(),
     };
     let acted = row.review.act(action, version.unwrap_or(now_at), person, now_ms, 1);
     let may = match action {
-        Action::Approve { .. } => acted.map_err(NotTogether::from).and_then(|_| together.may_be_approved()),
+        Action::Approve(_) => acted.map_err(NotTogether::from).and_then(|_| together.may_be_approved()),
         _ => acted.map(drop).map_err(NotTogether::from),
     };
-    Ok(may.map(|()| Offered { version: now_at, effects }))
+    Ok(may.map(|()| Offered { version: now_at, effects: row.effects }))
 }
 
 /// Of a ticket on the built-in desk; others are looked at when it is carried out.
@@ -233,8 +242,8 @@ fn actions() -> [(&'static str, Action); 7] {
     [
         ("claim", Action::Claim),
         ("release", Action::Release),
-        ("approve", Action::Approve { text: None }),
-        ("approve_text", Action::Approve { text: Some("text".to_owned()) }),
+        ("approve", Action::yes()),
+        ("approve_text", Action::yes_with("text")),
         ("reject", Action::Reject { reason: RejectReason::Other, said: String::new() }),
         ("escalate", Action::Escalate { said: String::new() }),
         ("undo", Action::Undo),

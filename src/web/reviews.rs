@@ -15,7 +15,7 @@ use super::access::Caller;
 use super::input::{Asked, Input};
 use super::problem::Problem;
 use crate::domain::person::Role;
-use crate::domain::review::{self, Action, Refused, RejectReason};
+use crate::domain::review::{self, Action, Amended, Refused, RejectReason, Reroute};
 use crate::operators::DecideTogether;
 use crate::shapes;
 use crate::store::{Act, QueueFilter};
@@ -98,6 +98,8 @@ pub(super) struct Decision {
     text: Option<String>,
     #[serde(default)]
     reason: Option<String>,
+    #[serde(default)]
+    route: Option<serde_json::Map<String, Value>>,
 }
 
 type Asking = (State<Arc<Web>>, Caller, Path<String>, Input<Decision>);
@@ -126,7 +128,15 @@ pub(super) async fn approve(
     id: Path<String>,
     body: Input<Decision>,
 ) -> Result<Json<Value>, Problem> {
-    act((web, caller, id, body), |given| Ok(Action::Approve { text: given.text.clone() })).await
+    act((web, caller, id, body), |given| {
+        Ok(Action::Approve(Amended { text: given.text.clone(), route: given.route.clone().map(rerouted).transpose()? }))
+    })
+    .await
+}
+
+/// What is corrected. Read from an object alone: a list of its values would do as well otherwise.
+fn rerouted(given: serde_json::Map<String, Value>) -> Result<Reroute, Problem> {
+    serde_json::from_value(Value::Object(given)).map_err(|wrong| Problem::invalid(format!("route: {wrong}")))
 }
 
 pub(super) async fn reject(
@@ -202,7 +212,7 @@ pub(super) struct Item {
     version: i64,
 }
 
-/// Approves or rejects many; says which are left out, and why.
+/// Approves or rejects many, or takes that back; says which are left out, and why.
 pub(super) async fn together(
     State(web): State<Arc<Web>>,
     caller: Caller,
@@ -210,10 +220,11 @@ pub(super) async fn together(
 ) -> Result<Json<Value>, Problem> {
     caller.must_be(Role::Lead)?;
     let action = match (given.action.as_str(), given.reason) {
-        ("approve", None) => Action::Approve { text: None },
-        ("approve", Some(_)) => return Err(Problem::invalid("an approval takes no reason")),
+        ("approve", None) => Action::yes(),
+        ("undo", None) => Action::Undo,
+        ("approve" | "undo", Some(_)) => return Err(Problem::invalid("only a rejection takes a reason")),
         ("reject", reason) => rejection(reason)?,
-        _ => return Err(Problem::invalid("action must be approve or reject")),
+        _ => return Err(Problem::invalid("action must be approve, reject or undo")),
     };
     let items = given.items.into_iter().map(|item| (item.id, Some(item.version))).collect();
     let asked = DecideTogether::new(action, items, caller.person, web.claim_ms).map_err(Problem::invalid)?;

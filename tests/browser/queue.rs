@@ -1,6 +1,7 @@
 //! The queue of reviews: cleared by keyboard, by two people at once, with changes of mind.
 
 use fantoccini::key::Key;
+use frontdesk_simulator::{Fault, Scripted};
 use serde_json::json;
 
 use crate::browser::Browser;
@@ -157,6 +158,24 @@ async fn all_of_it_works_without_scripts() {
 }
 
 #[tokio::test]
+async fn a_category_is_corrected_by_keyboard_and_then_approved() {
+    let place = Place::open().await;
+    let unsure = vec![Fault::LowConfidence];
+    place.desk.simulator.set_script(vec![Scripted { key: "ticket_id".into(), value: "T-1".into(), faults: unsure }]);
+    place.ticket("T-1", "Opening hours", "Are you open on Monday?").await;
+    let id = place.review("T-1", "classification").await["id"].as_str().unwrap().to_owned();
+    let lena = place.browser_of("lena").await;
+    lena.go(&format!("/reviews/{id}")).await;
+    lena.keys("l").await;
+    lena.find("[name=intent]:focus").await;
+    lena.keys("warranty").await;
+    lena.key(Key::Enter).await;
+    lena.says("Approved.").await;
+    let now = place.review_now(&id).await;
+    assert_eq!((now["state"].as_str(), now["route"]["intent"].as_str()), (Some("approved"), Some("warranty")));
+}
+
+#[tokio::test]
 async fn a_lead_rejects_many_at_once_and_approves_none_that_a_customer_would_see() {
     let place = Place::open().await;
     let mut ids = Vec::new();
@@ -182,9 +201,14 @@ async fn a_lead_rejects_many_at_once_and_approves_none_that_a_customer_would_see
     mia.says("2 of them would be rejected").await;
     assert_eq!(place.review_now(&ids[0]).await["state"], "open", "nothing is done yet");
     mia.click("main form button").await;
-    mia.says("Done for all that were shown.").await;
+    mia.says("2 rejected.").await;
     for id in &ids {
         let now = place.review_now(id).await;
         assert_eq!((now["state"].as_str(), now["decision_reason"].as_str()), (Some("rejected"), Some("not_needed")));
+    }
+    mia.keys("z").await;
+    mia.says("Taken back.").await;
+    for id in &ids {
+        assert_eq!(place.review_now(id).await["state"], "claimed");
     }
 }

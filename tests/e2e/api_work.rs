@@ -178,7 +178,7 @@ async fn a_draft_waits_in_a_review_of_the_agreed_shape() {
     is_time(&review["created_at"]);
     let id = review["id"].as_str().unwrap();
     let mut shown = desk.get(&format!("/reviews/{id}")).await;
-    for more in ["can", "takes_text", "moved_on"] {
+    for more in ["can", "takes_text", "route", "moved_on"] {
         assert!(shown.as_object_mut().unwrap().remove(more).is_some(), "{more} is told of one review");
     }
     assert_eq!(&shown, review);

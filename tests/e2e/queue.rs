@@ -41,7 +41,7 @@ fn items(reviews: &[&Value]) -> Value {
 async fn bulk(desk: &Desk, body: Value) -> Value {
     let answer = desk.post("lead", "/reviews/bulk", body).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    has_keys(&answer.json(), &["done", "refused", "effects"]);
+    has_keys(&answer.json(), &["done", "items", "refused", "effects"]);
     answer.json()
 }
 
@@ -95,7 +95,9 @@ async fn many_are_approved_at_once_but_for_those_that_somebody_must_read() {
     assert_eq!(dry["done"], 2, "{dry}");
     assert_eq!(desk.count("SELECT count(*) FROM audit_trail WHERE action = 'review.approve'"), 0);
     let done = bulk(&desk, json!({"action": "approve", "items": asked})).await;
-    assert_eq!(done, dry, "what was done is what was foreseen");
+    for part in ["done", "refused", "effects"] {
+        assert_eq!(done[part], dry[part], "what was done is what was foreseen");
+    }
     let refused: Vec<_> = done["refused"].as_array().unwrap().iter().map(|one| one["id"].clone()).collect();
     assert_eq!(refused, [draft["id"].clone(), json!("rev_none"), unsure[2]["id"].clone()]);
     for (at, why) in ["a customer would see it", "no such review", "changed since"].iter().enumerate() {
@@ -123,11 +125,17 @@ async fn many_are_rejected_with_a_reason_and_each_can_be_taken_back() {
     let drafts = [waiting(&desk, "draft_reply", "T-1").await, waiting(&desk, "draft_reply", "T-2").await];
     let asked = items(&[&drafts[0], &drafts[1]]);
     let done = bulk(&desk, json!({"action": "reject", "reason": "tone", "items": asked})).await;
-    assert_eq!(done, json!({"done": 2, "refused": [], "effects": {}}));
+    let decided =
+        items(&[&json!({"id": drafts[0]["id"], "version": 2}), &json!({"id": drafts[1]["id"], "version": 2})]);
+    assert_eq!(done, json!({"done": 2, "items": decided, "refused": [], "effects": {}}));
     let path = format!("/reviews/{}", drafts[0]["id"].as_str().unwrap());
     let rejected = desk.get(&path).await;
     assert_eq!((&rejected["state"], &rejected["decision_reason"]), (&json!("rejected"), &json!("tone")));
     assert_eq!(desk.post("lead", &format!("{path}/undo"), json!({"version": 2})).await.json()["state"], "claimed");
+    let back = bulk(&desk, json!({"action": "undo", "items": done["items"]})).await;
+    assert_eq!((&back["done"], &back["refused"][0]["id"]), (&json!(1), &drafts[0]["id"]), "one was taken back already");
+    let other = desk.get(&format!("/reviews/{}", drafts[1]["id"].as_str().unwrap())).await;
+    assert_eq!(other["state"], "claimed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,6 +151,7 @@ async fn a_bulk_decision_that_cannot_be_followed_is_refused_whole() {
         json!({"action": "approve", "items": one(), "reason": "tone"}),
         json!({"action": "reject", "items": one()}),
         json!({"action": "reject", "items": one(), "reason": " "}),
+        json!({"action": "undo", "items": one(), "reason": "tone"}),
         json!({"action": "claim", "items": one()}),
         json!({"action": "approve", "items": one(), "all": true}),
     ];
@@ -168,8 +177,50 @@ async fn the_command_line_takes_the_next_and_decides_many() {
     let dry = run(&["bulk", "approve", &old, ids[1], "--dry-run"]);
     assert_eq!((&dry["done"], &dry["refused"][0]["id"]), (&json!(1), &json!(ids[0])));
     assert_eq!(run(&["bulk", "reject", ids[0], ids[1], "--reason", "not_needed"])["done"], 2);
+    assert_eq!(run(&["bulk", "undo", ids[0], ids[1]])["done"], 2);
     place.run(&["reviews", "bulk", "reject", ids[0]]).fails(2, &["--reason"]);
     place.run(&["reviews", "bulk", "approve", "rev_1:x"]).fails(2, &["version"]);
     place.run(&["reviews", "bulk", "approve", "rev_1", "rev_1"]).fails(1, &["twice"]);
-    place.run(&["reviews", "bulk", "approve", "rev_1", "--reason", "tone"]).fails(1, &["no --reason"]);
+    place.run(&["reviews", "bulk", "approve", "rev_1", "--reason", "tone"]).fails(1, &["only a rejection"]);
+    assert_eq!(run(&["claim", ids[0]])["state"], "claimed");
+    assert_eq!(run(&["approve", ids[0], "--queue", "Billing", "--priority", "urgent"])["state"], "approved");
+    place.run(&["reviews", "approve", ids[1], "--priority", "soon"]).fails(2, &["low, normal, high, urgent"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_classification_is_corrected_before_it_is_applied() {
+    let desk = Desk::start().await;
+    let review = unsure(&desk, &["T-1"]).await.remove(0);
+    let path = format!("/reviews/{}", review["id"].as_str().unwrap());
+    let shown = desk.get(&path).await;
+    has_keys(&shown["route"], &["intent", "priority", "queue"]);
+    let proposed = shown["route"]["intent"].as_str().unwrap().to_owned();
+    for route in [
+        json!({"intent": ""}),
+        json!({"intent": "two\nlines"}),
+        json!({"priority": "soon"}),
+        json!({"tags": []}),
+        json!([]),
+    ] {
+        is_problem(&desk.post("agent", &format!("{path}/approve"), json!({"version": 1, "route": route})).await, 400);
+    }
+    let route = json!({"intent": "warranty", "priority": "urgent"});
+    let approved = desk.post("agent", &format!("{path}/approve"), json!({"version": 1, "route": route})).await.json();
+    assert_eq!(
+        (&approved["route"]["intent"], &approved["route"]["queue"]),
+        (&json!("warranty"), &shown["route"]["queue"])
+    );
+    until("it to be carried out", async || {
+        let ticket = desk.get("/tickets/T-1").await;
+        (ticket["intent"] == "warranty" && ticket["priority"] == "urgent").then_some(())
+    })
+    .await;
+    let counted = format!("SELECT count(*) FROM tallies WHERE name = 'override/{proposed}'");
+    until("the correction to be counted", async || (desk.count(&counted) == 1).then_some(())).await;
+    let verdicts = desk.get("/feedback").await;
+    let of = verdicts["items"].as_array().unwrap().iter().find(|one| one["workflow"] == "classification").unwrap();
+    assert_eq!((&of["edited"], &of["kept"]), (&json!(1), &json!(0)), "{of}");
+    let draft = waiting(&desk, "draft_reply", "T-2").await;
+    let other = format!("/reviews/{}/approve", draft["id"].as_str().unwrap());
+    is_problem(&desk.post("agent", &other, json!({"version": 1, "route": {"queue": "Billing"}})).await, 400);
 }

@@ -45,7 +45,7 @@ pub async fn made_busy(mut desk: TestDesk) -> TestDesk {
         review: review.id,
         version: None,
         person: Person { name: "lena".to_owned(), role: Role::Agent },
-        action: Action::Approve { text: None },
+        action: Action::yes(),
         lease_ms: 1,
         now_ms: desk.now_ms(),
     };

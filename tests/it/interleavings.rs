@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use frontdesk::domain::person::{Person, Role};
-use frontdesk::domain::review::{Action, RejectReason};
+use frontdesk::domain::review::{Action, Amended, RejectReason};
 use frontdesk::domain::ticket::{Author, Visibility};
 use frontdesk::store::{Act, TicketPatch};
 use frontdesk::worker::Step;
@@ -302,7 +302,7 @@ impl History {
     async fn approve(&mut self, n: usize, edits: bool) {
         let Some((review, resource)) = self.review(n).await else { return };
         let text = edits.then(|| format!("EDITED-{resource}."));
-        if self.act(&review, Action::Approve { text: text.clone() }).await {
+        if self.act(&review, Action::Approve(Amended { text: text.clone(), route: None })).await {
             // What a reviewer wrote stays in the review, also when the approval was taken back.
             if let Some(text) = text {
                 self.written.insert(resource.clone(), text);

@@ -135,6 +135,8 @@ const KEYS = [
   ["d", "Compare with the AI's text", () => press("d")],
   ["a", "Approve (Ctrl+Enter in the text)", () => press("a")],
   ["r", "Reject, then 1 to 9 or 0 for the reason", () => { const summary = one('[data-key="r"]'); if (!summary) return false; summary.parentElement.open = true; focus(one("[data-number]")); }],
+  ["l", "Change the category", () => press("l")],
+  ["p", "Change the priority", () => press("p")],
   ["m", "Hand to a lead", () => { const summary = one('[data-key="m"]'); if (!summary) return false; summary.parentElement.open = true; focus(one("input:not([type=hidden])", summary.parentElement)); }],
   ["z", "Undo the last decision", () => press("z")],
   ["Escape", "Back to the list", () => press("Escape")],
@@ -153,7 +155,7 @@ function focus(field) { if (!field) return false; field.focus(); field.select?.(
 function press(key) {
   const target = all(`[data-key="${CSS.escape(key)}"]`).find((found) => found.offsetParent !== null);
   if (!target || target.disabled) return false;
-  if (target.matches("input, textarea")) focus(target); else target.click();
+  if (target.matches("input, textarea, select")) focus(target); else target.click();
   return true;
 }
 

@@ -3,6 +3,8 @@
 use minijinja::{Value as Shown, context};
 use serde_json::Value;
 
+use crate::domain::claims;
+
 /// Slots whose content is a text, and where a customer would read it.
 const TEXTS: [(&str, bool); 3] = [("reply", true), ("draft", true), ("note", false)];
 
@@ -37,8 +39,14 @@ impl Draft {
     pub(super) fn shown(&self) -> Shown {
         context! {
             takes_text => self.takes_text, is_public => self.is_public, by_ai => self.by_ai.clone(),
-            is_there => self.text.is_some(),
+            is_there => self.text.is_some(), is_open => self.is_public && self.text.as_deref().is_some_and(|text| claims::unfilled(text) > 0),
         }
+    }
+
+    /// What a customer would read of it that should be looked at twice.
+    pub(super) fn claims(&self, text: &str) -> Vec<Shown> {
+        let found = if self.is_public { claims::look_twice(text) } else { Vec::new() };
+        found.into_iter().map(|(kind, words)| context! { kind => kind.word(), words => words }).collect()
     }
 
     /// Why it cannot be approved as it stands; none when it can.

@@ -64,8 +64,8 @@ pub(super) async fn decide(
     }
     let found = console.api.post(&visitor.person, "/reviews/bulk", &asked.body()).await?;
     let left_out = found["refused"].as_array().map_or(0, Vec::len);
-    if asked.is_sure && left_out == 0 {
-        return Ok(go("/reviews?done=bulk"));
+    if asked.action == "undo" && asked.is_sure && left_out == 0 {
+        return Ok(go("/reviews?done=undone"));
     }
     let page = Page::of(&console, &visitor, "/reviews", "Many reviews at once").await?;
     page.show(

@@ -2,6 +2,7 @@
 
 use super::detect::Found;
 use super::{Action, Outcome, Policy, Publish, WorkflowRules};
+use crate::domain::claims;
 use crate::domain::decision::{Decision, Hold, Proposal};
 use crate::domain::effect::Effect;
 use crate::domain::hold::HoldReason;
@@ -75,8 +76,14 @@ impl Policy {
             && proposal.confidence.is_some()
             && seen_revision == Some(ticket.revision)
             && !is_over(&ticket.status);
-        let faces = is_customer_facing(proposal) && !may_publish;
-        faces.then(|| (HoldReason::CustomerFacing, "a person sends it".to_owned()))
+        let is_filled_in = proposal.reply.as_deref().is_none_or(|reply| claims::unfilled(reply) == 0);
+        match is_customer_facing(proposal) {
+            true if !may_publish => Some((HoldReason::CustomerFacing, "a person sends it".to_owned())),
+            true if !is_filled_in => {
+                Some((HoldReason::CustomerFacing, "the text has places to be filled in".to_owned()))
+            }
+            _ => None,
+        }
     }
 
     fn by_setting(&self, rules: &WorkflowRules, workflow: &str) -> Option<No> {

@@ -47,6 +47,20 @@ pub enum Refused {
     /// There is no text to change.
     #[error("there is no text in it to change")]
     NoText,
+    /// It sets nothing that could be corrected.
+    #[error("it does not say what the ticket is about, so there is nothing to correct")]
+    NoRoute,
+    /// That is no name.
+    #[error("a category and a queue are one line of 1 to 100 characters")]
+    NoWord,
+    /// Places for somebody to fill in are still open. How many, and not what: that is the customer's.
+    #[error(
+        "the text has places that nobody has filled in, as {{{{name}}}} or [amount] (there: {places}); fill them in first"
+    )]
+    Unfilled {
+        /// How many.
+        places: usize,
+    },
     /// The text is blank.
     #[error("the text is empty")]
     EmptyText,
@@ -66,6 +80,15 @@ impl Refused {
     /// Whether the request itself cannot be followed.
     #[must_use]
     pub fn is_invalid(&self) -> bool {
-        matches!(self, Refused::NothingProposed | Refused::NoText | Refused::EmptyText | Refused::TooLong)
+        matches!(
+            self,
+            Refused::NothingProposed
+                | Refused::NoText
+                | Refused::NoRoute
+                | Refused::NoWord
+                | Refused::Unfilled { .. }
+                | Refused::EmptyText
+                | Refused::TooLong
+        )
     }
 }

@@ -119,7 +119,7 @@ pub(super) fn erase(connection: &Connection, id: &str, now_ms: i64) -> Result<us
     Ok(connection
         .prepare_cached(
             "UPDATE reviews SET output = NULL, proposed = '[]', effects = '[]', reply = NULL, ticket = NULL, text = NULL, undo_until = NULL,
-                    decision_reason = CASE WHEN state = 'rejected' THEN substr(decision_reason, 1, instr(decision_reason || ':', ':') - 1) END,
+                    route = NULL, decision_reason = CASE WHEN state = 'rejected' THEN substr(decision_reason, 1, instr(decision_reason || ':', ':') - 1) END,
                     erased_at = ?2
              WHERE id = ?1 AND erased_at IS NULL",
         )?

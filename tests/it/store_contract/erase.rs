@@ -185,7 +185,7 @@ async fn a_decided_review_keeps_its_content_while_it_can_be_taken_back_or_carrie
     let at = |now_ms| Step { before_ms: now_ms, now_ms, ..step(Content::Reviews) };
     assert_eq!(fresh.store.erase_step(at(LATER + 4_999)).await.unwrap().erased, 0, "it can be taken back");
     fresh.act(Action::Undo).await.unwrap();
-    fresh.act(Action::Approve { text: None }).await.unwrap();
+    fresh.act(Action::yes()).await.unwrap();
     let done = LATER + 10_000;
     assert_eq!(fresh.store.erase_step(at(done)).await.unwrap().erased, 0, "it is to be carried out");
     let job = fresh.claim_one(done).await;
@@ -239,7 +239,7 @@ async fn a_ticket_that_nobody_knows_is_not_erased(fresh: Fresh) {
 
 async fn an_erasure_takes_an_approval_back_that_no_worker_has_begun(fresh: Fresh) {
     fresh.held().await;
-    fresh.act(Action::Approve { text: Some("Mine".to_owned()) }).await.unwrap();
+    fresh.act(Action::yes_with("Mine")).await.unwrap();
     let counts = fresh.erase("T-1").await.unwrap();
     assert!(counts.contains(&("reviews", 1)) && counts.contains(&("reviews_expired", 1)), "{counts:?}");
     assert_eq!(fresh.claim_at(LATER + 60_000, 10).await.len(), 0);

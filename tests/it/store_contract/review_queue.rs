@@ -135,7 +135,7 @@ async fn the_next_after_one_goes_on_behind_it_and_comes_round_to_those_before(fr
 async fn what_somebody_approved_first_is_next_for_another_person_only(fresh: Fresh) {
     waiting(&fresh, vec![Hold { approvals_needed: 2, ..hold(&["agent"]) }, hold(&["agent"])]).await;
     let (lena, omar) = (agent("lena"), agent("omar"));
-    let yes = act("rev_0", &lena, Action::Approve { text: None }, START_MS);
+    let yes = act("rev_0", &lena, Action::yes(), START_MS);
     assert_eq!(fresh.store.act_on_review(yes).await.unwrap().unwrap().unwrap().state, "open");
     assert_eq!(next(&fresh, &lena, START_MS).await.as_deref(), Some("rev_1"));
     assert_eq!(next(&fresh, &omar, START_MS).await.as_deref(), Some("rev_0"));
@@ -176,7 +176,7 @@ async fn what_is_decided_together_is_looked_at_one_by_one_and_nothing_is_done(fr
             .map(|found| found.map(|offered| (offered.version, offered.effects)).map_err(|why| why.to_string()))
             .collect::<Vec<_>>()
     };
-    let approved = look(Action::Approve { text: None }).await;
+    let approved = look(Action::yes()).await;
     assert_eq!(approved[0], Ok((1, note())));
     for (found, why) in approved[1..].iter().zip(["customer", "sensitive", "omar", "changed since", "no such review"]) {
         assert!(found.as_ref().unwrap_err().contains(why), "{found:?}");
@@ -198,13 +198,7 @@ async fn each_action_says_for_each_person_why_it_cannot_be_done(fresh: Fresh) {
     let all = ["claim", "release", "approve", "approve_text", "reject", "escalate", "undo"];
     assert_eq!(may(lena.clone()).await, all);
     assert_eq!(may(mia.clone()).await, ["release", "approve_text", "undo"]);
-    fresh
-        .store
-        .act_on_review(act("rev_0", &mia, Action::Approve { text: None }, START_MS))
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    fresh.store.act_on_review(act("rev_0", &mia, Action::yes(), START_MS)).await.unwrap().unwrap().unwrap();
     assert_eq!(may(mia).await, ["claim", "release", "approve", "approve_text", "reject", "escalate"]);
     let before = fresh.store.review("rev_0".to_owned()).await.unwrap().unwrap();
     assert_eq!(before.version, 2, "asking does nothing");

@@ -14,7 +14,7 @@ use crate::harness::TestDesk;
 pub const UNDO_MS: i64 = 5_000;
 
 pub fn yes() -> Action {
-    Action::Approve { text: None }
+    Action::yes()
 }
 
 fn no(said: &str) -> Action {
@@ -87,12 +87,24 @@ async fn an_approved_reply_is_sent_once_after_its_undo_window_under_the_agent_s_
 async fn the_text_of_the_reviewer_is_sent_and_its_distance_to_the_draft_is_kept() {
     let desk = desk_with_a_ticket().await;
     let review = desk.drafted("resp_1", "It comes tomorrow morning.").await;
-    desk.act("lena", &review, Action::Approve { text: Some("It comes on Monday morning.".to_owned()) }).await.unwrap();
+    desk.act("lena", &review, Action::yes_with("It comes on Monday morning.")).await.unwrap();
     desk.work_to_the_end(&desk.worker()).await;
     assert_eq!(desk.sent().await, ["It comes on Monday morning."]);
     let feedback = desk.store.feedback(None).await.unwrap().remove(0);
     assert_eq!((feedback.kept, feedback.edited), (0, 1));
     assert!((feedback.mean_distance.unwrap() - 0.4).abs() < 1e-9);
+}
+
+#[tokio::test]
+async fn a_draft_with_a_place_to_be_filled_in_is_not_sent_before_somebody_fills_it_in() {
+    let desk = desk_with_a_ticket().await;
+    let review = desk.drafted("resp_1", "It comes on {{day}}, [name].").await;
+    assert_eq!(desk.act("lena", &review, yes()).await, Err(Refused::Unfilled { places: 2 }));
+    let half = Action::yes_with("It comes on Monday, [name].");
+    assert_eq!(desk.act("lena", &review, half).await, Err(Refused::Unfilled { places: 1 }));
+    desk.act("lena", &review, Action::yes_with("It comes on Monday, Ann.")).await.unwrap();
+    desk.work_to_the_end(&desk.worker()).await;
+    assert_eq!(desk.sent().await, ["It comes on Monday, Ann."]);
 }
 
 #[tokio::test]
@@ -196,10 +208,7 @@ async fn an_unsure_classification_is_applied_once_it_is_approved() {
     desk.tell("resp_1").await;
     desk.work().await;
     let review = desk.reviews_of("resp_1").await.remove(0);
-    assert_eq!(
-        desk.act("lena", &review, Action::Approve { text: Some("words".to_owned()) }).await,
-        Err(Refused::NoText)
-    );
+    assert_eq!(desk.act("lena", &review, Action::yes_with("words")).await, Err(Refused::NoText));
     desk.act("lena", &review, yes()).await.unwrap();
     desk.work_to_the_end(&desk.worker()).await;
     assert_eq!(desk.read_ticket("T-1").await.queue, "logistics");
@@ -215,7 +224,7 @@ async fn an_incomplete_summary_is_applied_only_with_a_person_s_own_words() {
     desk.work().await;
     let review = desk.reviews_of("resp_1").await.remove(0);
     assert_eq!(desk.act("lena", &review, yes()).await, Err(Refused::NothingProposed));
-    desk.act("lena", &review, Action::Approve { text: Some("The parcel is late.".to_owned()) }).await.unwrap();
+    desk.act("lena", &review, Action::yes_with("The parcel is late.")).await.unwrap();
     desk.work_to_the_end(&desk.worker()).await;
     assert_eq!(desk.read_ticket("T-1").await.messages[1].body, "The parcel is late.");
     assert_eq!(desk.sent().await, Vec::<String>::new(), "a note stays a note");

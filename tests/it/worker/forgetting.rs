@@ -102,7 +102,7 @@ impl TestDesk {
         let said = "canary-said".to_owned();
         self.decide("resp_no", Action::Reject { reason: RejectReason::Other, said }).await;
         self.ends(&completed("resp_yes", &draft("canary-draft"), &to("T-1", "draft_reply"))).await;
-        self.decide("resp_yes", Action::Approve { text: Some("canary-edited".to_owned()) }).await;
+        self.decide("resp_yes", Action::yes_with("canary-edited")).await;
         self.work_to_the_end(&self.worker()).await;
     }
 
@@ -282,7 +282,7 @@ async fn where_only_ids_are_kept_content_lives_as_long_as_somebody_works_on_it()
     let shown = "SELECT count(*) FROM reviews WHERE output IS NOT NULL AND reply IS NOT NULL AND seen IS NOT NULL";
     assert_eq!(desk.count(shown), 2, "whoever decides must see it");
     desk.decide("resp_no", Action::Reject { reason: RejectReason::Tone, said: "tone".to_owned() }).await;
-    desk.decide("resp_yes", Action::Approve { text: None }).await;
+    desk.decide("resp_yes", Action::yes()).await;
     desk.worker().tidy().await;
     assert_eq!(desk.count(shown), 2, "both can be taken back");
     desk.work_to_the_end(&desk.worker()).await;

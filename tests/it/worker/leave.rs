@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use frontdesk::domain::failure::{Cause, Failure};
 use frontdesk::domain::policy::Policy;
-use frontdesk::domain::review::{Action, RejectReason};
+use frontdesk::domain::review::{Action, Amended, RejectReason};
 use frontdesk::domain::ticket::{Author, Visibility};
 use frontdesk::store::Pausable;
 use frontdesk::worker::Step;
@@ -94,7 +94,7 @@ async fn a_plan_to_send_by_leave_of_the_policy_does_not_outlive_that_leave() {
         let review = desk.reviews_of("resp_1").await.remove(0);
         assert_eq!(review.state, "open", "{turn}");
         let text = Some("It came on Sunday.".to_owned());
-        desk.act("lena", &review, Action::Approve { text }).await.unwrap();
+        desk.act("lena", &review, Action::Approve(Amended { text, route: None })).await.unwrap();
         desk.work_to_the_end(&desk.worker()).await;
         assert_eq!(desk.sent().await, ["It came on Sunday."], "{turn}: what the person wrote, by that leave");
     }

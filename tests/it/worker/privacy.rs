@@ -195,7 +195,7 @@ async fn decide_all(desk: &TestDesk) {
         let action = match index % 3 {
             0 => Action::Reject { reason: RejectReason::Other, said },
             1 => Action::Escalate { said },
-            _ => Action::Approve { text: Some("canary-edited-text".to_owned()) },
+            _ => Action::yes_with("canary-edited-text"),
         };
         let person = Person { name: "lena".to_owned(), role: Role::Lead };
         let act = Act { review: review.id, version: None, person, action, lease_ms: 300_000, now_ms: desk.now_ms() };

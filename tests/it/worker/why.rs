@@ -87,7 +87,7 @@ async fn a_result_that_waits_for_people_names_them_until_it_is_settled() {
     };
     act(Action::Claim).await.unwrap().unwrap().unwrap();
     desk.is_next("resp_1", "lena decides rev_", "reviewer").await;
-    act(Action::Approve { text: None }).await.unwrap().unwrap().unwrap();
+    act(Action::yes()).await.unwrap().unwrap().unwrap();
     desk.is_next("resp_1", "is carried out in 5 s", "frontdesk").await;
     desk.is_next(&review.id, "is carried out in 5 s", "frontdesk").await;
     desk.answers("resp_1", UPDATED, "draft on T-1; lena approved rev_").await;

@@ -249,7 +249,7 @@ async fn reviews_that_nobody_has_decided_become_stale_and_a_decision_stays() {
     let batch = desk.batch_with("draft_reply", &[reply("Soon."), reply("Later."), reply("Now.")]).await;
     assert_eq!(count(&batch, "fate/held"), 3);
     let person = || Person { name: "lena".to_owned(), role: Role::Agent };
-    for (number, action) in [(1, Action::Approve { text: None }), (2, Action::Claim)] {
+    for (number, action) in [(1, Action::yes()), (2, Action::Claim)] {
         let review = desk.reviews_of(&format!("batch_1/T-{number}")).await.remove(0).id;
         let act =
             store::Act { review, version: None, person: person(), action, lease_ms: 60_000, now_ms: desk.now_ms() };
