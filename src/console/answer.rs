@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts as _, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
@@ -11,6 +12,7 @@ use serde_json::Value;
 
 use super::Console;
 use super::render::Page;
+use super::visitor::Visitor;
 
 /// What went wrong, as the API said it.
 #[derive(Debug, Clone)]
@@ -80,12 +82,20 @@ impl IntoResponse for Failure {
 
 /// Shows what went wrong as a page.
 pub(super) async fn show_failures(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
-    dressed(&console, next.run(request).await)
+    let (parts, body) = request.into_parts();
+    let asked = parts.clone();
+    dressed(&console, asked, next.run(Request::from_parts(parts, body)).await).await
 }
 
-fn dressed(console: &Console, mut response: Response) -> Response {
+async fn dressed(console: &Arc<Console>, mut asked: Parts, mut response: Response) -> Response {
     let Some(failure) = response.extensions_mut().remove::<Failure>() else { return response };
-    let page = Page::plain(console, "Something went wrong");
+    // Whoever is signed in finds their way on from there.
+    let visitor = Visitor::from_request_parts(&mut asked, console).await.ok();
+    let page = match &visitor {
+        Some(visitor) => Page::of(console, visitor, "", failure.title.clone()).await.ok(),
+        None => None,
+    };
+    let page = page.unwrap_or_else(|| Page::plain(console, failure.title.clone()));
     let shown = page.render(
         "failure.html",
         context! { status => failure.status, heading => failure.title, detail => failure.detail },
@@ -102,11 +112,13 @@ fn dressed(console: &Console, mut response: Response) -> Response {
 pub(super) async fn show_missing(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
     let accepts = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let is_browsing = accepts.contains("text/html") && !request.uri().path().starts_with("/api/");
-    let response = next.run(request).await;
+    let (parts, body) = request.into_parts();
+    let asked = parts.clone();
+    let response = next.run(Request::from_parts(parts, body)).await;
     if !is_browsing || response.status() != StatusCode::NOT_FOUND || is_page(&response) {
         return response;
     }
-    dressed(&console, super::no_such_page().into_response())
+    dressed(&console, asked, super::no_such_page().into_response()).await
 }
 
 pub(super) fn is_page(response: &Response) -> bool {

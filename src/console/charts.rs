@@ -115,8 +115,9 @@ fn legend(svg: &mut String, at: usize, name: &str) {
     let x = LEFT + 10.0 + at as f64 * 130.0;
     let _ = write!(
         svg,
-        "<rect class=\"c{}\" x=\"{x:.1}\" y=\"2\" width=\"10\" height=\"10\"/><text x=\"{:.1}\" y=\"11\">{}</text>",
+        "<line class=\"line c{}\" x1=\"{x:.1}\" x2=\"{:.1}\" y1=\"7\" y2=\"7\"/><text x=\"{:.1}\" y=\"11\">{}</text>",
         at + 1,
+        x + 12.0,
         x + 15.0,
         escaped(name)
     );

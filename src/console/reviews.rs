@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Form, Path, Query, State};
-use axum::response::Response;
 use axum::routing::{get, post};
 use minijinja::context;
 use minijinja::value::Serde;
@@ -20,6 +19,7 @@ use super::api::{part, query};
 use super::render::Page;
 use super::visitor::Visitor;
 use super::{Console, diff};
+use crate::domain::hold::HoldReason;
 use crate::domain::person::Role;
 use crate::domain::review::{self, RejectReason};
 
@@ -54,6 +54,8 @@ struct Asked {
     done: Option<String>,
     /// The review that was just decided.
     last: String,
+    /// Which part of the queue somebody goes through, as an address says it.
+    within: String,
 }
 
 async fn list(State(console): State<Arc<Console>>, visitor: Visitor, Query(asked): Query<Asked>) -> Shown {
@@ -69,12 +71,15 @@ async fn list(State(console): State<Arc<Console>>, visitor: Visitor, Query(asked
     let reviews = console.api.get(&visitor.person, &format!("/reviews{}", query(&given))).await?;
     let last = console.last_decided(&visitor, &asked.last).await?;
     let views: Vec<_> = VIEWS.iter().map(|&(word, name)| context! { word => word, name => name }).collect();
+    let wanted = Wanted { reason: asked.reason.clone(), topic: asked.topic.clone(), workflow: asked.workflow.clone() };
+    let [topics, workflows] = console.words_of_the_queue(&visitor).await?;
     let page = Page::of(&console, &visitor, "/reviews", "Reviews").await?.done(asked.done.as_deref());
     page.show(
         "reviews.html",
         context! {
             reviews => Serde(reviews), last => Serde(last), views => views, view => view, reason => asked.reason,
-            topic => asked.topic, workflow => asked.workflow, reasons => reasons(),
+            topic => asked.topic, workflow => asked.workflow, reasons => reasons(), within => wanted.within(),
+            hold_reasons => HoldReason::ALL.map(HoldReason::code), topics => topics, workflows => workflows,
             picks => visitor.person.role >= Role::Lead && state == "waiting",
         },
     )
@@ -88,8 +93,24 @@ fn reasons() -> Vec<&'static str> {
 }
 
 /// The next one that the visitor may decide, claimed for them.
-async fn next(State(console): State<Arc<Console>>, visitor: Visitor, Form(wanted): Form<Wanted>) -> Shown {
-    console.go_on(&visitor, &wanted.filter(), "claimed", "").await
+async fn next(State(console): State<Arc<Console>>, visitor: Visitor, Form(left): Form<Left>) -> Shown {
+    let mut after = None;
+    if !left.id.is_empty() {
+        // Whoever goes on without deciding does not keep it. That somebody else has done something to it is fine.
+        let body = json!({"version": left.version});
+        let _ = console.api.post(&visitor.person, &format!("/reviews/{}/release", part(&left.id)), &body).await;
+        after = Some(left.id.as_str());
+    }
+    console.go_on(&visitor, &left.within, "claimed", "", after).await
+}
+
+/// The review that somebody looks at, and leaves as it is.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Left {
+    id: String,
+    version: i64,
+    within: String,
 }
 
 /// Which reviews somebody goes through.
@@ -102,6 +123,18 @@ struct Wanted {
 }
 
 impl Wanted {
+    /// From what an address carries along.
+    fn of(within: &str) -> Wanted {
+        let address = format!("/?{within}").parse().unwrap_or_default();
+        Query::try_from_uri(&address).map(|Query(wanted)| wanted).unwrap_or_default()
+    }
+
+    /// As an address carries it along.
+    fn within(&self) -> String {
+        let all = query(&[("reason", &self.reason), ("topic", &self.topic), ("workflow", &self.workflow)]);
+        all.trim_start_matches('?').to_owned()
+    }
+
     fn filter(&self) -> Value {
         let given = [("reason", &self.reason), ("topic", &self.topic), ("workflow", &self.workflow)];
         given
@@ -119,7 +152,7 @@ async fn show(
     Query(asked): Query<Asked>,
 ) -> Shown {
     let last = console.last_decided(&visitor, &asked.last).await?;
-    let opened = Opened { done: asked.done, last, ..Opened::default() };
+    let opened = Opened { done: asked.done, last, within: asked.within, ..Opened::default() };
     console.open(&visitor, &id, opened).await
 }
 
@@ -132,6 +165,9 @@ struct Opened {
     typed: Option<String>,
     wrong: Option<String>,
     compares: bool,
+    /// Whether it was to be approved, and somebody has to say so twice.
+    asks_again: bool,
+    within: String,
 }
 
 /// What a form of a review says.
@@ -147,6 +183,9 @@ struct Given {
     queue: String,
     /// Whether somebody goes on to the next one.
     on: String,
+    /// Whether they have said so twice.
+    sure: String,
+    within: String,
 }
 
 impl Given {
@@ -174,7 +213,13 @@ async fn compare(
     Path(id): Path<String>,
     Form(given): Form<Given>,
 ) -> Shown {
-    console.open(&visitor, &id, Opened { typed: given.text(), compares: true, ..Opened::default() }).await
+    console
+        .open(
+            &visitor,
+            &id,
+            Opened { typed: given.text(), compares: true, within: given.within.clone(), ..Opened::default() },
+        )
+        .await
 }
 
 async fn act(
@@ -187,6 +232,10 @@ async fn act(
     let address = format!("/reviews/{}", part(&id));
     let before = console.api.get(&visitor.person, &address).await?;
     let mut body = json!({"version": given.version});
+    if action == "approve" && given.sure != "yes" && draft::asks_twice(&before) {
+        let opened = Opened { typed: given.text(), asks_again: true, within: given.within, ..Opened::default() };
+        return console.open(&visitor, &id, opened).await;
+    }
     match action.as_str() {
         "approve" => {
             let kept = Draft::of(&before).text;
@@ -205,7 +254,8 @@ async fn act(
         // Nothing that was typed is lost.
         Err(failure) => {
             let status = failure.status();
-            let opened = Opened { typed: given.text(), wrong: Some(failure.said()?), ..Opened::default() };
+            let wrong = Some(failure.said()?);
+            let opened = Opened { typed: given.text(), wrong, within: given.within, ..Opened::default() };
             let mut page = console.open(&visitor, &id, opened).await?;
             *page.status_mut() = axum::http::StatusCode::from_u16(status).unwrap_or_default();
             Ok(page)
@@ -227,6 +277,20 @@ fn done(action: &str) -> Option<&'static str> {
 }
 
 impl Console {
+    /// What the queue can be narrowed down to: topics of the policy, and workflows.
+    async fn words_of_the_queue(&self, visitor: &Visitor) -> Result<[Vec<String>; 2], Failure> {
+        let policy = self.api.get(&visitor.person, "/policy").await?;
+        let workflows = self.api.get(&visitor.person, "/workflows").await?;
+        let words = |list: &Value, name: &str| -> Vec<String> {
+            let mut words: Vec<String> =
+                list.as_array().into_iter().flatten().filter_map(|one| one[name].as_str().map(str::to_owned)).collect();
+            words.sort();
+            words.dedup();
+            words
+        };
+        Ok([words(&policy["rules"], "topic"), words(&workflows["items"], "name")])
+    }
+
     /// After a decision, on to the next one if that is wanted.
     async fn after(&self, visitor: &Visitor, review: &Value, given: &Given, done: &'static str) -> Shown {
         let id = review["id"].as_str().unwrap_or_default();
@@ -234,7 +298,7 @@ impl Console {
         let done = if done == "approved" && state == "open" { "first" } else { done };
         match (state, given.on.as_str()) {
             (_, "next") if matches!(done, "approved" | "first" | "rejected" | "escalated") => {
-                self.go_on(visitor, &json!({}), done, id).await
+                self.go_on(visitor, &given.within, done, id, None).await
             }
             _ if matches!(done, "approved" | "rejected") => {
                 Ok(go(&format!("/reviews/{}{}", part(id), query(&[("done", done), ("last", id)]))))
@@ -243,13 +307,18 @@ impl Console {
         }
     }
 
-    async fn go_on(&self, visitor: &Visitor, filter: &Value, done: &str, last: &str) -> Result<Response, Failure> {
-        let next = self.api.post(&visitor.person, "/reviews/next", filter).await?;
+    async fn go_on(&self, visitor: &Visitor, within: &str, done: &str, last: &str, after: Option<&str>) -> Shown {
+        let wanted = Wanted::of(within);
+        let mut filter = wanted.filter();
+        if let Some(after) = after {
+            filter["after"] = json!(after);
+        }
+        let next = self.api.post(&visitor.person, "/reviews/next", &filter).await?;
         let told = if next.is_null() && last.is_empty() { "clear" } else { done };
-        let said = query(&[("done", told), ("last", last)]);
+        let (done, last, within) = (("done", told), ("last", last), wanted.within());
         Ok(match next["id"].as_str() {
-            Some(id) => go(&format!("/reviews/{}{said}", part(id))),
-            None => go(&format!("/reviews{said}")),
+            Some(id) => go(&format!("/reviews/{}{}", part(id), query(&[done, last, ("within", &within)]))),
+            None => go(&format!("/reviews{}", query(&[done, last]))),
         })
     }
 
@@ -276,14 +345,20 @@ impl Console {
             Some(ticket) => format!("Review of {ticket}"),
             None => "Review".to_owned(),
         };
+        let wanted = Wanted::of(&opened.within);
+        let back = query(&[("reason", &wanted.reason), ("topic", &wanted.topic), ("workflow", &wanted.workflow)]);
+        // What is looked at can be taken back as well as what was decided before it.
+        let last = if opened.last.is_null() && review["can"]["undo"].is_null() { &review } else { &opened.last };
         let page = Page::of(self, visitor, "/reviews", title).await?.done(opened.done.as_deref());
         page.show(
             "review.html",
             context! {
                 review => Serde(&review), draft => draft.shown(), claims => draft.claims(&text), text => text, changes => changes,
                 compares => opened.compares, ticket => Serde(&ticket), why => Serde(&why), reasons => reasons(),
-                waits => waits, last => Serde(&opened.last), wrong => opened.wrong, no => draft.why_not(&review),
+                waits => waits, last => Serde(last), wrong => opened.wrong, no => draft.why_not(&review),
                 priorities => PRIORITIES,
+                asks_again => opened.asks_again, has_typed => opened.typed.is_some(), within => wanted.within(), back => back,
+                rules => draft::rules(&review),
                 seen => review["ticket"]["messages"].as_array().map_or(0, Vec::len),
             },
         )

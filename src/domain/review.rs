@@ -258,6 +258,7 @@ impl Review {
             _ if !self.is_placed => Err(Refused::Unplaced),
             Amended { text: Some(_), .. } if self.takes_text.is_none() => Err(Refused::NoText),
             Amended { route: Some(_), .. } if !self.routes => Err(Refused::NoRoute),
+            _ if !self.proposes && self.takes_text.is_none() => Err(Refused::NothingToApprove),
             Amended { text: None, .. } if !self.proposes => Err(Refused::NothingProposed),
             _ => self.must_be_filled_in(amended),
         }

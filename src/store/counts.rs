@@ -79,6 +79,8 @@ pub struct NewestNumbers {
     pub deliveries: i64,
     /// The newest review's.
     pub reviews: i64,
+    /// Of messages on the built-in desk.
+    pub messages: i64,
     /// The newest entry's of the audit trail.
     pub audit_trail: i64,
     /// How many jobs have ended.
@@ -104,6 +106,7 @@ impl Store {
             Ok(NewestNumbers {
                 deliveries: number(NUMBERED)?,
                 reviews: number("SELECT coalesce(max(seq), 0) FROM reviews")?,
+                messages: number("SELECT coalesce(max(id), 0) FROM messages")?,
                 audit_trail: number("SELECT coalesce(max(seq), 0) FROM audit_trail")?,
                 ended: ended(connection)?,
                 open_reviews: some(connection, OPEN_REVIEWS)?.0.min(COUNTED),

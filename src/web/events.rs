@@ -143,6 +143,7 @@ async fn numbers(web: &Web) -> Result<Value, StoreError> {
     Ok(json!({
         "deliveries": newest.deliveries,
         "reviews": newest.reviews,
+        "messages": newest.messages,
         "audit_trail": newest.audit_trail,
         "ended": newest.ended,
         "open_reviews": newest.open_reviews,

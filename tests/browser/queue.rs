@@ -158,6 +158,43 @@ async fn all_of_it_works_without_scripts() {
 }
 
 #[tokio::test]
+async fn what_is_sensitive_is_approved_by_saying_so_twice_with_scripts_and_without() {
+    let place = Place::open().await;
+    for (ticket, scripts) in [("T-1", true), ("T-2", false)] {
+        place.ticket(ticket, "Money back", "I want a refund for my order.").await;
+        let id = place.review(ticket, "draft_reply").await["id"].as_str().unwrap().to_owned();
+        let lena = Browser::open(&place.base, 1280, scripts).await;
+        lena.sign_in("lena", PASSWORD).await;
+        lena.go(&format!("/reviews/{id}")).await;
+        lena.click("#approve").await;
+        lena.says("read it once more").await;
+        assert_eq!(place.review_now(&id).await["state"], "open");
+        lena.click("#approve").await;
+        lena.says("Approved.").await;
+        assert_eq!(place.review_now(&id).await["state"], "approved");
+    }
+}
+
+#[tokio::test]
+async fn whoever_goes_on_without_deciding_does_not_keep_what_they_looked_at() {
+    let place = Place::open().await;
+    let mut ids = Vec::new();
+    for ticket in ["T-1", "T-2"] {
+        ids.push(place.draft(ticket).await["id"].as_str().unwrap().to_owned());
+    }
+    let lena = place.browser_of("lena").await;
+    lena.go("/reviews?workflow=draft_reply").await;
+    lena.keys("n").await;
+    lena.until("the first", async || lena.path().await.starts_with(&format!("/reviews/{}", ids[0]))).await;
+    lena.keys("n").await;
+    lena.until("the second", async || lena.path().await.starts_with(&format!("/reviews/{}", ids[1]))).await;
+    assert_eq!(place.review_now(&ids[0]).await["claimed_by"], json!(null));
+    assert_eq!(place.review_now(&ids[1]).await["claimed_by"], "lena");
+    lena.key(Key::Escape).await;
+    lena.until("the same part of the queue", async || lena.path().await == "/reviews?workflow=draft_reply").await;
+}
+
+#[tokio::test]
 async fn a_category_is_corrected_by_keyboard_and_then_approved() {
     let place = Place::open().await;
     let unsure = vec![Fault::LowConfidence];

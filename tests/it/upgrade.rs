@@ -126,7 +126,7 @@ async fn a_review_of_version_1_can_be_rejected_and_offers_nothing_to_approve() {
         now_ms: START_MS,
     };
     let refused = store.act_on_review(act(Action::yes())).await.unwrap().unwrap();
-    assert_eq!(refused, Err(Refused::NothingProposed));
+    assert_eq!(refused, Err(Refused::NothingToApprove));
     let no = Action::Reject { reason: RejectReason::OutOfDate, said: "out of date".to_owned() };
     assert_eq!(store.act_on_review(act(no)).await.unwrap().unwrap().unwrap().state, "rejected");
     assert_eq!(store.reviews(None, None, None, ALL).await.unwrap().items.len(), 1);

@@ -46,9 +46,21 @@ function live() {
     if (old.contains(document.activeElement) && document.activeElement.matches("input, textarea, select")) return;
     if (all("textarea, input", old).some((field) => field.value !== field.defaultValue)) return;
     const open = all("details", old).map((details) => details.open);
+    const row = one("tr.current", old)?.dataset.row, focused = old.contains(document.activeElement) && named(document.activeElement);
     old.innerHTML = fresh.innerHTML;
+    if (row) one(`[data-row="${CSS.escape(row)}"]`, old)?.classList.add("current");
+    if (focused) one(focused, old)?.focus({ preventScroll: true });
     all("details", old).forEach((details, at) => { details.open = open[at] ?? details.open; });
   }
+}
+
+// How to find again what has the focus, once the page around it is new.
+function named(element) {
+  if (element.id) return `#${CSS.escape(element.id)}`;
+  const address = element.getAttribute("href");
+  if (!address) return null;
+  const row = element.closest("[data-row]")?.dataset.row;
+  return `${row ? `[data-row="${CSS.escape(row)}"] ` : ""}a[href="${CSS.escape(address)}"]`;
 }
 
 // Times that run out: the claim, and what can still be taken back.
@@ -91,6 +103,9 @@ function countdowns() {
 
 // The draft as it is typed: counted, kept in this tab, and never lost by going away.
 function draft() {
+  // It is kept until the server has taken it.
+  const last = new URLSearchParams(location.search).get("last");
+  if (last) sessionStorage.removeItem(`draft/${last}`);
   const field = one("#decide #text");
   if (!field) return;
   const form = one("#decide"), key = `draft/${form.dataset.review}`;
@@ -99,21 +114,6 @@ function draft() {
   const count = () => { one("#count").textContent = `${field.value.length} characters`; };
   count();
   field.addEventListener("input", () => { count(); sessionStorage.setItem(key, field.value); });
-  for (const sent of all("form")) {
-    sent.addEventListener("submit", (event) => {
-      const to = event.submitter?.formAction ?? sent.action;
-      if (/\/(approve|reject)$/.test(to)) sessionStorage.removeItem(key);
-    });
-  }
-  // What is sensitive is approved by pressing twice.
-  const approve = one("#approve[data-twice]");
-  let pressed = false;
-  approve?.addEventListener("click", (event) => {
-    if (pressed) return;
-    event.preventDefault();
-    pressed = true;
-    approve.textContent = approve.dataset.twice;
-  });
   const submit = (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); one("#approve").click(); }
     if (event.key === "Escape") field.blur();
@@ -148,6 +148,9 @@ const KEYS = [
   ["g s", "Go to Set-up", () => go("/setup")],
   ["?", "These keys", () => help()],
 ];
+
+// Whoever decided by keyboard goes on from the top of the next one.
+if (new URLSearchParams(location.search).has("last") && document.activeElement === document.body) one("#main")?.focus({ preventScroll: true });
 
 function go(address) { location.href = address; }
 function focus(field) { if (!field) return false; field.focus(); field.select?.(); }

@@ -4,9 +4,29 @@ use minijinja::{Value as Shown, context};
 use serde_json::Value;
 
 use crate::domain::claims;
+use crate::domain::hold::HoldReason;
 
 /// Slots whose content is a text, and where a customer would read it.
 const TEXTS: [(&str, bool); 3] = [("reply", true), ("draft", true), ("note", false)];
+
+/// Whether an approval is asked for twice: what it is about is sensitive, or it may
+/// be about less than has been said since.
+pub(super) fn asks_twice(review: &Value) -> bool {
+    let is_sensitive = review["topics"].as_array().is_some_and(|topics| !topics.is_empty());
+    is_sensitive || review["reason"] == HoldReason::ChangedSince.code()
+}
+
+/// The rules that hit, each once and how often.
+pub(super) fn rules(review: &Value) -> Vec<Shown> {
+    let mut counted: Vec<(&str, usize)> = Vec::new();
+    for rule in review["matches"].as_array().into_iter().flatten().filter_map(|one| one["rule"].as_str()) {
+        match counted.iter_mut().find(|(known, _)| *known == rule) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((rule, 1)),
+        }
+    }
+    counted.into_iter().map(|(rule, count)| context! { rule => rule, count => count }).collect()
+}
 
 /// The text that is to be approved.
 pub(super) struct Draft {

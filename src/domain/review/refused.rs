@@ -44,6 +44,9 @@ pub enum Refused {
     /// A yes needs a text.
     #[error("nothing is proposed that could be applied: approve it with a text of your own, or reject it")]
     NothingProposed,
+    /// A yes would do nothing, and there is no text to write.
+    #[error("nothing is proposed that could be applied: reject it, and start the work again")]
+    NothingToApprove,
     /// There is no text to change.
     #[error("there is no text in it to change")]
     NoText,
@@ -83,6 +86,7 @@ impl Refused {
         matches!(
             self,
             Refused::NothingProposed
+                | Refused::NothingToApprove
                 | Refused::NoText
                 | Refused::NoRoute
                 | Refused::NoWord

@@ -144,6 +144,8 @@ fn what_proposes_nothing_is_approved_only_with_a_text() {
     done(&bare, &with("my own"), &agent("lena"), 0);
     let fixed = Review { takes_text: None, ..review() };
     assert_eq!(refused(&fixed, &with("words"), &agent("lena"), 0), Refused::NoText);
+    let neither = Review { takes_text: None, ..bare.clone() };
+    assert_eq!(refused(&neither, &yes(), &agent("lena"), 0), Refused::NothingToApprove);
     let lost = Review { is_placed: false, ..review() };
     assert_eq!(refused(&lost, &with("words"), &agent("lena"), 0), Refused::Unplaced);
 }
