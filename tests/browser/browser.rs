@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use fantoccini::elements::Element;
 use fantoccini::key::Key;
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
@@ -126,10 +128,14 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", wanted).await;
     }
 
+    /// The whole of the page, down to its end.
     pub async fn screenshot(&self, name: &str) {
         let folder = screenshots();
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join(format!("{name}.png")), self.client.screenshot().await.unwrap()).unwrap();
+        let all = json!({"format": "png", "captureBeyondViewport": true});
+        let taken = self.devtools("Page.captureScreenshot", all).await;
+        let picture = STANDARD.decode(taken["data"].as_str().expect("a picture")).unwrap();
+        std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
     }
 
     async fn devtools(&self, command: &'static str, params: Value) -> Value {

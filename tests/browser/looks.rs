@@ -17,13 +17,15 @@ const fn page(path: &'static str, name: &'static str) -> Page {
 }
 
 /// Every kind of page. `REVIEW` and the like are filled in with what there is.
-pub const PAGES: [Page; 20] = [
+pub const PAGES: [Page; 22] = [
     Page { path: "/sign-in", name: "sign-in", needs_person: false },
     page("/", "today"),
     page("/reviews", "reviews"),
     page("/reviews?view=mine", "reviews-empty"),
     page("/reviews/REVIEW", "review"),
     page("/reviews/HELD", "review-without-a-text"),
+    page("/reviews/STALE", "review-stale"),
+    page("/reviews/CLAIMED", "review-of-somebody-else"),
     page("/deliveries", "deliveries"),
     page("/deliveries/DELIVERY", "delivery"),
     page("/jobs", "jobs"),
@@ -47,6 +49,17 @@ pub async fn lively() -> (Place, Vec<(&'static str, String)>) {
     place.ticket("T-2", "I want my money back", "Refund me, or I go to court!").await;
     let held = place.review("T-2", "classification").await;
     place.ticket("T-3", "Lamp", "It is dark.").await;
+    let stale = place.draft("T-4").await;
+    let more = json!({"author": "customer", "body": "Never mind."});
+    assert_eq!(place.desk.post("agent", "/tickets/T-4/messages", more).await.status, 201);
+    let claimed = place.draft("T-5").await;
+    let path = format!("/reviews/{}/claim", claimed["id"].as_str().unwrap());
+    assert_eq!(place.desk.post("agent", &path, json!({"version": 1})).await.status, 200);
+    // What there is to draw: how far things had come, every ten minutes.
+    let now_ms = place.desk.app.store.clock().now_ms();
+    for ago in (1..6).rev() {
+        place.desk.app.store.sample(now_ms - ago * 600_000).await.unwrap();
+    }
     let asked = json!({"workflow": "classification", "ticket_ids": ["T-1", "T-3"]});
     let batch = place.desk.post("lead", "/batches", asked).await;
     assert_eq!(batch.status, 202, "{}", batch.text());
@@ -58,7 +71,14 @@ pub async fn lively() -> (Place, Vec<(&'static str, String)>) {
     .await;
     let delivery = place.desk.get("/deliveries?limit=1").await["items"][0]["delivery_id"].as_str().unwrap().to_owned();
     let id = |value: &Value| value["id"].as_str().unwrap().to_owned();
-    let names = vec![("REVIEW", id(&review)), ("HELD", id(&held)), ("DELIVERY", delivery), ("BATCH", batch)];
+    let names = vec![
+        ("REVIEW", id(&review)),
+        ("STALE", id(&stale)),
+        ("CLAIMED", id(&claimed)),
+        ("HELD", id(&held)),
+        ("DELIVERY", delivery),
+        ("BATCH", batch),
+    ];
     (place, names)
 }
 
@@ -121,6 +141,14 @@ async fn pictures_of_every_page_are_kept_at_three_widths_in_both_themes() {
         }
     }
     let kept = std::fs::read_dir(&folder).unwrap().count();
+    let stranger = Browser::open(&place.base, 1280, true).await;
+    for width in [360, 768, 1280] {
+        for theme in ["light", "dark"] {
+            stranger.look(width, theme).await;
+            stranger.go("/sign-in").await;
+            stranger.screenshot(&format!("sign-in-{width}-{theme}")).await;
+        }
+    }
     assert_eq!(kept, PAGES.iter().filter(|page| page.needs_person).count() * 6);
 }
 
