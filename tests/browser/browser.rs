@@ -124,6 +124,7 @@ impl Browser {
     pub async fn look(&self, width: u32, theme: &str) {
         let screen = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
         self.devtools("Emulation.setDeviceMetricsOverride", screen).await;
+        self.devtools("Emulation.setScrollbarsHidden", json!({"hidden": true})).await;
         let wanted = json!({"features": [{"name": "prefers-color-scheme", "value": theme}]});
         self.devtools("Emulation.setEmulatedMedia", wanted).await;
     }
