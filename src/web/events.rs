@@ -12,6 +12,7 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Web;
@@ -24,6 +25,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A stream that says nothing says so, or what lies between would end it.
 const BREATH: Duration = Duration::from_secs(15);
+
+/// How long one stream lasts. The page opens another one by itself, and only whoever
+/// is still let in gets it: nobody listens for much longer than they are signed in.
+const LONGEST: Duration = Duration::from_mins(5);
+
+/// When a page whose stream ended opens another one.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// How many may listen at once. Each holds a connection, and most of those are for
 /// deliveries and for people who do something.
@@ -80,12 +88,14 @@ pub(super) async fn listen(
     if !events.is_looking.swap(true, Ordering::SeqCst) {
         tokio::spawn(look(Arc::clone(&web)));
     }
-    let stream = unfold((hears, listener, events.stop.clone()), |(mut hears, listener, stop)| async move {
+    let until = Instant::now() + LONGEST;
+    let stream = unfold((hears, listener, events.stop.clone()), move |(mut hears, listener, stop)| async move {
         let told = tokio::select! {
             () = stop.cancelled() => None,
+            () = tokio::time::sleep_until(until) => None,
             told = newly(&mut hears) => told,
         }?;
-        Some((Ok(Event::default().event("changed").data(told.to_string())), (hears, listener, stop)))
+        Some((Ok(Event::default().event("changed").retry(AGAIN).data(told.to_string())), (hears, listener, stop)))
     });
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(BREATH)))
 }

@@ -94,10 +94,10 @@ impl Wire {
     async fn next_event(&mut self) -> Option<Value> {
         loop {
             let text = String::from_utf8_lossy(&self.read).into_owned();
-            if let Some((before, rest)) = text.split_once("event: changed\ndata: ")
+            if let Some((before, rest)) = text.split_once("event: changed\nretry: 500\ndata: ")
                 && let Some((data, _)) = rest.split_once("\n\n")
             {
-                self.read.drain(..before.len() + "event: changed\ndata: \n\n".len() + data.len());
+                self.read.drain(..before.len() + "event: changed\nretry: 500\ndata: \n\n".len() + data.len());
                 return Some(serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {data}")));
             }
             let mut piece = [0; 16 * 1024];

@@ -13,8 +13,10 @@ function live() {
   const events = new EventSource("/api/v1/events");
   let asked = false, busy = false;
   events.addEventListener("changed", () => { asked = true; refresh(); });
-  events.onopen = () => { offline.hidden = true; };
-  events.onerror = () => { offline.hidden = false; };
+  // A stream ends every few minutes and is opened anew; only one that is not is told of.
+  let late;
+  events.onopen = () => { clearTimeout(late); late = null; offline.hidden = true; };
+  events.onerror = () => { late ??= setTimeout(() => { offline.hidden = false; }, 3000); };
   addEventListener("pagehide", () => events.close());
 
   async function refresh() {
