@@ -1,5 +1,7 @@
 //! The one place that builds everything.
 
+mod connect;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,6 +16,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use connect::connect;
+
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_PROJECT, ProjectSettings, Reconcile, Wait};
 use crate::console::{self, Console};
@@ -23,7 +27,6 @@ use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
 use crate::domain::submission::{MetadataKeys, Patience};
 use crate::domain::verify::Verifier;
-use crate::helpdesk::Builtin;
 use crate::intake::{self, FrontDesk};
 use crate::node;
 use crate::notify::{Channel, EmailSettings, Sender};
@@ -215,7 +218,7 @@ async fn first_link(people: &People, addr: &SocketAddr) -> Result<Option<String>
 pub fn submitter(config: &Config, store: &Store, clock: &Clock) -> Result<Submitter> {
     let projects = config.projects()?;
     let clients = openai_clients(config, &projects)?;
-    let helpdesk = Builtin::new(store.clone());
+    let helpdesk = connect(config, store, clock)?;
     let settings = submit::Settings {
         model: config.openai.model.clone(),
         keys: keys(config),
@@ -438,7 +441,7 @@ impl Parts<'_> {
             self.store.clone(),
             self.clock.clone(),
             openai_clients(self.config, &self.projects)?,
-            Builtin::new(self.store.clone()),
+            connect(self.config, &self.store, &self.clock)?,
             Policy::clone(&self.trial.policy),
             self.trial.workflows.clone(),
             submitter(self.config, &self.store, &self.clock)?,

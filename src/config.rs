@@ -5,6 +5,7 @@ mod alerts;
 mod batches;
 mod console;
 mod environment;
+mod helpdesk;
 mod insights;
 mod places;
 mod retention;
@@ -27,6 +28,7 @@ use retention::OfProject;
 
 pub use batches::Batch;
 pub use console::Console;
+pub use helpdesk::{Helpdesk, Kind as HelpdeskKind};
 pub use insights::Insights;
 use places::{at, explain, first_wrong, line_near, place_in, place_near};
 pub use retention::{Mode, Privacy, Retention};
@@ -94,6 +96,7 @@ pub struct Config {
     pub policy: PolicyFile,
     pub alerts: Alerts,
     pub console: Console,
+    pub helpdesk: Helpdesk,
     #[serde(default)]
     pub insights: Insights,
     #[serde(default)]
@@ -321,6 +324,7 @@ impl Config {
                 .and_then(|()| self.batch.check())
                 .and_then(|()| self.console.check())
                 .and_then(|()| self.insights.check())
+                .and_then(|()| self.helpdesk.check())
                 .and_then(|()| self.schedules().map(drop)),
         }
     }

@@ -3,10 +3,11 @@
 use super::{ConfigError, wrong};
 
 /// Which variable goes where.
-const VARIABLES: [(&str, Option<&str>, &str); 7] = [
+const VARIABLES: [(&str, Option<&str>, &str); 8] = [
     ("OPENAI_WEBHOOK_SECRET", Some("openai"), "webhook_secret"),
     ("OPENAI_API_KEY", Some("openai"), "api_key"),
     ("OPENAI_BASE_URL", Some("openai"), "base_url"),
+    ("FRONTDESK_HELPDESK_TOKEN", Some("helpdesk"), "token"),
     ("DATABASE_URL", None, "database_url"),
     ("FRONTDESK_LISTEN", None, "listen"),
     ("FRONTDESK_LOG", Some("log"), "filter"),

@@ -32,6 +32,8 @@ pub enum Cause {
     HelpdeskUnavailable,
     /// The helpdesk refused the change for good.
     HelpdeskRefused,
+    /// It is not known whether a customer was sent a reply.
+    ReplyUnknown,
     /// The ticket does not exist in the helpdesk.
     TicketMissing,
     /// The workflow is not, or no longer, in the configuration.
@@ -48,7 +50,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, in the order of the enum.
-    pub const ALL: [Cause; 19] = [
+    pub const ALL: [Cause; 20] = [
         Cause::OpenAiAuth,
         Cause::OpenAiQuota,
         Cause::OpenAiRateLimited,
@@ -62,6 +64,7 @@ impl Cause {
         Cause::ResourceCancelled,
         Cause::HelpdeskUnavailable,
         Cause::HelpdeskRefused,
+        Cause::ReplyUnknown,
         Cause::TicketMissing,
         Cause::WorkflowMissing,
         Cause::Paused,
@@ -87,6 +90,7 @@ impl Cause {
             Cause::ResourceCancelled => "resource_cancelled",
             Cause::HelpdeskUnavailable => "helpdesk_unavailable",
             Cause::HelpdeskRefused => "helpdesk_refused",
+            Cause::ReplyUnknown => "reply_unknown",
             Cause::TicketMissing => "ticket_missing",
             Cause::WorkflowMissing => "workflow_missing",
             Cause::Paused => "paused",

@@ -47,6 +47,8 @@ pub struct Planned {
     pub effect: Effect,
     /// What to do.
     pub standing: Standing,
+    /// When it was first meant, in ms.
+    pub planned_at_ms: i64,
 }
 
 /// What may be done with the intents of one piece of work.
@@ -82,6 +84,10 @@ pub enum Change {
         reference: String,
         /// The helpdesk's own id of what was written.
         external_id: String,
+        /// The ticket it is on.
+        ticket_id: String,
+        /// What was changed.
+        effect: Effect,
     },
     /// It was written down, is not there, and shall not be any more.
     Dropped {
@@ -286,7 +292,7 @@ fn plan(connection: &Connection, intent: &Intent, first: Standing, now_ms: i64) 
             intent.effect.permission().map(Permission::word),
         ))?;
     if inserted == 1 {
-        return Ok(Planned { reference, effect: intent.effect.clone(), standing: first });
+        return Ok(Planned { reference, effect: intent.effect.clone(), standing: first, planned_at_ms: now_ms });
     }
     planned_before(connection, intent, now_ms)?.ok_or(StoreError::Missing("effect"))
 }
@@ -294,16 +300,16 @@ fn plan(connection: &Connection, intent: &Intent, first: Standing, now_ms: i64) 
 /// What has been written down for an intent's slot before, if anything.
 fn planned_before(connection: &Connection, intent: &Intent, now_ms: i64) -> Result<Option<Planned>, StoreError> {
     let reference = intent.reference();
-    let found: Option<(String, Option<String>, Option<String>, bool)> = connection
+    let found: Option<(String, Option<String>, Option<String>, bool, i64)> = connection
         .prepare_cached(
-            "SELECT effects.state, payload, permission, jobs.id <> ?2 AND jobs.state = 'processing' AND jobs.claimable_at > ?3
+            "SELECT effects.state, payload, permission, jobs.id <> ?2 AND jobs.state = 'processing' AND jobs.claimable_at > ?3, planned_at
              FROM effects JOIN jobs ON jobs.id = effects.job_id WHERE ref = ?1",
         )?
         .query_row((&reference, intent.job_id, now_ms), |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
         })
         .optional()?;
-    let Some((state, payload, permission, elsewhere)) = found else { return Ok(None) };
+    let Some((state, payload, permission, elsewhere, planned_at_ms)) = found else { return Ok(None) };
     // What was dropped is not there: what is meant now counts, and by whose leave.
     let kept = payload.filter(|_| state != "dropped");
     let effect = kept.map_or_else(|| Ok(intent.effect.clone()), |kept| recall(&kept, permission.as_deref()))?;
@@ -321,7 +327,7 @@ fn planned_before(connection: &Connection, intent: &Intent, now_ms: i64) -> Resu
             Standing::MayBeThere
         }
     };
-    Ok(Some(Planned { reference, effect, standing }))
+    Ok(Some(Planned { reference, effect, standing, planned_at_ms }))
 }
 
 /// An effect as it was written down.
@@ -341,7 +347,10 @@ pub(super) fn receive(connection: &Connection, changes: &[Change], now_ms: i64) 
     )?;
     for change in changes {
         match change {
-            Change::Made { reference, external_id } => {
+            Change::Made { reference, external_id, ticket_id, effect } => {
+                if matches!(effect, Effect::Reply(_)) {
+                    deciding::ticket_moved(connection, ticket_id, REPLY_SENT, now_ms)?;
+                }
                 has_receipt(receive.execute((reference, now_ms, external_id))?)?
             }
             Change::Dropped { reference } => {
@@ -385,6 +394,15 @@ pub(super) fn withdraw(
             "UPDATE effects SET state = 'dropped' WHERE resource_id = ?1 AND project = ?2 AND job_id = ?3 AND state = 'applying'",
         )?
         .execute((resource_id, project, job_id))?;
+    Ok(())
+}
+
+/// A person says that a reply of which it was not known whether it was sent is to be
+/// sent: nobody looks for it any more.
+pub(super) fn send_again(connection: &Connection, job_id: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("DELETE FROM effects WHERE job_id = ?1 AND slot = 'reply' AND state = 'applying'")?
+        .execute([job_id])?;
     Ok(())
 }
 

@@ -4,7 +4,9 @@ use crate::store::sql::{self, Connection, OptionalExtension, Row, params};
 use serde_json::json;
 
 use super::batches::Said;
+use super::effects;
 use super::{Store, StoreError, alerts, audit_trail, batches, deciding, ledger};
+use crate::domain::failure::Cause;
 use crate::domain::job::Kind;
 
 /// Ids that a trail entry or an answer names at most; the count tells of the rest.
@@ -106,6 +108,10 @@ impl Store {
         let retried = self
             .write(move |connection| {
                 let Some(failed) = Failed::find(connection, id)? else { return Ok(Retried::NotFailed) };
+                // Whoever retries this one has looked, and wants it sent; who retries many has not.
+                if failed.cause.as_deref() == Some(Cause::ReplyUnknown.code()) {
+                    effects::send_again(connection, id)?;
+                }
                 retry(connection, &failed, &actor, now_ms)?;
                 note(connection, &Remedy::Retry, &actor, reason.as_deref(), &failed, now_ms)?;
                 Ok(Retried::Queued)

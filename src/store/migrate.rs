@@ -27,13 +27,14 @@ macro_rules! migrations {
     };
 }
 
-const MIGRATIONS: [Migration; 6] = migrations! {
+const MIGRATIONS: [Migration; 7] = migrations! {
     1 "begin",
     2 "owners",
     3 "batches",
     4 "nodes",
     5 "growth",
     6 "people",
+    7 "helpdesks",
 };
 
 /// The schema this program works with.

@@ -74,6 +74,7 @@ mod submissions;
 mod tokens;
 mod units;
 mod why;
+mod writers;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -196,12 +196,17 @@ fn was_paid_for(connection: &Connection, job: &ClaimedJob) -> Result<bool, Store
 
 fn measure_change(connection: &Connection, workflow: Option<&str>, change: &Change) -> Result<(), StoreError> {
     match change {
-        Change::WithTheEnd { effect: Effect::Route(route), .. } => match &route.intent {
-            Some(intent) => count(connection, &named(connection, "category", intent, "")?, 1),
-            None => Ok(()),
-        },
+        Change::WithTheEnd { effect: Effect::Route(route), .. } | Change::Made { effect: Effect::Route(route), .. } => {
+            match &route.intent {
+                Some(intent) => count(connection, &named(connection, "category", intent, "")?, 1),
+                None => Ok(()),
+            }
+        }
         // Other workflows may set a field of the same name to anything.
-        Change::WithTheEnd { effect: Effect::Fields { fields }, .. } if workflow == Some(QUALITY_CHECK) => {
+        Change::WithTheEnd { effect: Effect::Fields { fields }, .. }
+        | Change::Made { effect: Effect::Fields { fields }, .. }
+            if workflow == Some(QUALITY_CHECK) =>
+        {
             let score = fields.get("quality_score").and_then(serde_json::Value::as_f64);
             let Some(score) = score.filter(|score| (0.0..=100.0).contains(score)) else { return Ok(()) };
             count(connection, "qa/scores", 1)?;

@@ -14,7 +14,7 @@ use crate::domain::failure::Failure;
 use crate::domain::id::new_id;
 use crate::domain::submission::{Kind, MetadataKeys, Patience, SUBMISSION_KEY};
 use crate::domain::ticket::Ticket;
-use crate::helpdesk::{Builtin, HelpdeskError};
+use crate::helpdesk::{Helpdesk, HelpdeskError};
 use crate::openai::{Client, CreateError};
 use crate::store::{NewSubmission, Pausable, Pause, Prompted, Store, StoreError};
 use crate::workflows::{Catalogue, Workflow};
@@ -27,7 +27,7 @@ struct Desk {
     store: Store,
     clock: Clock,
     clients: BTreeMap<String, Client>,
-    helpdesk: Builtin,
+    helpdesk: Helpdesk,
     workflows: Catalogue,
     settings: Settings,
 }
@@ -69,6 +69,9 @@ pub enum SubmitError {
     /// There is no such ticket.
     #[error("the helpdesk has no ticket {0}")]
     NoTicket(String),
+    /// The ticket could not be read; nothing was started.
+    #[error("nothing was started: {0}")]
+    Helpdesk(HelpdeskError),
     /// A person has paused it.
     #[error("{what} is paused by {by} ({reason})")]
     Paused {
@@ -116,7 +119,7 @@ impl Submitter {
         store: Store,
         clock: Clock,
         clients: BTreeMap<String, Client>,
-        helpdesk: Builtin,
+        helpdesk: Helpdesk,
         workflows: Catalogue,
         settings: Settings,
     ) -> Submitter {
@@ -249,6 +252,7 @@ impl Desk {
         self.helpdesk.ticket(id).await.map_err(|error| match error {
             HelpdeskError::NoTicket => SubmitError::NoTicket(id.to_owned()),
             HelpdeskError::Store(error) => SubmitError::Store(error),
+            error => SubmitError::Helpdesk(error),
         })
     }
 

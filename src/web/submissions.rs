@@ -98,6 +98,7 @@ impl From<SubmitError> for Problem {
             SubmitError::Paused { .. } | SubmitError::NotPlanned(_) => Problem::conflict(detail),
             SubmitError::NoTicket(id) => Problem::not_found("ticket", &id),
             SubmitError::Store(error) => error.into(),
+            SubmitError::Helpdesk(_) => Problem::new(502, "The helpdesk did not answer", detail),
             SubmitError::NotStarted { .. } => Problem::new(502, "OpenAI did not accept it", detail),
             SubmitError::Unknown { .. } => Problem::new(504, "OpenAI did not answer", detail),
         }

@@ -10,10 +10,14 @@ use crate::domain::failure::{Cause, Failure};
 use crate::domain::hold::HoldReason;
 use crate::domain::id::{effect_ref, new_id};
 use crate::domain::submission::{Kind, Placement};
+use crate::helpdesk::HelpdeskError;
 use crate::store::{Change, ClaimedJob, Intent, NewReview, NewStart, Planned, Settlement, Standing, Work};
 
 /// Why a result that comes again changes nothing.
 const APPLIED_BEFORE: &str = "another event of this resource has applied it";
+
+/// How long a helpdesk may take to show a message that it has taken, in ms.
+const SETTLES_MS: i64 = 120_000;
 
 /// Why an older result changes nothing.
 const OUTDATED: &str = "a newer result of the same workflow has been here first";
@@ -111,12 +115,55 @@ impl Worker {
         if plan.planned.iter().any(|planned| planned.standing == Standing::InOtherHands) {
             return Err(Halt::InOtherHands);
         }
-        let mut changes = Vec::with_capacity(plan.planned.len());
-        for planned in plan.planned.into_iter().filter(|planned| planned.standing != Standing::Applied) {
-            changes.push(self.write_once(job, ticket_id, planned, made_at_ms, plan.is_outdated).await?);
+        let is_outdated = plan.is_outdated;
+        let left: Vec<Planned> =
+            plan.planned.into_iter().filter(|planned| planned.standing != Standing::Applied).collect();
+        if left.is_empty() {
+            return Ok(Carried { changes: Vec::new(), is_outdated });
+        }
+        self.take_ticket(job, ticket_id).await?;
+        let written = self.write_all(job, ticket_id, left, made_at_ms, is_outdated).await;
+        // A crash leaves it taken: until then another may be in the middle of writing.
+        if !matches!(written, Err(Halt::Stopped)) {
+            self.leave_ticket(job, ticket_id).await?;
+        }
+        Ok(Carried { changes: written?, is_outdated })
+    }
+
+    async fn write_all(
+        &self,
+        job: &ClaimedJob,
+        ticket_id: &str,
+        left: Vec<Planned>,
+        made_at_ms: Option<i64>,
+        is_outdated: bool,
+    ) -> Result<Vec<Change>, Halt> {
+        let mut changes = Vec::with_capacity(left.len());
+        for planned in left {
+            changes.push(self.write_once(job, ticket_id, planned, made_at_ms, is_outdated).await?);
             self.after(Step::Written)?;
         }
-        Ok(Carried { changes, is_outdated: plan.is_outdated })
+        Ok(changes)
+    }
+
+    /// One writes to a ticket outside at a time: helpdesks do not keep two apart.
+    async fn take_ticket(&self, job: &ClaimedJob, ticket_id: &str) -> Result<(), Halt> {
+        if !self.helpdesk.is_outside() {
+            return Ok(());
+        }
+        let now_ms = self.clock.now_ms();
+        let until_ms = now_ms + self.settings.lease_ms;
+        match self.store.take_ticket(ticket_id.to_owned(), job.id(), until_ms, now_ms).await? {
+            true => Ok(()),
+            false => Err(Halt::InOtherHands),
+        }
+    }
+
+    async fn leave_ticket(&self, job: &ClaimedJob, ticket_id: &str) -> Result<(), Halt> {
+        match self.helpdesk.is_outside() {
+            true => Ok(self.store.leave_ticket(ticket_id.to_owned(), job.id()).await?),
+            false => Ok(()),
+        }
     }
 
     async fn write_once(
@@ -127,17 +174,55 @@ impl Worker {
         made_at_ms: Option<i64>,
         is_outdated: bool,
     ) -> Result<Change, Halt> {
-        let Planned { reference, effect, standing } = planned;
-        let there = if standing == Standing::MayBeThere { self.helpdesk.find(&reference).await? } else { None };
-        Ok(match (there, effect) {
-            (Some(external_id), _) => Change::Made { reference, external_id },
-            (None, _) if is_outdated => Change::Dropped { reference },
-            (None, Effect::Start { workflow }) => {
-                let start = self.follow_up(job, ticket_id, workflow, &reference, made_at_ms);
-                Change::Starts { reference, start }
+        if let Effect::Start { workflow } = planned.effect {
+            let Planned { reference, .. } = planned;
+            if is_outdated {
+                return Ok(Change::Dropped { reference });
             }
-            (None, effect) => self.helpdesk.write(ticket_id, effect, reference),
+            let start = self.follow_up(job, ticket_id, workflow, &reference, made_at_ms);
+            return Ok(Change::Starts { reference, start });
+        }
+        let there = match planned.standing {
+            Standing::MayBeThere => self.find(ticket_id, &planned).await?,
+            _ => None,
+        };
+        Ok(match there {
+            Some(external_id) => {
+                let Planned { reference, effect, .. } = planned;
+                Change::Made { reference, external_id, ticket_id: ticket_id.to_owned(), effect }
+            }
+            None if is_outdated => Change::Dropped { reference: planned.reference },
+            None => {
+                self.may_be_sent(&planned)?;
+                self.helpdesk.write(ticket_id, planned).await?
+            }
         })
+    }
+
+    async fn find(&self, ticket_id: &str, planned: &Planned) -> Result<Option<String>, HelpdeskError> {
+        self.helpdesk.find(ticket_id, &planned.reference, &planned.effect, planned.planned_at_ms).await
+    }
+
+    /// A message to a customer that an earlier attempt may have sent is not sent
+    /// again. Mail and chats take their time, so it is looked for once more; then a
+    /// person has to say.
+    fn may_be_sent(&self, planned: &Planned) -> Result<(), Failure> {
+        let is_doubtful = self.helpdesk.is_outside()
+            && planned.standing == Standing::MayBeThere
+            && planned.effect.slot() == Slot::Reply;
+        let left_ms = planned.planned_at_ms + SETTLES_MS - self.clock.now_ms();
+        match is_doubtful {
+            false => Ok(()),
+            true if left_ms > 0 => Err(Failure::Retryable {
+                cause: Cause::ReplyUnknown,
+                detail: "an attempt before may have sent the reply; it is looked for again".to_owned(),
+                retry_after_ms: Some(left_ms),
+            }),
+            true => Err(Failure::last(
+                Cause::ReplyUnknown,
+                "the reply may have been sent; look at the ticket: a retry sends it, a discard does not",
+            )),
+        }
     }
 
     fn follow_up(

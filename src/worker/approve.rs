@@ -33,7 +33,9 @@ impl Worker {
 
     async fn reply_is_there(&self, job: &ClaimedJob, approved: &Approved) -> Result<bool, Halt> {
         let reference = effect_ref(&job.project, &job.resource_id, &approved.ticket_id, Slot::Reply.word());
-        Ok(self.helpdesk.find(&reference).await?.is_some())
+        let Some(reply) = approved.effects.iter().find(|effect| effect.slot() == Slot::Reply) else { return Ok(false) };
+        let since_ms = approved.made_at_ms.unwrap_or(0);
+        Ok(self.helpdesk.find(&approved.ticket_id, &reference, reply, since_ms).await?.is_some())
     }
 
     /// Only what a customer would see can be out of date: a note may be late,

@@ -162,7 +162,8 @@ impl Worker {
         };
         for effect in &job.unfinished {
             let reference = effect_ref(&job.project, &job.resource_id, &place.ticket_id, effect.slot().word());
-            if self.helpdesk.find(&reference).await?.is_some() {
+            let since_ms = place.made_at_ms.unwrap_or(0);
+            if self.helpdesk.find(&place.ticket_id, &reference, effect, since_ms).await?.is_some() {
                 return Ok(job.unfinished.clone());
             }
         }

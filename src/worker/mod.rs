@@ -34,7 +34,7 @@ use crate::domain::batch::schedule::Schedule;
 use crate::domain::job::RetryPolicy;
 use crate::domain::policy::Policy;
 use crate::domain::submission::{MetadataKeys, Patience};
-use crate::helpdesk::Builtin;
+use crate::helpdesk::Helpdesk;
 use crate::openai;
 use crate::store::Store;
 use crate::submit::Submitter;
@@ -90,7 +90,7 @@ pub struct Worker {
     store: Store,
     clock: Clock,
     projects: BTreeMap<String, Project>,
-    helpdesk: Builtin,
+    helpdesk: Helpdesk,
     policy: Policy,
     workflows: Catalogue,
     submitter: Submitter,
@@ -121,7 +121,7 @@ impl Worker {
         store: Store,
         clock: Clock,
         clients: BTreeMap<String, openai::Client>,
-        helpdesk: Builtin,
+        helpdesk: Helpdesk,
         policy: Policy,
         workflows: Catalogue,
         submitter: Submitter,

@@ -18,7 +18,7 @@ use frontdesk::domain::secret::Secret;
 use frontdesk::domain::submission::{MetadataKeys, Patience};
 use frontdesk::domain::ticket::Author;
 use frontdesk::domain::verify::Verifier;
-use frontdesk::helpdesk::Builtin;
+use frontdesk::helpdesk::{Builtin, Helpdesk};
 use frontdesk::openai::client::Client;
 use frontdesk::store::{
     AuditAt, DeskTicket, Job, Location, NewSubmission, NewTicket, PageRequest, Restoration, Restoring, Review, Store,
@@ -93,6 +93,8 @@ pub struct TestDesk {
     pub workflows: Catalogue,
     /// Set by a test before it asks for a worker.
     pub policy: Policy,
+    /// Where the tickets live; the same.
+    pub helpdesk: Helpdesk,
     /// One for each project; they are slow to build and cheap to clone.
     clients: BTreeMap<String, Client>,
     database: TestDatabase,
@@ -113,6 +115,7 @@ impl TestDesk {
     async fn on(database: TestDatabase) -> TestDesk {
         let store = database.store();
         let openai = FakeOpenAi::start().await;
+        let helpdesk = Helpdesk::Builtin(Builtin::new(store.clone()));
         let clients = ["default", "second"].map(|name| (name.to_owned(), openai.client(&format!("sk-{name}"))));
         TestDesk {
             store,
@@ -123,6 +126,7 @@ impl TestDesk {
             settings: settings(),
             workflows: catalogue(),
             policy: Policy::default(),
+            helpdesk,
             database,
             left_over: None,
             spoiled: false,
@@ -141,7 +145,7 @@ impl TestDesk {
             self.store.clone(),
             clock,
             self.clients.clone(),
-            Builtin::new(self.store.clone()),
+            self.helpdesk.clone(),
             self.policy.clone(),
             self.workflows.clone(),
             self.submitter(),
@@ -154,7 +158,7 @@ impl TestDesk {
     pub fn submitter(&self) -> Submitter {
         let settings =
             submit::Settings { model: "gpt-test".to_owned(), keys: settings().metadata_keys, patience: PATIENCE };
-        let helpdesk = Builtin::new(self.store.clone());
+        let helpdesk = self.helpdesk.clone();
         let clock = Clock::Hand(self.clock.clone());
         Submitter::new(self.store.clone(), clock, self.clients.clone(), helpdesk, self.workflows.clone(), settings)
     }
@@ -353,7 +357,12 @@ impl Drop for TestDesk {
 }
 
 pub fn catalogue() -> Catalogue {
-    let queues = BTreeMap::from([("shipping".to_owned(), "logistics".to_owned())]);
+    catalogue_with_queue("shipping", "logistics")
+}
+
+/// Where what is about `intent` goes.
+pub fn catalogue_with_queue(intent: &str, queue: &str) -> Catalogue {
+    let queues = BTreeMap::from([(intent.to_owned(), queue.to_owned())]);
     Catalogue::new(&workflows::Settings { queues, ..workflows::Settings::default() }).unwrap()
 }
 

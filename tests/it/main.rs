@@ -10,6 +10,7 @@ mod crash;
 mod database_file;
 mod fake_openai;
 mod harness;
+mod helpdesks;
 mod interleavings;
 mod invariants;
 mod machine;

@@ -3,7 +3,7 @@
 mod again;
 pub mod batches;
 pub mod building;
-mod deciding;
+pub mod deciding;
 mod endings;
 mod forgetting;
 mod leave;

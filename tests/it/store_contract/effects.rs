@@ -49,7 +49,12 @@ impl Fresh {
 
 fn applied(reference: &str) -> Settlement {
     Settlement::Applied {
-        changes: vec![Change::Made { reference: reference.to_owned(), external_id: "message/1".to_owned() }],
+        changes: vec![Change::Made {
+            reference: reference.to_owned(),
+            external_id: "message/1".to_owned(),
+            ticket_id: "T-1".to_owned(),
+            effect: Effect::Note { text: String::new() },
+        }],
     }
 }
 
@@ -79,7 +84,12 @@ async fn an_applied_effect_stays_applied_for_every_event_of_the_resource(fresh: 
     let (standing, same, _) = fresh.plan(intent(&second, note("two")), START_MS).await;
     assert_eq!((standing, same.as_str()), (Standing::Applied, reference.as_str()));
     // A second receipt changes neither the time nor the place of the first.
-    let later = Change::Made { reference, external_id: "message/2".to_owned() };
+    let later = Change::Made {
+        reference,
+        external_id: "message/2".to_owned(),
+        ticket_id: "T-1".to_owned(),
+        effect: Effect::Note { text: String::new() },
+    };
     fresh.settle(second, Settlement::Applied { changes: vec![later] }, START_MS + 9).await;
     let row: (i64, String) = fresh
         .sql()

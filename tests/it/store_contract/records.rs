@@ -175,7 +175,12 @@ async fn the_trail_of_a_piece_of_work_is_the_same_from_each_of_its_ids(fresh: Fr
         job_id: id,
     };
     let reference = fresh.store.plan(None, vec![intent], START_MS).await.unwrap().planned.remove(0).reference;
-    let changes = vec![Change::Made { reference: reference.clone(), external_id: "message/1".to_owned() }];
+    let changes = vec![Change::Made {
+        reference: reference.clone(),
+        external_id: "message/1".to_owned(),
+        ticket_id: "T-1".to_owned(),
+        effect: frontdesk::domain::effect::Effect::Note { text: String::new() },
+    }];
     let applied = Settlement::Applied { changes };
     fresh.store.settle(job, Some(placement("T-1", None)), applied, START_MS + 1).await.unwrap();
     for from in ["wh_0", "wh_again", "evt_0", "resp_0", "T-1", &format!("job_{id}"), &reference] {

@@ -1,0 +1,54 @@
+//! The helpdesk that the settings name.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderName, HeaderValue};
+
+use crate::clock::Clock;
+use crate::config::{self, Config, Hidden};
+use crate::helpdesk::{
+    Builtin, Connector, Helpdesk, Http, HttpSettings, Outside, RequestTracker, RequestTrackerSettings,
+};
+use crate::store::Store;
+
+/// Makes no connection yet.
+///
+/// # Errors
+/// When the address or the token cannot be used; says which, never shows it.
+pub fn connect(config: &Config, store: &Store, clock: &Clock) -> Result<Helpdesk> {
+    let set = &config.helpdesk;
+    let connector: Arc<dyn Connector> = match set.kind {
+        config::HelpdeskKind::Builtin => return Ok(Helpdesk::Builtin(Builtin::new(store.clone()))),
+        config::HelpdeskKind::RequestTracker => {
+            let names = RequestTrackerSettings {
+                user: set.user.clone().unwrap_or_default(),
+                queues: set.queues.clone(),
+                fields: set.fields.clone(),
+            };
+            Arc::new(RequestTracker::new(http(set, clock, "token")?, names))
+        }
+    };
+    Ok(Helpdesk::Outside(Outside::new(connector)))
+}
+
+/// A client that sends the token after `scheme`.
+fn http(set: &config::Helpdesk, clock: &Clock, scheme: &str) -> Result<Http> {
+    let token = set.token.as_ref().map(Hidden::reveal).unwrap_or_default().trim();
+    let value = HeaderValue::from_str(&format!("{scheme} {token}"))
+        .map_err(|_| anyhow::anyhow!("helpdesk.token has characters that cannot be sent"))?;
+    let headers: Vec<(HeaderName, HeaderValue)> = vec![(AUTHORIZATION, value)];
+    let settings = HttpSettings {
+        url: set.url.clone().unwrap_or_default(),
+        headers,
+        connect_timeout: wait(set.connect_timeout),
+        read_timeout: wait(set.read_timeout),
+    };
+    Http::new(settings, clock.clone()).map_err(anyhow::Error::msg).context("helpdesk.url")
+}
+
+fn wait(wait: config::Wait) -> Duration {
+    Duration::from_millis(u64::try_from(wait.ms()).unwrap_or(0))
+}

@@ -1,0 +1,103 @@
+//! How every helpdesk outside is written to, so that each effect is there once:
+//! the intent is in our database first; after an unknown outcome the ticket is
+//! looked at before anything is written again; after a change of fields it is
+//! read back.
+
+use std::sync::Arc;
+
+use super::connector::{Capabilities, Connector, Drafts, Patch, Sought, Write};
+use super::{HelpdeskError, text};
+use crate::domain::effect::Effect;
+use crate::domain::ticket::Ticket;
+
+/// Their clock and ours may differ by this much, in ms.
+const CLOCKS_MS: i64 = 120_000;
+
+/// A helpdesk outside.
+#[derive(Clone)]
+pub struct Outside {
+    connector: Arc<dyn Connector>,
+}
+
+impl Outside {
+    /// The one that this speaks to.
+    #[must_use]
+    pub fn new(connector: Arc<dyn Connector>) -> Outside {
+        Outside { connector }
+    }
+
+    /// What it offers.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        self.connector.capabilities()
+    }
+
+    pub(super) async fn ticket(&self, id: &str) -> Result<Ticket, HelpdeskError> {
+        self.connector.ticket(id).await
+    }
+
+    /// Fields bear no mark: those that are as they should be count as written.
+    pub(super) async fn find(
+        &self,
+        ticket_id: &str,
+        reference: &str,
+        effect: &Effect,
+        since_ms: i64,
+    ) -> Result<Option<String>, HelpdeskError> {
+        match Patch::of(effect) {
+            Some(patch) => {
+                let lacks = self.connector.lacks(ticket_id, &patch).await?;
+                Ok(lacks.is_none().then(|| reference.to_owned()))
+            }
+            None => {
+                let reply = match effect {
+                    Effect::Reply(reply) => Some(reply.text()),
+                    _ => None,
+                };
+                let sought = Sought { reference, reply, since_ms: since_ms - CLOCKS_MS };
+                self.connector.find(ticket_id, sought).await
+            }
+        }
+    }
+
+    pub(super) async fn write(
+        &self,
+        ticket_id: &str,
+        reference: &str,
+        effect: &Effect,
+    ) -> Result<String, HelpdeskError> {
+        let write = self.as_write(reference, effect)?;
+        if let Write::Set(patch) = write {
+            let external_id = self.connector.write(ticket_id, Write::Set(patch.clone())).await?;
+            return match self.connector.lacks(ticket_id, &patch).await? {
+                None => Ok(external_id),
+                Some(part) => Err(HelpdeskError::Refused(format!("it took the change, and {part} is as it was"))),
+            };
+        }
+        self.connector.write(ticket_id, write).await
+    }
+
+    /// An effect as this helpdesk can have it.
+    fn as_write<'a>(&self, reference: &'a str, effect: &'a Effect) -> Result<Write<'a>, HelpdeskError> {
+        let offers = self.capabilities();
+        let note = |said: &str| match offers.notes {
+            true => Ok(Write::Note { text: text::marked(said, reference), reference }),
+            false => Err(HelpdeskError::NotOffered("notes that only the team sees")),
+        };
+        match effect {
+            Effect::Note { text } => note(text),
+            Effect::Draft { text } if offers.drafts == Drafts::AsNote => note(&text::draft_as_note(text)),
+            Effect::Draft { text } => Ok(Write::Draft { text, reference }),
+            Effect::Reply(reply) => Ok(Write::Reply { text: reply.text(), reference }),
+            Effect::Attachment { name, text } if offers.files => Ok(Write::File {
+                name,
+                content: text,
+                text: text::marked(&format!("Attached: {name}"), reference),
+                reference,
+            }),
+            Effect::Attachment { name, text } => note(&format!("{name}\n\n{text}")),
+            Effect::Route(_) | Effect::Fields { .. } => Ok(Write::Set(Patch::of(effect).unwrap_or_default())),
+            Effect::Start { .. } => Err(HelpdeskError::NotOffered("starting work")),
+        }
+    }
+}
