@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use connect::connect;
+pub use connect::{connect, outside};
 
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_PROJECT, ProjectSettings, Reconcile, Wait};

@@ -401,6 +401,7 @@ mod tests {
                     .unwrap_or(line)
             })
             .fold(String::new(), |text, line| text + line + "\n")
+            .replace("kind = \"builtin\"", "kind = \"request_tracker\"")
             .replace("whsec_…", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
         let config = load(&all).expect("loads");
         assert_eq!(config.projects().expect("secrets").len(), 2);

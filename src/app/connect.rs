@@ -14,14 +14,26 @@ use crate::helpdesk::{
 };
 use crate::store::Store;
 
-/// Makes no connection yet.
+/// The helpdesk that the tickets live in. Makes no connection yet.
 ///
 /// # Errors
 /// When the address or the token cannot be used; says which, never shows it.
 pub fn connect(config: &Config, store: &Store, clock: &Clock) -> Result<Helpdesk> {
+    Ok(match outside(config, clock)? {
+        Some(desk) => Helpdesk::Outside(desk),
+        None => Helpdesk::Builtin(Builtin::new(store.clone())),
+    })
+}
+
+/// The one outside; none when the tickets live on the built-in desk. Makes no
+/// connection yet.
+///
+/// # Errors
+/// As [`connect`].
+pub fn outside(config: &Config, clock: &Clock) -> Result<Option<Outside>> {
     let set = &config.helpdesk;
     let connector: Arc<dyn Connector> = match set.kind {
-        config::HelpdeskKind::Builtin => return Ok(Helpdesk::Builtin(Builtin::new(store.clone()))),
+        config::HelpdeskKind::Builtin => return Ok(None),
         config::HelpdeskKind::RequestTracker => {
             let names = RequestTrackerSettings {
                 user: set.user.clone().unwrap_or_default(),
@@ -31,7 +43,7 @@ pub fn connect(config: &Config, store: &Store, clock: &Clock) -> Result<Helpdesk
             Arc::new(RequestTracker::new(http(set, clock, "token")?, names))
         }
     };
-    Ok(Helpdesk::Outside(Outside::new(connector)))
+    Ok(Some(Outside::new(connector)))
 }
 
 /// A client that sends the token after `scheme`.

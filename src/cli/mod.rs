@@ -12,6 +12,7 @@ mod deliveries;
 mod demo;
 mod doctor;
 mod erase;
+mod helpdesk;
 mod insights;
 mod jobs;
 mod migrate;
@@ -106,6 +107,9 @@ enum Command {
     Resume(pauses::What),
     /// Go through the production checklist: what is well, what is not, what to do about it.
     Doctor,
+    /// The helpdesk that the tickets live in.
+    #[command(subcommand)]
+    Helpdesk(helpdesk::Command),
     /// What is paused, by whom and why.
     Pauses,
     /// The processes that share the database, and which of them leads in what.
@@ -191,6 +195,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Pause(args) => pauses::pause(args, &context).await,
         Command::Resume(what) => pauses::resume(what, &context).await,
         Command::Doctor => doctor::run(&context).await,
+        Command::Helpdesk(command) => helpdesk::run(command, &context).await,
         Command::Nodes => nodes::run(&context).await,
         Command::Pauses => pauses::list(&context).await,
         Command::Trail(command) => trail::run(command, &context).await,

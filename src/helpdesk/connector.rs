@@ -162,4 +162,53 @@ pub trait Connector: Send + Sync + 'static {
     /// # Errors
     /// Why it could not be read.
     async fn lacks(&self, id: &str, patch: &Patch) -> Result<Option<&'static str>, HelpdeskError>;
+
+    /// Whether the credentials are good, and whether what the settings name is there;
+    /// fields are looked for on a ticket, when one is given.
+    async fn examine(&self, ticket: Option<&str>) -> Vec<Checked>;
+
+    /// Takes away a note that [`Connector::write`] made.
+    ///
+    /// # Errors
+    /// [`HelpdeskError::NotOffered`] where that cannot be done, or why it was not.
+    async fn remove(&self, id: &str, external_id: &str) -> Result<(), HelpdeskError>;
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// What, as "queue Billing".
+    pub what: String,
+    /// What is well about it, or what is wrong and what to do.
+    pub found: Result<String, String>,
+}
+
+impl Checked {
+    /// From what came of asking.
+    pub fn of(what: impl Into<String>, found: Result<impl Into<String>, impl ToString>) -> Checked {
+        Checked { what: what.into(), found: found.map(Into::into).map_err(|error| error.to_string()) }
+    }
+}
+
+impl Capabilities {
+    /// What this helpdesk does not have, and what becomes of it.
+    #[must_use]
+    pub fn lacking(&self) -> Vec<&'static str> {
+        let drafts = match self.drafts {
+            Drafts::AsNote => Some("drafts: one is a note that says so, and waits in Frontdesk"),
+            Drafts::OnePerTicket => {
+                Some("more than one draft for a ticket: a person's is never written over, ours waits in Frontdesk")
+            }
+            Drafts::Many => None,
+        };
+        let without = [
+            (self.notes, "notes that only the team sees: nothing is noted on tickets"),
+            (self.files, "files with a note: a text becomes the note"),
+            (self.priority, "a priority: it is not set"),
+            (self.queues, "queues: tickets are not moved"),
+            (self.tags, "tags, or no field is named for them: none are set"),
+            (self.fields, "fields: nothing named is set"),
+        ];
+        drafts.into_iter().chain(without.into_iter().filter(|(has, _)| !has).map(|(_, what)| what)).collect()
+    }
 }

@@ -10,7 +10,7 @@ mod request_tracker;
 mod text;
 
 pub use builtin::Builtin;
-pub use connector::{Capabilities, Connector, Drafts, Patch, Sought, Write};
+pub use connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
 pub use http::{Http, Settings as HttpSettings};
 pub use outside::Outside;
 pub use request_tracker::{RequestTracker, Settings as RequestTrackerSettings};

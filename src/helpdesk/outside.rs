@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::connector::{Capabilities, Connector, Drafts, Patch, Sought, Write};
+use super::connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
 use super::{HelpdeskError, text};
 use crate::domain::effect::Effect;
 use crate::domain::ticket::Ticket;
@@ -75,6 +75,46 @@ impl Outside {
             };
         }
         self.connector.write(ticket_id, write).await
+    }
+
+    /// Looks whether everything works: credentials, names, and on a ticket a note
+    /// that is written, found again and, where that can be done, removed.
+    pub async fn check(&self, ticket: Option<&str>, reference: &str, now_ms: i64) -> Vec<Checked> {
+        let mut checked = self.connector.examine(ticket).await;
+        if let Some(id) = ticket {
+            checked.extend(self.check_on(id, reference, now_ms).await);
+        }
+        checked
+    }
+
+    async fn check_on(&self, id: &str, reference: &str, now_ms: i64) -> Vec<Checked> {
+        let mut checked = Vec::new();
+        let read = self.connector.ticket(id).await;
+        let said = |ticket: Ticket| format!("{} messages, in {}", ticket.messages.len(), ticket.queue);
+        let is_read = read.is_ok();
+        checked.push(Checked::of(format!("reading ticket {id}"), read.map(said)));
+        if !is_read || !self.capabilities().notes {
+            return checked;
+        }
+        let text = text::marked("A test of Frontdesk. It can be deleted.", reference);
+        let written = self.connector.write(id, Write::Note { text, reference }).await;
+        let external_id = written.as_ref().ok().cloned();
+        checked.push(Checked::of("writing a note that only the team sees", written));
+        let Some(external_id) = external_id else { return checked };
+        let sought = Sought { reference, reply: None, since_ms: now_ms - CLOCKS_MS };
+        let found = match self.connector.find(id, sought).await {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => Err("it is not there, or not by our user: look at helpdesk.user, and at the clocks".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        checked.push(Checked::of("finding it again by its mark", found));
+        checked.push(match self.connector.remove(id, &external_id).await {
+            Err(HelpdeskError::NotOffered(_)) => {
+                Checked::of("removing it", Ok::<_, String>("this helpdesk removes nothing: delete it by hand"))
+            }
+            removed => Checked::of("removing it", removed.map(|()| "done")),
+        });
+        checked
     }
 
     /// An effect as this helpdesk can have it.

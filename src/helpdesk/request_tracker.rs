@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::connector::{Capabilities, Connector, Drafts, Patch, Sought, Write};
+use super::connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
 use super::http::Http;
 use super::{HelpdeskError, text};
 use crate::clock::parse_rfc3339;
@@ -257,6 +257,44 @@ impl Connector for RequestTracker {
         let wanted = self.wanted(patch)?;
         Ok(wanted.lacking(&self.now(known(id)?).await?))
     }
+
+    async fn examine(&self, ticket: Option<&str>) -> Vec<Checked> {
+        let version: Result<About, _> = self.get(&["rt"], &[]).await;
+        let mut checked = vec![Checked::of("address and token", version.map(|about| format!("RT {}", about.version)))];
+        if checked[0].found.is_err() {
+            return checked;
+        }
+        for queue in self.names.queues.values() {
+            let found: Result<Queue, _> = self.get(&["queue", queue], &[]).await;
+            let found = found.map(|_| "is there").map_err(|error| match error {
+                HelpdeskError::NoTicket => {
+                    "is not there, or our user may not see it: put [helpdesk.queues] right".to_owned()
+                }
+                error => error.to_string(),
+            });
+            checked.push(Checked::of(format!("queue {queue}"), found));
+        }
+        let Some(Ok(now)) = (match ticket.map(known) {
+            Some(Ok(id)) => Some(self.now(id).await),
+            _ => None,
+        }) else {
+            return checked;
+        };
+        for (ours, field) in self.names.fields.iter().filter(|(ours, _)| *ours != "key") {
+            let is_there = now.custom_fields.iter().any(|there| there.name == *field);
+            let found = if is_there {
+                Ok("is there")
+            } else {
+                Err("is not on this ticket: put [helpdesk.fields] right, or apply it to the queue")
+            };
+            checked.push(Checked::of(format!("field {field} ({ours})"), found));
+        }
+        checked
+    }
+
+    async fn remove(&self, _: &str, _: &str) -> Result<(), HelpdeskError> {
+        Err(HelpdeskError::NotOffered("removing a note"))
+    }
 }
 
 /// What is to be set, in RT's names.
@@ -301,6 +339,12 @@ impl Wanted {
 #[derive(Deserialize)]
 struct Items<T> {
     items: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct About {
+    #[serde(rename = "Version")]
+    version: String,
 }
 
 #[derive(Deserialize)]

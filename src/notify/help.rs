@@ -17,6 +17,7 @@ pub(super) fn help(kind: &str) -> &'static str {
         "resource_cancelled" => "nothing; it was cancelled at OpenAI.",
         "helpdesk_unavailable" => "look at the helpdesk, then 'frontdesk jobs retry'.",
         "helpdesk_refused" => "read last_error: 'frontdesk jobs list --status failed_final'.",
+        "reply_unknown" => "look at the ticket; 'frontdesk jobs retry' sends the reply, 'discard' does not.",
         "ticket_missing" => "discard the job; its ticket went away.",
         "workflow_missing" => "put the workflow back into the settings, or discard the job.",
         "paused" => "end the pause.",

@@ -300,13 +300,15 @@ fn plan(connection: &Connection, intent: &Intent, first: Standing, now_ms: i64) 
 /// What has been written down for an intent's slot before, if anything.
 fn planned_before(connection: &Connection, intent: &Intent, now_ms: i64) -> Result<Option<Planned>, StoreError> {
     let reference = intent.reference();
-    let found: Option<(String, Option<String>, Option<String>, bool, i64)> = connection
+    let found = connection
         .prepare_cached(
             "SELECT effects.state, payload, permission, jobs.id <> ?2 AND jobs.state = 'processing' AND jobs.claimable_at > ?3, planned_at
              FROM effects JOIN jobs ON jobs.id = effects.job_id WHERE ref = ?1",
         )?
         .query_row((&reference, intent.job_id, now_ms), |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            let payload: Option<String> = row.get(1)?;
+            let permission: Option<String> = row.get(2)?;
+            Ok((row.get::<_, String>(0)?, payload, permission, row.get::<_, bool>(3)?, row.get::<_, i64>(4)?))
         })
         .optional()?;
     let Some((state, payload, permission, elsewhere, planned_at_ms)) = found else { return Ok(None) };

@@ -20,6 +20,7 @@ mod faults;
 mod front_desk;
 mod front_limits;
 mod front_stop;
+mod helpdesk;
 mod insights;
 mod kill;
 mod late_work;

@@ -18,7 +18,7 @@ use frontdesk::domain::secret::Secret;
 use frontdesk::domain::submission::{MetadataKeys, Patience};
 use frontdesk::domain::ticket::Author;
 use frontdesk::domain::verify::Verifier;
-use frontdesk::helpdesk::{Builtin, Helpdesk};
+use frontdesk::helpdesk::{Builtin, Helpdesk, Outside};
 use frontdesk::openai::client::Client;
 use frontdesk::store::{
     AuditAt, DeskTicket, Job, Location, NewSubmission, NewTicket, PageRequest, Restoration, Restoring, Review, Store,
@@ -93,8 +93,8 @@ pub struct TestDesk {
     pub workflows: Catalogue,
     /// Set by a test before it asks for a worker.
     pub policy: Policy,
-    /// Where the tickets live; the same.
-    pub helpdesk: Helpdesk,
+    /// Where the tickets live, if not on the built-in desk; the same.
+    pub helpdesk: Option<Outside>,
     /// One for each project; they are slow to build and cheap to clone.
     clients: BTreeMap<String, Client>,
     database: TestDatabase,
@@ -115,7 +115,6 @@ impl TestDesk {
     async fn on(database: TestDatabase) -> TestDesk {
         let store = database.store();
         let openai = FakeOpenAi::start().await;
-        let helpdesk = Helpdesk::Builtin(Builtin::new(store.clone()));
         let clients = ["default", "second"].map(|name| (name.to_owned(), openai.client(&format!("sk-{name}"))));
         TestDesk {
             store,
@@ -126,7 +125,7 @@ impl TestDesk {
             settings: settings(),
             workflows: catalogue(),
             policy: Policy::default(),
-            helpdesk,
+            helpdesk: None,
             database,
             left_over: None,
             spoiled: false,
@@ -145,7 +144,7 @@ impl TestDesk {
             self.store.clone(),
             clock,
             self.clients.clone(),
-            self.helpdesk.clone(),
+            self.helpdesk(),
             self.policy.clone(),
             self.workflows.clone(),
             self.submitter(),
@@ -154,11 +153,19 @@ impl TestDesk {
         )
     }
 
+    /// Where tickets are read and written.
+    pub fn helpdesk(&self) -> Helpdesk {
+        match &self.helpdesk {
+            Some(outside) => Helpdesk::Outside(outside.clone()),
+            None => Helpdesk::Builtin(Builtin::new(self.store.clone())),
+        }
+    }
+
     /// What starts work, as a fresh process would build it.
     pub fn submitter(&self) -> Submitter {
         let settings =
             submit::Settings { model: "gpt-test".to_owned(), keys: settings().metadata_keys, patience: PATIENCE };
-        let helpdesk = self.helpdesk.clone();
+        let helpdesk = self.helpdesk();
         let clock = Clock::Hand(self.clock.clone());
         Submitter::new(self.store.clone(), clock, self.clients.clone(), helpdesk, self.workflows.clone(), settings)
     }

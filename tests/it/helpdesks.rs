@@ -33,5 +33,6 @@ on_every_helpdesk! {
     a_reply_whose_answer_is_lost_is_found_and_not_sent_again,
     a_reply_that_may_have_been_sent_is_a_persons_to_send,
     a_ticket_that_is_not_there_is_told,
+    a_check_writes_a_note_finds_it_and_says_what_is_wrong,
     two_results_for_one_ticket_are_written_one_after_the_other,
 }

@@ -16,7 +16,7 @@ use crate::harness::{ALL, OVERDUE_MS, START_MS, TestDesk};
 use crate::support::database::TestDatabase;
 
 /// What is of one database only.
-const STAYS: [&str; 4] = ["leases", "migrations", "nodes", "sign_ins"];
+const STAYS: [&str; 5] = ["leases", "migrations", "nodes", "sign_ins", "ticket_writers"];
 
 fn moving<'a>(from: &'a Path, to: &'a TestDatabase) -> Moving<'a> {
     let at = AuditAt { now_ms: START_MS, overdue_ms: OVERDUE_MS };

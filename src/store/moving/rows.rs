@@ -10,7 +10,7 @@ use super::MoveError;
 use crate::store::sql::{Value, without_zeros};
 
 /// What is not moved, as a condition for what is.
-const STAYS: [(&str, &str); 6] = [
+const STAYS: [(&str, &str); 7] = [
     // Each database has texts of its own, and knows what was applied to it.
     ("migrations", "false"),
     // Who works with the file, and who leads there.
@@ -18,6 +18,8 @@ const STAYS: [(&str, &str); 6] = [
     ("leases", "false"),
     // Who has mistyped a password just now.
     ("sign_ins", "false"),
+    // Who writes to a ticket outside just now.
+    ("ticket_writers", "false"),
     // Which database it is, who may use it, and that it was moved.
     (
         "marks",

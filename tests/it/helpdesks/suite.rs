@@ -3,7 +3,7 @@
 use frontdesk::clock::Clock;
 use frontdesk::domain::failure::Cause;
 use frontdesk::domain::job::State;
-use frontdesk::helpdesk::{Helpdesk, Outside};
+use frontdesk::helpdesk::Outside;
 use frontdesk::store::{Job, Review};
 use frontdesk::worker::Step;
 use serde_json::json;
@@ -22,7 +22,7 @@ async fn desk_at(system: &dyn System) -> (TestDesk, Proxy) {
     let mut desk = TestDesk::open().await;
     let (proxy, url) = Proxy::to(system.url()).await;
     let connector = system.connector(&url, Clock::Hand(desk.clock.clone()));
-    desk.helpdesk = Helpdesk::Outside(Outside::new(connector));
+    desk.helpdesk = Some(Outside::new(connector));
     (desk, proxy)
 }
 
@@ -128,7 +128,7 @@ pub async fn a_draft_that_the_customer_overtook_is_not_sent(system: &dyn System)
 pub async fn a_file_is_kept_with_the_ticket(system: &dyn System) {
     let (desk, _) = desk_at(system).await;
     let ticket = system.ticket("Call", "Call me.").await;
-    let helpdesk = desk.helpdesk.clone();
+    let helpdesk = desk.helpdesk();
     let effect = frontdesk::domain::effect::Effect::Attachment { name: "call.txt".into(), text: "Grüße, ✓".into() };
     let planned = frontdesk::store::Planned {
         reference: format!("fd_file{ticket}"),
@@ -195,7 +195,7 @@ pub async fn a_note_that_never_arrived_is_written(system: &dyn System) {
 pub async fn a_helpdesk_that_wants_quiet_gets_it_and_loses_nothing(system: &dyn System) {
     let (desk, proxy) = desk_at(system).await;
     let tickets = [system.ticket("One", "One?").await, system.ticket("Two", "Two?").await];
-    let helpdesk = desk.helpdesk.clone();
+    let helpdesk = desk.helpdesk();
     proxy.fail(&[Fault::Busy(30)]);
     for ticket in &tickets {
         summarised(&desk, ticket, "sum", "The parcel is late.").await;
@@ -256,4 +256,17 @@ pub async fn two_results_for_one_ticket_are_written_one_after_the_other(system: 
     desk.work_to_the_end(&desk.worker()).await;
     assert_eq!(times(&system.notes(&ticket).await, "The parcel is late."), 1);
     assert_eq!(system.route(&ticket).await.2, "shipping");
+}
+
+pub async fn a_check_writes_a_note_finds_it_and_says_what_is_wrong(system: &dyn System) {
+    let (desk, _) = desk_at(system).await;
+    let ticket = system.ticket("Parcel", "Where is my parcel?").await;
+    let outside = desk.helpdesk.clone().unwrap();
+    let reference = format!("fd_check{ticket}");
+    let checked = outside.check(Some(&ticket), &reference, START_MS).await;
+    let wrong: Vec<_> = checked.iter().filter(|one| one.found.is_err()).collect();
+    assert!(wrong.is_empty() && checked.len() > 4, "{checked:?}");
+    assert!(times(&system.notes(&ticket).await, &reference) <= 1);
+    let nowhere = outside.check(Some(system.nowhere()), &reference, START_MS).await;
+    assert!(nowhere.iter().any(|one| one.found.is_err()), "{nowhere:?}");
 }
