@@ -102,7 +102,11 @@ async fn the_command_line_checks_the_helpdesk_and_names_what_is_wrong() {
     assert!(biling.code == 1 && biling.out.contains("problem queue Biling"), "{}", biling.out);
     let token = file("token", &settings().replace(&given("FRONTDESK_TEST_RT_TOKEN"), "1-23-wrong"));
     let refused = place.run(&["--config", &token, "helpdesk", "check"]);
-    assert!(refused.code == 1 && refused.out.contains("credentials") && !refused.out.contains("1-23-wrong"), "{}", refused.out);
+    assert!(
+        refused.code == 1 && refused.out.contains("credentials") && !refused.out.contains("1-23-wrong"),
+        "{}",
+        refused.out
+    );
     let nothing = place.run(&["helpdesk", "check"]).succeeds();
     assert!(nothing.out.contains("built-in desk"), "{}", nothing.out);
     for (name, line, words) in [
