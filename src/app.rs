@@ -380,6 +380,8 @@ impl Parts<'_> {
         }
         // The guards are of no use to OpenAI: its route stays as short as it can be.
         router = router.layer(axum::middleware::from_fn(web::guard));
+        let patience = duration(self.config.http.body_timeout);
+        router = router.layer(axum::middleware::from_fn_with_state(patience, http::whole_body));
         if roles.intake {
             let desk = self.front_desk();
             work.push(tokio::spawn(desk.refusals().write_until(stop.clone())));

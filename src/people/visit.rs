@@ -86,7 +86,21 @@ impl People {
     #[must_use]
     pub fn address(&self, parts: &Parts) -> String {
         let peer = peer(parts);
-        let said = || parts.headers.get("x-forwarded-for")?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok();
+        // The last of the last line is the proxy's own; those before may be anybody's.
+        let said = || {
+            parts
+                .headers
+                .get_all("x-forwarded-for")
+                .iter()
+                .next_back()?
+                .to_str()
+                .ok()?
+                .rsplit(',')
+                .next()?
+                .trim()
+                .parse()
+                .ok()
+        };
         let address = if self.is_proxy(peer) { said().or(peer) } else { peer };
         address.map_or_else(|| "unknown".to_owned(), |address: IpAddr| address.to_string())
     }
@@ -123,10 +137,15 @@ impl People {
     /// Somebody who came by another way than the one people are told of, as over
     /// this machine itself, is not on TLS, and their browser would not take it.
     fn cookie_name(&self, headers: &HeaderMap) -> &'static str {
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let said = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let https = self.settings.url.as_deref().and_then(|url| url.strip_prefix("https://"));
-        let is_there =
-            https.zip(host).is_some_and(|(ours, host)| ours.trim_end_matches('/').eq_ignore_ascii_case(host));
+        let is_ours = |ours: &str, host: &str| ours.trim_end_matches('/').eq_ignore_ascii_case(host);
+        // A proxy may put another host in the place of ours; the browser says where it is itself.
+        let origin = said(header::ORIGIN).and_then(|origin| origin.strip_prefix("https://"));
+        let is_there = https.is_some_and(|ours| {
+            [said(header::HOST), origin].into_iter().flatten().any(|host| is_ours(ours, host))
+                || said(header::COOKIE).is_some_and(|held| held.contains(COOKIE_TLS))
+        });
         if is_there { COOKIE_TLS } else { COOKIE }
     }
 }

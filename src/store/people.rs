@@ -175,6 +175,8 @@ impl Store {
             if changed {
                 let stays = stays.as_deref().unwrap_or_default();
                 connection.execute("DELETE FROM sessions WHERE user_name = ?1 AND hash <> ?2", (&name, stays))?;
+                // A link that lies around would undo it.
+                connection.execute("DELETE FROM invitations WHERE user_name = ?1", [&name])?;
                 audit_trail::add(connection, &actor, "user.password", &name, &json!({}), now_ms)?;
             }
             Ok(changed)

@@ -1,8 +1,10 @@
 //! Who is signed in, and who has failed to. Only hashes of what browsers hold,
 //! and of what people type, are kept.
 
+use std::collections::BTreeSet;
+
 use super::people::role_of;
-use super::sql::{Connection, OptionalExtension};
+use super::sql::{Connection, OptionalExtension, Subject};
 use super::{Store, StoreError};
 use crate::domain::person::Person;
 
@@ -111,27 +113,29 @@ impl Store {
         .await
     }
 
-    /// How often signing in failed, for each of the keys.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn sign_in_failures(&self, keys: Vec<String>) -> Result<Vec<Failures>, StoreError> {
-        self.look_up(move |connection| keys.iter().map(|key| failures(connection, key)).collect()).await
-    }
-
-    /// Counts a failure for each of the keys. One whose last failure is older than
-    /// `forget_before_ms` begins anew, as do all others that are so old.
+    /// Counts an attempt for each of the keys, unless `must_wait` says of what was
+    /// counted before, in the order of the keys, that it has to wait; gives how long,
+    /// in seconds. Of many at once each counts before the next is looked at. A key
+    /// whose last attempt is older than `forget_before_ms` begins anew, as do all
+    /// others that are so old.
     ///
     /// # Errors
     /// When the transaction could not be committed.
-    pub async fn count_sign_in_failure(
+    pub async fn try_sign_in(
         &self,
         keys: Vec<String>,
         forget_before_ms: i64,
         now_ms: i64,
-    ) -> Result<(), StoreError> {
+        must_wait: fn(&[Failures], i64) -> Option<i64>,
+    ) -> Result<Option<i64>, StoreError> {
         self.write(move |connection| {
+            let ids: BTreeSet<&String> = keys.iter().collect();
+            ids.iter().try_for_each(|key| connection.alone_with(Subject::SignIn(key)))?;
             connection.execute("DELETE FROM sign_ins WHERE last_at < ?1", [forget_before_ms])?;
+            let before = keys.iter().map(|key| failures(connection, key)).collect::<Result<Vec<_>, _>>()?;
+            if let Some(wait_s) = must_wait(&before, now_ms) {
+                return Ok(Some(wait_s));
+            }
             for key in &keys {
                 connection.execute(
                     "INSERT INTO sign_ins (key, failures, last_at) VALUES (?1, 1, ?2)
@@ -139,18 +143,23 @@ impl Store {
                     (key, now_ms),
                 )?;
             }
-            Ok(())
+            Ok(None)
         })
         .await
     }
 
-    /// Forgets the failures under a key: there was a success.
+    /// There was a success: all failures under the key `own` are forgotten, and of
+    /// each of the `shared` ones the attempt that it was. Those are of others too.
     ///
     /// # Errors
     /// When the transaction could not be committed.
-    pub async fn forget_sign_in_failures(&self, key: String) -> Result<(), StoreError> {
+    pub async fn signed_in_well(&self, own: String, shared: Vec<String>) -> Result<(), StoreError> {
         self.write(move |connection| {
-            connection.execute("DELETE FROM sign_ins WHERE key = ?1", [&key])?;
+            connection.execute("DELETE FROM sign_ins WHERE key = ?1", [&own])?;
+            for key in &shared {
+                connection
+                    .execute("UPDATE sign_ins SET failures = failures - 1 WHERE key = ?1 AND failures > 0", [key])?;
+            }
             Ok(())
         })
         .await

@@ -44,8 +44,7 @@ async fn who(parts: &Parts, web: &Web) -> Result<Option<Person>, Problem> {
         return Ok(Some(person.clone()));
     }
     // A wrong token is not made good by a cookie.
-    if parts.headers.contains_key(header::AUTHORIZATION) {
-        let Some(secret) = bearer(&parts.headers) else { return Ok(None) };
+    if let Some(secret) = bearer(&parts.headers) {
         return Ok(web.store.token(secret).await?);
     }
     let visitor = web.people.visitor(parts).await?;

@@ -7,7 +7,7 @@ use frontdesk::store::UserChange;
 use serde_json::json;
 
 use crate::desk::Desk;
-use crate::wire::{Answer, ask, request};
+use crate::wire::{Answer, Wire, ask, request};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -147,4 +147,35 @@ async fn a_page_has_no_script_and_no_style_of_its_own_and_may_not_be_framed() {
     }
     let json = get(&desk, "/nothing-here", &[("accept", "application/json")]).await;
     assert_eq!((json.status, json.header("content-type")), (404, Some("application/problem+json")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_attempts_at_once_no_more_are_looked_at_than_one_after_the_other() {
+    let desk = with_people("").await;
+    let guesses = (0..40).map(|n| {
+        let form = format!("name=lena&password=guess-number-{n:04}");
+        let desk = &desk;
+        async move { post_form(desk, "/sign-in", &[], &form).await.text() }
+    });
+    let said = futures_util::future::join_all(guesses).await;
+    let looked_at = said.iter().filter(|text| !text.contains("Too many attempts")).count();
+    assert_eq!(looked_at, 5, "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_signs_in_well_is_no_failure_for_those_beside_them() {
+    let desk = with_people("").await;
+    for _ in 0..60 {
+        signed_in(&desk, "lena", None).await;
+    }
+    signed_in(&desk, "ada", None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_that_never_ends_is_not_waited_for() {
+    let desk = with_people("[http]\nbody_timeout = \"200ms\"\n").await;
+    let mut wire = Wire::open(desk.addr).await;
+    let head = "POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 500000\r\n\r\nn";
+    wire.write(head.as_bytes()).await.unwrap();
+    assert_eq!(wire.status().await, Some(408));
 }

@@ -83,6 +83,8 @@ pub enum Subject<'a> {
     Resource(&'a str),
     /// A batch of ours.
     Batch(&'a str),
+    /// Who tries to sign in, as a hash.
+    SignIn(&'a str),
     /// The taking in of deliveries: nobody numbers one meanwhile, and those that
     /// have a number are there.
     Intake,

@@ -27,6 +27,7 @@ const LOCK_ALL: i32 = 0x6664_0001;
 const LOCK_TICKET: i32 = 0x6664_0002;
 const LOCK_RESOURCE: i32 = 0x6664_0003;
 const LOCK_BATCH: i32 = 0x6664_0004;
+const LOCK_SIGN_IN: i32 = 0x6664_0006;
 const LOCK_INTAKE: i32 = 0x6664_0005;
 
 /// A setting of the session that only we make. A pooler that hands sessions
@@ -222,6 +223,7 @@ impl Postgres {
             Subject::Ticket(id) => (LOCK_TICKET, id),
             Subject::Resource(id) => (LOCK_RESOURCE, id),
             Subject::Batch(id) => (LOCK_BATCH, id),
+            Subject::SignIn(key) => (LOCK_SIGN_IN, key),
         };
         let sql = format!("SELECT pg_advisory_xact_lock({kind}, hashtext(?1))");
         self.query(&sql, &[Value::Text(which.into())]).map(drop)

@@ -147,13 +147,23 @@ async fn another_password_signs_out_everywhere_else(fresh: Fresh) {
 
 async fn failures_are_counted_until_a_success_or_long_after(fresh: Fresh) {
     let keys = || vec!["pair".to_owned(), "name".to_owned()];
-    for n in 0..3 {
-        fresh.store.count_sign_in_failure(keys(), 0, START_MS + n).await.unwrap();
+    // Waits for as many seconds as there were attempts, from the third on.
+    let wait = |before: &[Failures], _| before.iter().map(|one| one.count).max().filter(|count| *count >= 3);
+    let attempt = async |forget_before, now| fresh.store.try_sign_in(keys(), forget_before, now, wait).await.unwrap();
+    let many = futures_util::future::join_all((0..20).map(|n| attempt(0, START_MS + n))).await;
+    assert_eq!(many.iter().filter(|waits| waits.is_none()).count(), 3, "of many at once each counts: {many:?}");
+    assert_eq!(attempt(0, START_MS + 30).await, Some(3), "what waits is not counted");
+    let shared = || vec!["name".to_owned()];
+    fresh.store.signed_in_well("pair".to_owned(), shared()).await.unwrap();
+    assert_eq!(attempt(0, START_MS + 31).await, None, "a success was no failure");
+    assert_eq!(attempt(0, START_MS + 32).await, Some(3));
+    for _ in 0..9 {
+        fresh.store.signed_in_well("pair".to_owned(), shared()).await.unwrap();
     }
-    let failed = |count, last_at_ms| Failures { count, last_at_ms };
-    assert_eq!(fresh.store.sign_in_failures(keys()).await.unwrap(), [failed(3, START_MS + 2); 2]);
-    fresh.store.forget_sign_in_failures("pair".to_owned()).await.unwrap();
-    assert_eq!(fresh.store.sign_in_failures(keys()).await.unwrap(), [Failures::default(), failed(3, START_MS + 2)]);
-    fresh.store.count_sign_in_failure(keys(), START_MS + 3, START_MS + HOUR_MS).await.unwrap();
-    assert_eq!(fresh.store.sign_in_failures(keys()).await.unwrap(), [failed(1, START_MS + HOUR_MS); 2], "begun anew");
+    assert_eq!(attempt(0, START_MS + 33).await, None);
+    for _ in 0..2 {
+        attempt(0, START_MS + 34).await;
+    }
+    assert_eq!(attempt(0, START_MS + 35).await, Some(3), "and never less than none");
+    assert_eq!(attempt(START_MS + 36, START_MS + HOUR_MS).await, None, "begun anew");
 }
