@@ -395,6 +395,8 @@ mod tests {
     fn the_example_with_everything_uncommented_loads() {
         let all: String = EXAMPLE
             .lines()
+            // Of another helpdesk than the one that the test takes.
+            .filter(|line| !line.starts_with("# client_"))
             .map(|line| {
                 line.strip_prefix("# ")
                     .filter(|rest| rest.contains(" = \"") || rest.contains(" = [") || rest.starts_with('['))

@@ -10,7 +10,8 @@ use axum::http::{HeaderName, HeaderValue};
 use crate::clock::Clock;
 use crate::config::{self, Config, Hidden};
 use crate::helpdesk::{
-    Builtin, Connector, Helpdesk, Http, HttpSettings, Outside, RequestTracker, RequestTrackerSettings,
+    Builtin, Connector, Helpdesk, Http, HttpSettings, Outside, RequestTracker, RequestTrackerSettings, Zendesk,
+    ZendeskSettings,
 };
 use crate::store::Store;
 
@@ -40,25 +41,39 @@ pub fn outside(config: &Config, clock: &Clock) -> Result<Option<Outside>> {
                 queues: set.queues.clone(),
                 fields: set.fields.clone(),
             };
-            Arc::new(RequestTracker::new(http(set, clock, "token")?, names))
+            Arc::new(RequestTracker::new(http(set, clock, Some("token"))?, names))
+        }
+        config::HelpdeskKind::Zendesk => {
+            let names = ZendeskSettings {
+                client_id: set.client_id.clone().unwrap_or_default(),
+                client_secret: set.client_secret.as_ref().map(Hidden::reveal).unwrap_or_default().to_owned(),
+                user: set.user_id().unwrap_or_default(),
+                queues: set.queues.clone(),
+                fields: set.fields.clone(),
+            };
+            Arc::new(Zendesk::new(http(set, clock, None)?, clock.clone(), names))
         }
     };
     Ok(Some(Outside::new(connector)))
 }
 
-/// A client that sends the token after `scheme`.
-fn http(set: &config::Helpdesk, clock: &Clock, scheme: &str) -> Result<Http> {
-    let token = set.token.as_ref().map(Hidden::reveal).unwrap_or_default().trim();
-    let value = HeaderValue::from_str(&format!("{scheme} {token}"))
-        .map_err(|_| anyhow::anyhow!("helpdesk.token has characters that cannot be sent"))?;
-    let headers: Vec<(HeaderName, HeaderValue)> = vec![(AUTHORIZATION, value)];
+/// A client that sends the token after `scheme`, or none.
+fn http(set: &config::Helpdesk, clock: &Clock, scheme: Option<&str>) -> Result<Http> {
+    let headers = scheme.map(|scheme| token(set, scheme)).transpose()?;
     let settings = HttpSettings {
         url: set.url.clone().unwrap_or_default(),
-        headers,
+        headers: headers.into_iter().collect(),
         connect_timeout: wait(set.connect_timeout),
         read_timeout: wait(set.read_timeout),
     };
     Http::new(settings, clock.clone()).map_err(anyhow::Error::msg).context("helpdesk.url")
+}
+
+fn token(set: &config::Helpdesk, scheme: &str) -> Result<(HeaderName, HeaderValue)> {
+    let token = set.token.as_ref().map(Hidden::reveal).unwrap_or_default().trim();
+    let value = HeaderValue::from_str(&format!("{scheme} {token}"))
+        .map_err(|_| anyhow::anyhow!("helpdesk.token has characters that cannot be sent"))?;
+    Ok((AUTHORIZATION, value))
 }
 
 fn wait(wait: config::Wait) -> Duration {

@@ -15,6 +15,8 @@ pub struct Helpdesk {
     pub url: Option<String>,
     pub token: Option<Hidden>,
     pub user: Option<String>,
+    pub client_id: Option<String>,
+    pub client_secret: Option<Hidden>,
     pub connect_timeout: Wait,
     pub read_timeout: Wait,
     #[serde(default)]
@@ -31,20 +33,59 @@ pub enum Kind {
     Builtin,
     /// Request Tracker 5.
     RequestTracker,
+    /// Zendesk Support.
+    Zendesk,
 }
 
 impl Helpdesk {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let needs = [("url", self.url.is_some()), ("token", self.token.is_some()), ("user", self.user.is_some())];
-        match self.kind {
-            Kind::Builtin => match needs.iter().find(|(_, is_set)| *is_set) {
-                Some((name, _)) => Err(wrong(format!("helpdesk.{name} is set, but helpdesk.kind is \"builtin\""))),
-                None => Ok(()),
-            },
-            Kind::RequestTracker => match needs.iter().find(|(_, is_set)| !is_set) {
-                Some((name, _)) => Err(wrong(format!("helpdesk.{name} is missing; docs/helpdesks.md says what it is"))),
-                None => Ok(()),
-            },
+        let set = [
+            ("url", self.url.is_some()),
+            ("user", self.user.is_some()),
+            ("token", self.token.is_some()),
+            ("client_id", self.client_id.is_some()),
+            ("client_secret", self.client_secret.is_some()),
+        ];
+        let needed: &[&str] = match self.kind {
+            Kind::Builtin => &[],
+            Kind::RequestTracker => &["url", "user", "token"],
+            Kind::Zendesk => &["url", "user", "client_id", "client_secret"],
+        };
+        let name = self.kind.word();
+        for (setting, is_set) in set {
+            match (needed.contains(&setting), is_set) {
+                (true, false) => {
+                    return Err(wrong(format!("helpdesk.{setting} is missing; docs/helpdesks.md says what it is")));
+                }
+                (false, true) => {
+                    return Err(wrong(format!("helpdesk.{setting} is set, but helpdesk.kind is \"{name}\"")));
+                }
+                _ => {}
+            }
+        }
+        if self.kind == Kind::Zendesk && self.user_id().is_none() {
+            return Err(wrong("helpdesk.user is the number of our own user at Zendesk"));
+        }
+        Ok(())
+    }
+}
+
+impl Helpdesk {
+    /// The number of our own user, where it has one.
+    #[must_use]
+    pub fn user_id(&self) -> Option<i64> {
+        self.user.as_ref()?.trim().parse().ok()
+    }
+}
+
+impl Kind {
+    /// As in the settings.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Builtin => "builtin",
+            Kind::RequestTracker => "request_tracker",
+            Kind::Zendesk => "zendesk",
         }
     }
 }

@@ -8,12 +8,14 @@ mod outside;
 mod pace;
 mod request_tracker;
 mod text;
+mod zendesk;
 
 pub use builtin::Builtin;
 pub use connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
 pub use http::{Http, Settings as HttpSettings};
 pub use outside::Outside;
 pub use request_tracker::{RequestTracker, Settings as RequestTrackerSettings};
+pub use zendesk::{Settings as ZendeskSettings, Zendesk};
 
 use crate::domain::batch::Filter;
 use crate::domain::effect::Effect;

@@ -5,6 +5,7 @@ mod proxy;
 mod request_tracker;
 mod suite;
 mod system;
+mod zendesk;
 
 /// Each behaviour of the suite, on each helpdesk.
 macro_rules! on_every_helpdesk {
@@ -13,6 +14,13 @@ macro_rules! on_every_helpdesk {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 super::suite::$name(&super::request_tracker::Tracker::found()).await;
+            })+
+        }
+
+        mod on_zendesk {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::suite::$name(&super::zendesk::Desk::open().await).await;
             })+
         }
     };
