@@ -10,8 +10,8 @@ use axum::http::{HeaderName, HeaderValue};
 use crate::clock::Clock;
 use crate::config::{self, Config, Hidden};
 use crate::helpdesk::{
-    Builtin, Connector, Helpdesk, Http, HttpSettings, Outside, RequestTracker, RequestTrackerSettings, Zendesk,
-    ZendeskSettings,
+    Builtin, Chatwoot, ChatwootSettings, Connector, Helpdesk, Http, HttpSettings, Outside, RequestTracker,
+    RequestTrackerSettings, Zendesk, ZendeskSettings,
 };
 use crate::store::Store;
 
@@ -41,7 +41,17 @@ pub fn outside(config: &Config, clock: &Clock) -> Result<Option<Outside>> {
                 queues: set.queues.clone(),
                 fields: set.fields.clone(),
             };
-            Arc::new(RequestTracker::new(http(set, clock, Some("token"))?, names))
+            Arc::new(RequestTracker::new(http(set, clock, Some((AUTHORIZATION, "token ")))?, names))
+        }
+        config::HelpdeskKind::Chatwoot => {
+            let names = ChatwootSettings {
+                account: set.account.clone().unwrap_or_default(),
+                user: set.user_id().unwrap_or_default(),
+                queues: set.queues.clone(),
+                fields: set.fields.clone(),
+            };
+            let header = HeaderName::from_static("api_access_token");
+            Arc::new(Chatwoot::new(http(set, clock, Some((header, "")))?, names))
         }
         config::HelpdeskKind::Zendesk => {
             let names = ZendeskSettings {
@@ -57,9 +67,9 @@ pub fn outside(config: &Config, clock: &Clock) -> Result<Option<Outside>> {
     Ok(Some(Outside::new(connector)))
 }
 
-/// A client that sends the token after `scheme`, or none.
-fn http(set: &config::Helpdesk, clock: &Clock, scheme: Option<&str>) -> Result<Http> {
-    let headers = scheme.map(|scheme| token(set, scheme)).transpose()?;
+/// A client that sends the token in a header, after a scheme; or none.
+fn http(set: &config::Helpdesk, clock: &Clock, by: Option<(HeaderName, &str)>) -> Result<Http> {
+    let headers = by.map(|(header, scheme)| Ok::<_, anyhow::Error>((header, token(set, scheme)?))).transpose()?;
     let settings = HttpSettings {
         url: set.url.clone().unwrap_or_default(),
         headers: headers.into_iter().collect(),
@@ -69,11 +79,10 @@ fn http(set: &config::Helpdesk, clock: &Clock, scheme: Option<&str>) -> Result<H
     Http::new(settings, clock.clone()).map_err(anyhow::Error::msg).context("helpdesk.url")
 }
 
-fn token(set: &config::Helpdesk, scheme: &str) -> Result<(HeaderName, HeaderValue)> {
+fn token(set: &config::Helpdesk, scheme: &str) -> Result<HeaderValue> {
     let token = set.token.as_ref().map(Hidden::reveal).unwrap_or_default().trim();
-    let value = HeaderValue::from_str(&format!("{scheme} {token}"))
-        .map_err(|_| anyhow::anyhow!("helpdesk.token has characters that cannot be sent"))?;
-    Ok((AUTHORIZATION, value))
+    HeaderValue::from_str(&format!("{scheme}{token}"))
+        .map_err(|_| anyhow::anyhow!("helpdesk.token has characters that cannot be sent"))
 }
 
 fn wait(wait: config::Wait) -> Duration {

@@ -15,6 +15,7 @@ pub struct Helpdesk {
     pub url: Option<String>,
     pub token: Option<Hidden>,
     pub user: Option<String>,
+    pub account: Option<String>,
     pub client_id: Option<String>,
     pub client_secret: Option<Hidden>,
     pub connect_timeout: Wait,
@@ -35,6 +36,8 @@ pub enum Kind {
     RequestTracker,
     /// Zendesk Support.
     Zendesk,
+    /// Chatwoot.
+    Chatwoot,
 }
 
 impl Helpdesk {
@@ -43,6 +46,7 @@ impl Helpdesk {
             ("url", self.url.is_some()),
             ("user", self.user.is_some()),
             ("token", self.token.is_some()),
+            ("account", self.account.is_some()),
             ("client_id", self.client_id.is_some()),
             ("client_secret", self.client_secret.is_some()),
         ];
@@ -50,6 +54,7 @@ impl Helpdesk {
             Kind::Builtin => &[],
             Kind::RequestTracker => &["url", "user", "token"],
             Kind::Zendesk => &["url", "user", "client_id", "client_secret"],
+            Kind::Chatwoot => &["url", "account", "user", "token"],
         };
         let name = self.kind.word();
         for (setting, is_set) in set {
@@ -63,8 +68,12 @@ impl Helpdesk {
                 _ => {}
             }
         }
-        if self.kind == Kind::Zendesk && self.user_id().is_none() {
-            return Err(wrong("helpdesk.user is the number of our own user at Zendesk"));
+        if matches!(self.kind, Kind::Zendesk | Kind::Chatwoot) && self.user_id().is_none() {
+            return Err(wrong(format!("helpdesk.user is the number of our own user at {name}")));
+        }
+        let is_number = |text: &String| text.parse::<u64>().is_ok();
+        if !self.account.as_ref().is_none_or(is_number) {
+            return Err(wrong("helpdesk.account is the number of the account"));
         }
         Ok(())
     }
@@ -86,6 +95,7 @@ impl Kind {
             Kind::Builtin => "builtin",
             Kind::RequestTracker => "request_tracker",
             Kind::Zendesk => "zendesk",
+            Kind::Chatwoot => "chatwoot",
         }
     }
 }

@@ -2,6 +2,7 @@
 //! database, or one outside, behind a [`Connector`].
 
 mod builtin;
+mod chatwoot;
 mod connector;
 mod http;
 mod outside;
@@ -11,6 +12,7 @@ mod text;
 mod zendesk;
 
 pub use builtin::Builtin;
+pub use chatwoot::{Chatwoot, Settings as ChatwootSettings};
 pub use connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
 pub use http::{Http, Settings as HttpSettings};
 pub use outside::Outside;

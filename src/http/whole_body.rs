@@ -7,10 +7,11 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use serde_json::json;
 
-/// Largest body that is read before anything looks at it, in bytes. What a route
-/// takes may be less.
-const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+/// Largest body that is read before anything looks at it, in bytes. Every route
+/// takes less, and says so itself.
+const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 /// Reads a request's body to its end before anything else is done, within `patience`:
 /// whoever sends a byte now and then would keep a connection for ever.
@@ -28,5 +29,8 @@ pub async fn whole_body(State(patience): State<Duration>, request: Request, next
 
 /// What is left of the body is not waited for.
 fn unread(status: StatusCode) -> Response {
-    (status, [(header::CONNECTION, "close")]).into_response()
+    let title = status.canonical_reason().unwrap_or_default();
+    let problem = json!({"type": "about:blank", "title": title, "status": status.as_u16()});
+    let head = [(header::CONNECTION, "close"), (header::CONTENT_TYPE, "application/problem+json")];
+    (status, head, problem.to_string()).into_response()
 }

@@ -1,6 +1,7 @@
 //! Every helpdesk outside, by one suite: each effect is there once, whatever goes
 //! wrong on the way, and nothing is public by accident.
 
+mod chatwoot;
 mod proxy;
 mod request_tracker;
 mod suite;
@@ -14,6 +15,13 @@ macro_rules! on_every_helpdesk {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 super::suite::$name(&super::request_tracker::Tracker::found()).await;
+            })+
+        }
+
+        mod on_chatwoot {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::suite::$name(&super::chatwoot::Desk::open().await).await;
             })+
         }
 
