@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
 use super::http::Http;
-use super::{HelpdeskError, text};
+use super::{HelpdeskError, text, values};
 use crate::domain::effect::Priority;
 use crate::domain::ticket::{Author, Message, Ticket, Visibility};
 
@@ -184,7 +184,7 @@ impl Connector for Chatwoot {
     }
 
     async fn ticket(&self, id: &str) -> Result<Ticket, HelpdeskError> {
-        let id = known(id)?;
+        let id = values::number(id)?;
         let (now, said) = (self.now(id).await?, self.messages(id).await?);
         let spoken: Vec<&Said> = said.iter().filter(|said| matches!(said.kind, INCOMING | OUTGOING)).collect();
         let by_people: Vec<&&Said> = spoken.iter().filter(|said| !self.is_ours(said)).collect();
@@ -215,7 +215,7 @@ impl Connector for Chatwoot {
     }
 
     async fn find(&self, id: &str, sought: Sought<'_>) -> Result<Option<String>, HelpdeskError> {
-        let all = self.messages(known(id)?).await?;
+        let all = self.messages(values::number(id)?).await?;
         let is_it = |said: &&Said| {
             let words = said.content.as_deref().unwrap_or_default();
             let is_said = match sought.reply {
@@ -228,7 +228,7 @@ impl Connector for Chatwoot {
     }
 
     async fn write(&self, id: &str, write: Write<'_>) -> Result<String, HelpdeskError> {
-        let id = known(id)?;
+        let id = values::number(id)?;
         match write {
             Write::Note { text, .. } => self.say(id, &text, true).await,
             Write::File { name, content, text, .. } => self.attach(id, text, name, content).await,
@@ -243,7 +243,7 @@ impl Connector for Chatwoot {
 
     async fn lacks(&self, id: &str, patch: &Patch) -> Result<Option<&'static str>, HelpdeskError> {
         let wanted = self.wanted(patch)?;
-        let now = self.now(known(id)?).await?;
+        let now = self.now(values::number(id)?).await?;
         let team = now.meta.team.as_ref().map(|team| team.id);
         Ok(match () {
             () if wanted.team.is_some() && wanted.team != team => Some("the team"),
@@ -269,7 +269,7 @@ impl Connector for Chatwoot {
 
     async fn remove(&self, id: &str, external_id: &str) -> Result<(), HelpdeskError> {
         let number = external_id.strip_prefix("message/").ok_or(HelpdeskError::NoTicket)?;
-        let url = self.url(known(id)?, &["messages", known(number)?]);
+        let url = self.url(values::number(id)?, &["messages", values::number(number)?]);
         self.http.change(self.http.request(Method::DELETE, url)).await.map(drop)
     }
 }
@@ -346,12 +346,6 @@ fn written(answer: &Value) -> Result<String, HelpdeskError> {
     let id = answer["id"].as_i64();
     id.map(|id| format!("message/{id}"))
         .ok_or_else(|| HelpdeskError::Unknown("it does not say what it has written".to_owned()))
-}
-
-/// A conversation of Chatwoot has a number.
-fn known(id: &str) -> Result<&str, HelpdeskError> {
-    let is_number = !id.is_empty() && id.len() < 19 && id.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { Ok(id) } else { Err(HelpdeskError::NoTicket) }
 }
 
 fn word(priority: Priority) -> &'static str {

@@ -9,6 +9,7 @@ mod outside;
 mod pace;
 mod request_tracker;
 mod text;
+mod values;
 mod zendesk;
 
 pub use builtin::Builtin;

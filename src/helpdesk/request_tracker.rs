@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 
 use super::connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
 use super::http::Http;
-use super::{HelpdeskError, text};
+use super::{HelpdeskError, text, values};
 use crate::clock::parse_rfc3339;
 use crate::domain::effect::Priority;
 use crate::domain::ticket::{Author, Message, Ticket, Visibility};
@@ -137,7 +137,7 @@ impl RequestTracker {
             }
         }
         for (name, value) in &patch.fields {
-            if !put(name, json!(plain(value))) {
+            if !put(name, json!(values::plain(value))) {
                 return Err(HelpdeskError::Refused(format!("no field is named for {name:?} in [helpdesk.fields]")));
             }
         }
@@ -172,7 +172,7 @@ impl Connector for RequestTracker {
     }
 
     async fn ticket(&self, id: &str) -> Result<Ticket, HelpdeskError> {
-        let id = known(id)?;
+        let id = values::number(id)?;
         let now = self.now(id).await?;
         let (history, texts) = (self.history(id).await?, self.texts(id).await?);
         let by_people: Vec<&Transaction> =
@@ -207,7 +207,7 @@ impl Connector for RequestTracker {
     }
 
     async fn find(&self, id: &str, sought: Sought<'_>) -> Result<Option<String>, HelpdeskError> {
-        let id = known(id)?;
+        let id = values::number(id)?;
         let (history, texts) = (self.history(id).await?, self.texts(id).await?);
         let is_it = |one: &&Transaction| {
             let said = texts.get(&one.id).map(String::as_str).unwrap_or_default();
@@ -224,7 +224,7 @@ impl Connector for RequestTracker {
     }
 
     async fn write(&self, id: &str, write: Write<'_>) -> Result<String, HelpdeskError> {
-        let id = known(id)?;
+        let id = values::number(id)?;
         match write {
             Write::Note { text, reference } => self.post(id, "comment", self.body(&text, reference)).await,
             Write::File { name, content, text, reference } => {
@@ -255,7 +255,7 @@ impl Connector for RequestTracker {
 
     async fn lacks(&self, id: &str, patch: &Patch) -> Result<Option<&'static str>, HelpdeskError> {
         let wanted = self.wanted(patch)?;
-        Ok(wanted.lacking(&self.now(known(id)?).await?))
+        Ok(wanted.lacking(&self.now(values::number(id)?).await?))
     }
 
     async fn examine(&self, ticket: Option<&str>) -> Vec<Checked> {
@@ -274,7 +274,7 @@ impl Connector for RequestTracker {
             });
             checked.push(Checked::of(format!("queue {queue}"), found));
         }
-        let Some(Ok(now)) = (match ticket.map(known) {
+        let Some(Ok(now)) = (match ticket.map(values::number) {
             Some(Ok(id)) => Some(self.now(id).await),
             _ => None,
         }) else {
@@ -320,8 +320,8 @@ impl Wanted {
         let has = |field: &str, value: &Value| {
             let there = now.field(field);
             match value {
-                Value::Array(all) => all.iter().all(|one| there.contains(&plain(one))),
-                one => there.contains(&plain(one)),
+                Value::Array(all) => all.iter().all(|one| there.contains(&values::plain(one))),
+                one => there.contains(&values::plain(one)),
             }
         };
         match () {
@@ -433,16 +433,6 @@ impl Loose {
             Loose::Text(text) => text.clone(),
         }
     }
-}
-
-/// A ticket of RT has a number; anything else is none of its tickets.
-fn known(id: &str) -> Result<&str, HelpdeskError> {
-    let is_number = !id.is_empty() && id.len() < 19 && id.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { Ok(id) } else { Err(HelpdeskError::NoTicket) }
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// RT's priority goes from 0 to 100.

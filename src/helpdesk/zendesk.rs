@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 use super::connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
 use super::http::{Answer, Http};
-use super::{HelpdeskError, text};
+use super::{HelpdeskError, text, values};
 use crate::clock::{Clock, parse_rfc3339};
 use crate::domain::ticket::{Author, Message, Ticket, Visibility};
 
@@ -202,7 +202,7 @@ impl Zendesk {
         fields.extend(patch.confidence.and_then(|sure| Some((field("confidence")?, format!("{sure:.2}")))));
         for (name, value) in &patch.fields {
             let id = field(name).ok_or_else(|| unknown("fields", name))?;
-            fields.insert(id, plain(value));
+            fields.insert(id, values::plain(value));
         }
         // A tag of Zendesk is one word.
         let tags = patch.tags.iter().map(|tag| tag.split_whitespace().collect::<Vec<_>>().join("_")).collect();
@@ -226,7 +226,7 @@ impl Connector for Zendesk {
     }
 
     async fn ticket(&self, id: &str) -> Result<Ticket, HelpdeskError> {
-        let id = known(id)?;
+        let id = values::number(id)?;
         let now = self.now(id).await?;
         let ((comments, users), people) = (self.comments(id).await?, self.by_people(id).await?);
         let is_customer =
@@ -257,7 +257,7 @@ impl Connector for Zendesk {
     }
 
     async fn find(&self, id: &str, sought: Sought<'_>) -> Result<Option<String>, HelpdeskError> {
-        let (comments, _) = self.comments(known(id)?).await?;
+        let (comments, _) = self.comments(values::number(id)?).await?;
         let is_it = |comment: &&Comment| {
             let is_new = parse_rfc3339(&comment.created_at).is_none_or(|at_ms| at_ms >= sought.since_ms);
             let is_said = match sought.reply {
@@ -270,7 +270,7 @@ impl Connector for Zendesk {
     }
 
     async fn write(&self, id: &str, write: Write<'_>) -> Result<String, HelpdeskError> {
-        let id = known(id)?;
+        let id = values::number(id)?;
         match write {
             Write::Note { text, .. } => self.say(id, &text, false, None).await,
             Write::File { name, content, text, .. } => {
@@ -292,12 +292,12 @@ impl Connector for Zendesk {
 
     async fn lacks(&self, id: &str, patch: &Patch) -> Result<Option<&'static str>, HelpdeskError> {
         let wanted = self.wanted(patch)?;
-        Ok(wanted.lacking(&self.now(known(id)?).await?))
+        Ok(wanted.lacking(&self.now(values::number(id)?).await?))
     }
 
     async fn examine(&self, ticket: Option<&str>) -> Vec<Checked> {
         let mut checked = vec![Checked::of("address and OAuth client", self.token().await.map(|_| "gives a token"))];
-        let Some(Ok(id)) = ticket.map(known).filter(|_| checked[0].found.is_ok()) else { return checked };
+        let Some(Ok(id)) = ticket.map(values::number).filter(|_| checked[0].found.is_ok()) else { return checked };
         let Ok(now) = self.now(id).await else { return checked };
         for (ours, field) in &self.names.fields {
             let is_there = now.custom_fields.iter().any(|there| there.id.to_string() == *field);
@@ -347,7 +347,7 @@ impl Wanted {
 
     fn lacking(&self, now: &Now) -> Option<&'static str> {
         let has = |(id, value): (&i64, &String)| {
-            now.custom_fields.iter().any(|field| field.id == *id && plain(&field.value) == *value)
+            now.custom_fields.iter().any(|field| field.id == *id && values::plain(&field.value) == *value)
         };
         match () {
             () if self.group_id.is_some() && self.group_id != now.group_id => Some("the group"),
@@ -362,16 +362,6 @@ impl Wanted {
 fn shaped<T: DeserializeOwned>(answer: Answer) -> Result<T, HelpdeskError> {
     serde_json::from_value(answer.body)
         .map_err(|_| HelpdeskError::Unavailable("its answer has another shape".to_owned()))
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// A ticket of Zendesk has a number.
-fn known(id: &str) -> Result<&str, HelpdeskError> {
-    let is_number = !id.is_empty() && id.len() < 19 && id.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { Ok(id) } else { Err(HelpdeskError::NoTicket) }
 }
 
 #[derive(Deserialize)]
