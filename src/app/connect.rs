@@ -10,8 +10,7 @@ use axum::http::{HeaderName, HeaderValue};
 use crate::clock::Clock;
 use crate::config::{self, Config, Hidden};
 use crate::helpdesk::{
-    Builtin, Chatwoot, ChatwootSettings, Connector, Helpdesk, Http, HttpSettings, Outside, RequestTracker,
-    RequestTrackerSettings, Zendesk, ZendeskSettings,
+    Builtin, Chatwoot, Connector, Helpdesk, Http, HttpSettings, Names, OauthClient, Outside, RequestTracker, Zendesk,
 };
 use crate::store::Store;
 
@@ -33,35 +32,23 @@ pub fn connect(config: &Config, store: &Store, clock: &Clock) -> Result<Helpdesk
 /// As [`connect`].
 pub fn outside(config: &Config, clock: &Clock) -> Result<Option<Outside>> {
     let set = &config.helpdesk;
+    let names = Names {
+        user: set.user.clone().unwrap_or_default(),
+        account: set.account.clone().unwrap_or_default(),
+        queues: set.queues.clone(),
+        fields: set.fields.clone(),
+    };
     let connector: Arc<dyn Connector> = match set.kind {
         config::HelpdeskKind::Builtin => return Ok(None),
         config::HelpdeskKind::RequestTracker => {
-            let names = RequestTrackerSettings {
-                user: set.user.clone().unwrap_or_default(),
-                queues: set.queues.clone(),
-                fields: set.fields.clone(),
-            };
             Arc::new(RequestTracker::new(http(set, clock, Some((AUTHORIZATION, "token ")))?, names))
         }
         config::HelpdeskKind::Chatwoot => {
-            let names = ChatwootSettings {
-                account: set.account.clone().unwrap_or_default(),
-                user: set.user_id().unwrap_or_default(),
-                queues: set.queues.clone(),
-                fields: set.fields.clone(),
-            };
             let header = HeaderName::from_static("api_access_token");
             Arc::new(Chatwoot::new(http(set, clock, Some((header, "")))?, names))
         }
         config::HelpdeskKind::Zendesk => {
-            let names = ZendeskSettings {
-                client_id: set.client_id.clone().unwrap_or_default(),
-                client_secret: set.client_secret.as_ref().map(Hidden::reveal).unwrap_or_default().to_owned(),
-                user: set.user_id().unwrap_or_default(),
-                queues: set.queues.clone(),
-                fields: set.fields.clone(),
-            };
-            Arc::new(Zendesk::new(http(set, clock, None)?, clock.clone(), names))
+            Arc::new(Zendesk::new(http(set, clock, None)?, clock.clone(), oauth_client(set), names))
         }
     };
     Ok(Some(Outside::new(connector)))
@@ -77,6 +64,13 @@ fn http(set: &config::Helpdesk, clock: &Clock, by: Option<(HeaderName, &str)>) -
         read_timeout: wait(set.read_timeout),
     };
     Http::new(settings, clock.clone()).map_err(anyhow::Error::msg).context("helpdesk.url")
+}
+
+fn oauth_client(set: &config::Helpdesk) -> OauthClient {
+    OauthClient {
+        id: set.client_id.clone().unwrap_or_default(),
+        secret: set.client_secret.as_ref().map(Hidden::reveal).unwrap_or_default().to_owned(),
+    }
 }
 
 fn token(set: &config::Helpdesk, scheme: &str) -> Result<HeaderValue> {

@@ -5,8 +5,6 @@
 //! - It has no lock: one of ours at a time writes to a conversation, and whatever
 //!   was set is read back.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Url};
@@ -15,7 +13,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
+use super::heard::{Happened, Heard, NotHeard, Signed, Told, text_of};
 use super::http::Http;
+use super::names::Names;
 use super::{HelpdeskError, text, values};
 use crate::domain::effect::Priority;
 use crate::domain::ticket::{Author, Message, Ticket, Visibility};
@@ -25,29 +25,17 @@ const PAGE: usize = 100;
 /// Pages that are read of one conversation.
 const MOST_PAGES: usize = 50;
 
-/// Names in this Chatwoot, and who we are there.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The number of the account.
-    pub account: String,
-    /// The number of our own user.
-    pub user: i64,
-    /// The number of a team, by our name of the queue.
-    pub queues: BTreeMap<String, String>,
-    /// Their custom attribute of conversations, by our name.
-    pub fields: BTreeMap<String, String>,
-}
-
 /// A Chatwoot.
 pub struct Chatwoot {
     http: Http,
-    names: Settings,
+    /// Queues are named by the number of a team, fields by the key of an attribute.
+    names: Names,
 }
 
 impl Chatwoot {
     /// The one that `http` reaches; it sends the token.
     #[must_use]
-    pub fn new(http: Http, names: Settings) -> Chatwoot {
+    pub fn new(http: Http, names: Names) -> Chatwoot {
         Chatwoot { http, names }
     }
 
@@ -57,9 +45,7 @@ impl Chatwoot {
     }
 
     async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T, HelpdeskError> {
-        let answer = self.http.read(self.http.request(Method::GET, url)).await?;
-        serde_json::from_value(answer.body)
-            .map_err(|_| HelpdeskError::Unavailable("its answer has another shape".to_owned()))
+        self.http.read(self.http.request(Method::GET, url)).await?.shaped()
     }
 
     async fn post(&self, id: &str, verb: &str, body: &Value) -> Result<Value, HelpdeskError> {
@@ -110,35 +96,13 @@ impl Chatwoot {
     }
 
     fn is_ours(&self, said: &Said) -> bool {
-        said.kind == OUTGOING && said.by_user() == Some(self.names.user)
+        said.kind == OUTGOING && said.by_user() == Some(self.names.user_id())
     }
 
     /// What a patch is in Chatwoot's words.
     fn wanted(&self, patch: &Patch) -> Result<Wanted, HelpdeskError> {
-        let unknown = |what: &str, name: &str| {
-            HelpdeskError::Refused(format!("nothing is named for {name:?} in [helpdesk.{what}]"))
-        };
-        let team = match &patch.queue {
-            Some(queue) => {
-                let team = self.names.queues.get(queue).and_then(|team| team.trim().parse().ok());
-                Some(team.ok_or_else(|| unknown("queues", queue))?)
-            }
-            None => None,
-        };
-        let mut fields = Map::new();
-        let route = [
-            ("intent", patch.intent.clone().map(Value::from)),
-            ("confidence", patch.confidence.map(|sure| json!(format!("{sure:.2}")))),
-        ];
-        for (name, value) in route {
-            if let (Some(field), Some(value)) = (self.names.fields.get(name), value) {
-                fields.insert(field.clone(), value);
-            }
-        }
-        for (name, value) in &patch.fields {
-            let field = self.names.fields.get(name).ok_or_else(|| unknown("fields", name))?;
-            fields.insert(field.clone(), value.clone());
-        }
+        let team = patch.queue.as_ref().map(|queue| self.names.queue_id(queue)).transpose()?;
+        let fields = self.names.values(patch)?.into_iter().collect();
         // A label is one word in lower case.
         let label = |tag: &String| tag.to_lowercase().split_whitespace().collect::<Vec<_>>().join("-");
         Ok(Wanted { team, priority: patch.priority.map(word), fields, labels: patch.tags.iter().map(label).collect() })
@@ -180,6 +144,7 @@ impl Connector for Chatwoot {
             queues: true,
             tags: true,
             fields: true,
+            together: false,
         }
     }
 
@@ -198,14 +163,12 @@ impl Connector for Chatwoot {
             body: said.content.clone().unwrap_or_default(),
         };
         let team = now.meta.team.as_ref().map(|team| team.id.to_string()).unwrap_or_default();
-        let queue =
-            self.names.queues.iter().find(|(_, id)| **id == team).map_or(team.clone(), |(ours, _)| ours.clone());
         Ok(Ticket {
             id: id.to_owned(),
             // A conversation has none.
             subject: now.additional_attributes["mail_subject"].as_str().unwrap_or("Conversation").to_owned(),
             status: now.status.clone(),
-            queue,
+            queue: self.names.our_queue(&team),
             priority: now.priority.as_deref().map_or(Priority::Normal, meant).word().to_owned(),
             tags: now.labels.clone(),
             revision: i64::try_from(by_people.len()).unwrap_or(i64::MAX),
@@ -233,7 +196,7 @@ impl Connector for Chatwoot {
             Write::Note { text, .. } => self.say(id, &text, true).await,
             Write::File { name, content, text, .. } => self.attach(id, text, name, content).await,
             Write::Reply { text, .. } => self.say(id, text, false).await,
-            Write::Draft { .. } => Err(HelpdeskError::NotOffered("drafts of its own")),
+            Write::Draft { .. } | Write::NoteAndSet { .. } => Err(HelpdeskError::NotOffered("that in one change")),
             Write::Set(patch) => {
                 self.set(id, &self.wanted(&patch)?).await?;
                 Ok(format!("conversation/{id}"))
@@ -259,7 +222,7 @@ impl Connector for Chatwoot {
     async fn examine(&self, _: Option<&str>) -> Vec<Checked> {
         let url = self.http.url(&["api", "v1", "profile"]);
         let profile: Result<Numbered, _> = self.get(url).await;
-        let ours = self.names.user;
+        let ours = self.names.user_id();
         let found = profile.map_err(|error| error.to_string()).and_then(|profile| match profile.id == ours {
             true => Ok("is our user's"),
             false => Err(format!("belongs to user {}, and helpdesk.user says {ours}", profile.id)),
@@ -272,6 +235,44 @@ impl Connector for Chatwoot {
         let url = self.url(values::number(id)?, &["messages", values::number(number)?]);
         self.http.change(self.http.request(Method::DELETE, url)).await.map(drop)
     }
+
+    /// Signed over `time.body`. Who changed a conversation is not told: what starts
+    /// work is what we never do.
+    fn heard(&self, told: &Told<'_>) -> Result<Heard, NotHeard> {
+        let signature = told.header("x-chatwoot-signature")?.strip_prefix("sha256=").ok_or(NotHeard::Forged)?;
+        let time = told.header("x-chatwoot-timestamp")?;
+        told.is_signed(Signed::Sha256Hex, &[time.as_bytes(), b".", told.body], signature)?;
+        told.is_now(time.parse::<i64>().map_err(|_| NotHeard::Late)?.saturating_mul(1000))?;
+        let id = told.header("x-chatwoot-delivery").ok().map(str::to_owned);
+        let body: Value = told.json()?;
+        let became = |name: &str| {
+            let changes = body["changed_attributes"].as_array();
+            changes.and_then(|all| all.iter().find_map(|one| one.get(name))).map(|one| &one["current_value"])
+        };
+        let (what, ticket) = match body["event"].as_str().ok_or(NotHeard::Shapeless)? {
+            "message_created" => {
+                let is_customers = body["message_type"] == "incoming" && body["private"] != true;
+                let what = if is_customers { Happened::CustomerWrote } else { Happened::Other };
+                (what, &body["conversation"]["id"])
+            }
+            "conversation_created" => (Happened::Created, &body["id"]),
+            "conversation_status_changed" if body["status"] == "resolved" => (Happened::Solved, &body["id"]),
+            // From a bot to people, or from one of them to another.
+            "conversation_status_changed" if was_pending(&body) => (Happened::HandedOver, &body["id"]),
+            "conversation_updated" if became("assignee_id").is_some_and(Value::is_number) => {
+                (Happened::HandedOver, &body["id"])
+            }
+            _ => (Happened::Other, &body["id"]),
+        };
+        let by_us = body["sender"]["id"] == self.names.user_id() && body["message_type"] == "outgoing";
+        Ok(Heard { id, ticket: text_of(ticket).ok_or(NotHeard::Shapeless)?, what, by_us })
+    }
+}
+
+fn was_pending(body: &Value) -> bool {
+    let changes = body["changed_attributes"].as_array();
+    body["status"] == "open"
+        && changes.is_some_and(|all| all.iter().any(|one| one["status"]["previous_value"] == "pending"))
 }
 
 /// What is to be set, in Chatwoot's words.

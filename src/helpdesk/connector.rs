@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::HelpdeskError;
+use super::heard::{Heard, NotHeard, Told};
 use crate::domain::effect::{Effect, Priority, Route};
 use crate::domain::ticket::Ticket;
 
@@ -30,6 +31,8 @@ pub struct Capabilities {
     pub tags: bool,
     /// Named fields.
     pub fields: bool,
+    /// A note and fields in one change.
+    pub together: bool,
 }
 
 /// Whether a reply can wait in the helpdesk itself.
@@ -80,6 +83,15 @@ pub enum Write<'a> {
     },
     /// Fields, in one change.
     Set(Patch),
+    /// A note and fields in one change; only for those that can.
+    NoteAndSet {
+        /// As in [`Write::Note`].
+        text: String,
+        /// As in [`Write::Note`].
+        reference: &'a str,
+        /// As in [`Write::Set`].
+        patch: Patch,
+    },
 }
 
 /// What fields should be. What is none stays as it is.
@@ -172,6 +184,30 @@ pub trait Connector: Send + Sync + 'static {
     /// # Errors
     /// [`HelpdeskError::NotOffered`] where that cannot be done, or why it was not.
     async fn remove(&self, id: &str, external_id: &str) -> Result<(), HelpdeskError>;
+
+    /// Takes away a draft of ours that bears this reference and that nobody has
+    /// changed; one that is not there any more, or that a person has made theirs,
+    /// is left.
+    ///
+    /// # Errors
+    /// Why it could not be looked for or taken away.
+    async fn withdraw(&self, _id: &str, _reference: &str, _text: &str) -> Result<(), HelpdeskError> {
+        Ok(())
+    }
+
+    /// What the helpdesk tells by a webhook, if it was the helpdesk.
+    ///
+    /// # Errors
+    /// Why it is not believed, or not understood.
+    fn heard(&self, told: &Told<'_>) -> Result<Heard, NotHeard>;
+
+    /// What has happened since then, for helpdesks that tell once and never again.
+    ///
+    /// # Errors
+    /// [`HelpdeskError::NotOffered`] where nobody need ask, or why it could not be read.
+    async fn happened(&self, _since_ms: i64) -> Result<Vec<Heard>, HelpdeskError> {
+        Err(HelpdeskError::NotOffered("asking for what happened"))
+    }
 }
 
 /// One thing that was looked at.

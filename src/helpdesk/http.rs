@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Url, redirect};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::HelpdeskError;
@@ -47,6 +48,14 @@ pub(super) struct Answer {
     pub(super) headers: HeaderMap,
     /// JSON; null when there is no body.
     pub(super) body: Value,
+}
+
+impl Answer {
+    /// In the shape that is expected.
+    pub(super) fn shaped<T: DeserializeOwned>(self) -> Result<T, HelpdeskError> {
+        serde_json::from_value(self.body)
+            .map_err(|_| HelpdeskError::Unavailable("its answer has another shape".to_owned()))
+    }
 }
 
 impl Http {

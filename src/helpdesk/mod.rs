@@ -4,7 +4,10 @@
 mod builtin;
 mod chatwoot;
 mod connector;
+mod heard;
 mod http;
+mod names;
+mod oauth;
 mod outside;
 mod pace;
 mod request_tracker;
@@ -13,12 +16,15 @@ mod values;
 mod zendesk;
 
 pub use builtin::Builtin;
-pub use chatwoot::{Chatwoot, Settings as ChatwootSettings};
+pub use chatwoot::Chatwoot;
 pub use connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
+pub use heard::{Happened, Heard, NotHeard, Told};
 pub use http::{Http, Settings as HttpSettings};
+pub use names::Names;
+pub use oauth::Client as OauthClient;
 pub use outside::Outside;
-pub use request_tracker::{RequestTracker, Settings as RequestTrackerSettings};
-pub use zendesk::{Settings as ZendeskSettings, Zendesk};
+pub use request_tracker::RequestTracker;
+pub use zendesk::Zendesk;
 
 use crate::domain::batch::Filter;
 use crate::domain::effect::Effect;

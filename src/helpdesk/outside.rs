@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
+use super::heard::{Heard, NotHeard, Told};
 use super::{HelpdeskError, text};
 use crate::domain::effect::Effect;
 use crate::domain::ticket::Ticket;
@@ -30,6 +31,14 @@ impl Outside {
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         self.connector.capabilities()
+    }
+
+    /// What the helpdesk tells by a webhook, if it was the helpdesk.
+    ///
+    /// # Errors
+    /// Why it is not believed, or not understood.
+    pub fn heard(&self, told: &Told<'_>) -> Result<Heard, NotHeard> {
+        self.connector.heard(told)
     }
 
     pub(super) async fn ticket(&self, id: &str) -> Result<Ticket, HelpdeskError> {

@@ -19,7 +19,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
+use super::heard::{Happened, Heard, NotHeard, Signed, Told};
 use super::http::Http;
+use super::names::Names;
 use super::{HelpdeskError, text, values};
 use crate::clock::parse_rfc3339;
 use crate::domain::effect::Priority;
@@ -32,28 +34,18 @@ const MOST_PAGES: usize = 50;
 /// Who writes what RT does by itself.
 const SYSTEM: &str = "RT_System";
 
-/// Names in this Request Tracker.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Our own user.
-    pub user: String,
-    /// Their queue, by our name of it; others have the same name.
-    pub queues: BTreeMap<String, String>,
-    /// Their custom field, by our name: `intent`, `confidence`, `tags`, `key` (of a
-    /// transaction), and what extractions find.
-    pub fields: BTreeMap<String, String>,
-}
-
 /// A Request Tracker.
 pub struct RequestTracker {
     http: Http,
-    names: Settings,
+    /// A queue that has no name of ours has the same; fields may name `tags`, and `key`
+    /// of a transaction.
+    names: Names,
 }
 
 impl RequestTracker {
     /// The one that `http` reaches; it sends the token.
     #[must_use]
-    pub fn new(http: Http, names: Settings) -> RequestTracker {
+    pub fn new(http: Http, names: Names) -> RequestTracker {
         RequestTracker { http, names }
     }
 
@@ -62,9 +54,7 @@ impl RequestTracker {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let answer = self.http.read(self.http.request(Method::GET, url)).await?;
-        serde_json::from_value(answer.body)
-            .map_err(|_| HelpdeskError::Unavailable("its answer has another shape".to_owned()))
+        self.http.read(self.http.request(Method::GET, url)).await?.shaped()
     }
 
     /// All items of a list below a ticket.
@@ -124,23 +114,8 @@ impl RequestTracker {
 
     /// What a patch is in RT's words.
     fn wanted(&self, patch: &Patch) -> Result<Wanted, HelpdeskError> {
-        let mut fields = Map::new();
-        let mut put = |name: &str, value: Value| match self.names.fields.get(name) {
-            Some(field) => fields.insert(field.clone(), value).is_none(),
-            None => false,
-        };
-        for (name, value) in
-            [("intent", patch.intent.clone()), ("confidence", patch.confidence.map(|n| format!("{n:.2}")))]
-        {
-            if let Some(value) = value {
-                put(name, json!(value));
-            }
-        }
-        for (name, value) in &patch.fields {
-            if !put(name, json!(values::plain(value))) {
-                return Err(HelpdeskError::Refused(format!("no field is named for {name:?} in [helpdesk.fields]")));
-            }
-        }
+        let values = self.names.values(patch)?.into_iter();
+        let fields = values.map(|(field, value)| (field, json!(values::plain(&value)))).collect();
         let tags = self
             .names
             .fields
@@ -168,6 +143,7 @@ impl Connector for RequestTracker {
             queues: true,
             tags: self.names.fields.contains_key("tags"),
             fields: true,
+            together: false,
         }
     }
 
@@ -234,7 +210,7 @@ impl Connector for RequestTracker {
                 self.post(id, "comment", body).await
             }
             Write::Reply { text, reference } => self.post(id, "correspond", self.body(text, reference)).await,
-            Write::Draft { .. } => Err(HelpdeskError::NotOffered("drafts of its own")),
+            Write::Draft { .. } | Write::NoteAndSet { .. } => Err(HelpdeskError::NotOffered("that in one change")),
             Write::Set(patch) => {
                 let mut wanted = self.wanted(&patch)?;
                 if let Some((field, tags)) = wanted.tags.take() {
@@ -295,6 +271,48 @@ impl Connector for RequestTracker {
     async fn remove(&self, _: &str, _: &str) -> Result<(), HelpdeskError> {
         Err(HelpdeskError::NotOffered("removing a note"))
     }
+
+    /// RT has no webhooks; a scrip of ours (docs/helpdesks.md) is one, signed as
+    /// `time.body`.
+    fn heard(&self, told: &Told<'_>) -> Result<Heard, NotHeard> {
+        let signature = told.header("x-frontdesk-signature")?;
+        let time = told.header("x-frontdesk-time")?;
+        told.is_signed(Signed::Sha256Hex, &[time.as_bytes(), b".", told.body], signature)?;
+        told.is_now(time.parse::<i64>().map_err(|_| NotHeard::Late)?.saturating_mul(1000))?;
+        if let Some(heard) = told.rule(&self.names.user)? {
+            return Ok(heard);
+        }
+        let one: Scrip = told.json()?;
+        let what = match (one.kind.as_str(), one.field.as_str()) {
+            ("Create", _) => Happened::Created,
+            ("Correspond", _) if one.is_requestor => Happened::CustomerWrote,
+            ("Status", _) if one.new_value == "resolved" => Happened::Solved,
+            ("Set", "Owner") | ("Take" | "Give" | "Steal" | "SetWatcher", _) if one.has_owner => Happened::HandedOver,
+            _ => Happened::Other,
+        };
+        let by_us = one.user == self.names.user;
+        Ok(Heard { id: Some(one.transaction.plain()), ticket: one.ticket.plain(), what, by_us })
+    }
+}
+
+/// What the scrip tells of a transaction.
+#[derive(Deserialize)]
+struct Scrip {
+    transaction: Loose,
+    ticket: Loose,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    field: String,
+    #[serde(default)]
+    new_value: String,
+    user: String,
+    /// Whether that user is the customer.
+    #[serde(default)]
+    is_requestor: bool,
+    /// Whether somebody has it now.
+    #[serde(default)]
+    has_owner: bool,
 }
 
 /// What is to be set, in RT's names.

@@ -7,7 +7,6 @@
 //! - `tags` replaces all of them, so the union is sent, under `safe_update`.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use async_trait::async_trait;
 use reqwest::header::CONTENT_TYPE;
@@ -17,7 +16,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
+use super::heard::{Happened, Heard, NotHeard, Signed, Told, text_of};
 use super::http::{Answer, Http};
+use super::names::Names;
+use super::oauth::{Client, Tokens};
 use super::{HelpdeskError, text, values};
 use crate::clock::{Clock, parse_rfc3339};
 use crate::domain::ticket::{Author, Message, Ticket, Visibility};
@@ -28,89 +30,41 @@ const PAGE: &str = "100";
 const MOST_PAGES: usize = 50;
 /// How long a token is asked for, in seconds.
 const TOKEN_S: i64 = 3_600;
-/// How much earlier than it ends a token is renewed, in ms.
-const BEFORE_MS: i64 = 300_000;
-
-/// Names in this Zendesk, and who we are there.
-#[derive(Clone)]
-pub struct Settings {
-    /// Of the OAuth client.
-    pub client_id: String,
-    /// Of the OAuth client. Never shown.
-    pub client_secret: String,
-    /// The id of our own user.
-    pub user: i64,
-    /// The id of a group, by our name of the queue.
-    pub queues: BTreeMap<String, String>,
-    /// The id of a ticket field, by our name.
-    pub fields: BTreeMap<String, String>,
-}
 
 /// A Zendesk.
 pub struct Zendesk {
     http: Http,
-    clock: Clock,
-    names: Settings,
-    /// The token, and when it is renewed, in ms.
-    token: Mutex<Option<(String, i64)>>,
+    client: Client,
+    /// Queues are named by the number of a group, fields by theirs.
+    names: Names,
+    tokens: Tokens,
 }
 
 impl Zendesk {
     /// The one that `http` reaches.
     #[must_use]
-    pub fn new(http: Http, clock: Clock, names: Settings) -> Zendesk {
-        Zendesk { http, clock, names, token: Mutex::new(None) }
+    pub fn new(http: Http, clock: Clock, client: Client, names: Names) -> Zendesk {
+        Zendesk { http, client, names, tokens: Tokens::new(clock) }
     }
 
     fn url(&self, parts: &[&str]) -> Url {
         self.http.url(&[&["api", "v2"], parts].concat())
     }
 
-    /// With a token. One that is refused is renewed once: nothing was done by then.
     async fn ask(&self, request: RequestBuilder, changes: bool) -> Result<Answer, HelpdeskError> {
-        let again = request.try_clone();
-        match self.ask_once(request, changes).await {
-            Err(HelpdeskError::Forbidden(why)) if why.ends_with("401") => {
-                *self.held() = None;
-                match again {
-                    Some(request) => self.ask_once(request, changes).await,
-                    None => Err(HelpdeskError::Forbidden(why)),
-                }
-            }
-            answer => answer,
-        }
+        self.tokens.ask(&self.http, || self.sign_in(), request, changes).await
     }
 
-    async fn ask_once(&self, request: RequestBuilder, changes: bool) -> Result<Answer, HelpdeskError> {
-        let request = request.bearer_auth(self.token().await?);
-        if changes { self.http.change(request).await } else { self.http.read(request).await }
-    }
-
-    fn held(&self) -> std::sync::MutexGuard<'_, Option<(String, i64)>> {
-        self.token.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    async fn token(&self) -> Result<String, HelpdeskError> {
-        let now_ms = self.clock.now_ms();
-        if let Some((token, until_ms)) = self.held().as_ref()
-            && *until_ms > now_ms
-        {
-            return Ok(token.clone());
-        }
-        let url = self.http.url(&["oauth", "tokens"]);
+    fn sign_in(&self) -> RequestBuilder {
         let body = json!({
-            "grant_type": "client_credentials", "client_id": self.names.client_id,
-            "client_secret": self.names.client_secret, "scope": "read write", "expires_in": TOKEN_S,
+            "grant_type": "client_credentials", "client_id": self.client.id, "client_secret": self.client.secret,
+            "scope": "read write", "expires_in": TOKEN_S,
         });
-        let answer = self.http.read(self.http.request(Method::POST, url).json(&body)).await?;
-        let given: Token = shaped(answer)?;
-        let lasts_ms = given.expires_in.unwrap_or(TOKEN_S).saturating_mul(1000);
-        *self.held() = Some((given.access_token.clone(), now_ms + (lasts_ms - BEFORE_MS).max(0)));
-        Ok(given.access_token)
+        self.http.request(Method::POST, self.http.url(&["oauth", "tokens"])).json(&body)
     }
 
     async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T, HelpdeskError> {
-        shaped(self.ask(self.http.request(Method::GET, url), false).await?)
+        self.ask(self.http.request(Method::GET, url), false).await?.shaped()
     }
 
     async fn now(&self, id: &str) -> Result<Now, HelpdeskError> {
@@ -155,13 +109,14 @@ impl Zendesk {
     async fn by_people(&self, id: &str) -> Result<Vec<Audit>, HelpdeskError> {
         let pages: Vec<Audits> = self.pages(id, "audits").await?;
         let audits = pages.into_iter().flat_map(|page| page.audits);
-        Ok(audits.filter(|audit| audit.author_id > 0 && audit.author_id != self.names.user).collect())
+        Ok(audits.filter(|audit| audit.author_id > 0 && audit.author_id != self.names.user_id()).collect())
     }
 
     async fn put(&self, id: &str, ticket: Map<String, Value>) -> Result<String, HelpdeskError> {
         let request = self.http.request(Method::PUT, self.url(&["tickets", id])).json(&json!({"ticket": ticket}));
-        let Updated { audit } = shaped(self.ask(request, true).await?)
-            .map_err(|_| HelpdeskError::Unknown("its answer has another shape".to_owned()))?;
+        let answer = self.ask(request, true).await?;
+        let Updated { audit } =
+            answer.shaped().map_err(|_| HelpdeskError::Unknown("its answer has another shape".to_owned()))?;
         let comment = audit.events.iter().find(|event| event.kind == "Comment");
         Ok(comment.map_or_else(|| format!("audit/{}", audit.id), |event| format!("comment/{}", event.id)))
     }
@@ -180,7 +135,7 @@ impl Zendesk {
         let request = self.http.request(Method::POST, url).header(CONTENT_TYPE, "text/plain").body(content.to_owned());
         // Nothing is on the ticket yet: an upload that is lost is forgotten.
         match self.ask(request, true).await {
-            Ok(answer) => Ok(shaped::<Uploaded>(answer)?.upload.token),
+            Ok(answer) => Ok(answer.shaped::<Uploaded>()?.upload.token),
             Err(HelpdeskError::Unknown(why)) => Err(HelpdeskError::Unavailable(why)),
             Err(error) => Err(error),
         }
@@ -188,22 +143,12 @@ impl Zendesk {
 
     /// What a patch is in Zendesk's numbers.
     fn wanted(&self, patch: &Patch) -> Result<Wanted, HelpdeskError> {
-        let unknown = |what: &str, name: &str| {
-            HelpdeskError::Refused(format!("no id is named for {name:?} in [helpdesk.{what}]"))
+        let group_id = patch.queue.as_ref().map(|queue| self.names.queue_id(queue)).transpose()?;
+        let number = |(field, value): (String, Value)| match field.parse::<i64>() {
+            Ok(id) => Ok((id, values::plain(&value))),
+            Err(_) => Err(HelpdeskError::Refused("[helpdesk.fields] names a field without its number".to_owned())),
         };
-        let number = |text: &String| text.trim().parse::<i64>().ok();
-        let group_id = match &patch.queue {
-            Some(queue) => Some(self.names.queues.get(queue).and_then(number).ok_or_else(|| unknown("queues", queue))?),
-            None => None,
-        };
-        let field = |name: &str| self.names.fields.get(name).and_then(number);
-        let mut fields = BTreeMap::new();
-        fields.extend(patch.intent.as_ref().and_then(|intent| Some((field("intent")?, intent.clone()))));
-        fields.extend(patch.confidence.and_then(|sure| Some((field("confidence")?, format!("{sure:.2}")))));
-        for (name, value) in &patch.fields {
-            let id = field(name).ok_or_else(|| unknown("fields", name))?;
-            fields.insert(id, values::plain(value));
-        }
+        let fields = self.names.values(patch)?.into_iter().map(number).collect::<Result<_, _>>()?;
         // A tag of Zendesk is one word.
         let tags = patch.tags.iter().map(|tag| tag.split_whitespace().collect::<Vec<_>>().join("_")).collect();
         Ok(Wanted { group_id, priority: patch.priority.map(|priority| priority.word().to_owned()), fields, tags })
@@ -222,6 +167,7 @@ impl Connector for Zendesk {
             queues: true,
             tags: true,
             fields: true,
+            together: true,
         }
     }
 
@@ -233,7 +179,7 @@ impl Connector for Zendesk {
             |who: i64| who == now.requester_id || users.iter().any(|user| user.id == who && user.role == "end-user");
         let message = |comment: &Comment| Message {
             author: match comment.author_id {
-                who if who == self.names.user => Author::Frontdesk,
+                who if who == self.names.user_id() => Author::Frontdesk,
                 who if is_customer(who) => Author::Customer,
                 _ => Author::Agent,
             },
@@ -241,13 +187,11 @@ impl Connector for Zendesk {
             body: comment.said().to_owned(),
         };
         let group = now.group_id.map(|group| group.to_string()).unwrap_or_default();
-        let queue =
-            self.names.queues.iter().find(|(_, id)| **id == group).map_or(group.clone(), |(ours, _)| ours.clone());
         Ok(Ticket {
             id: id.to_owned(),
             subject: now.subject.clone(),
             status: now.status.clone(),
-            queue,
+            queue: self.names.our_queue(&group),
             priority: now.priority.clone().unwrap_or_else(|| "normal".to_owned()),
             tags: now.tags.clone(),
             revision: i64::try_from(people.len()).unwrap_or(i64::MAX),
@@ -264,7 +208,7 @@ impl Connector for Zendesk {
                 Some(reply) => comment.public && comment.said().trim() == reply.trim(),
                 None => !comment.public && text::bears(comment.said(), sought.reference),
             };
-            comment.author_id == self.names.user && is_new && is_said
+            comment.author_id == self.names.user_id() && is_new && is_said
         };
         Ok(comments.iter().find(is_it).map(|comment| format!("comment/{}", comment.id)))
     }
@@ -279,13 +223,14 @@ impl Connector for Zendesk {
             }
             Write::Reply { text, .. } => self.say(id, text, true, None).await,
             Write::Draft { .. } => Err(HelpdeskError::NotOffered("drafts of its own")),
-            Write::Set(patch) => {
-                let wanted = self.wanted(&patch)?;
-                let now = self.now(id).await?;
-                match wanted.body(&now) {
-                    Some(body) => self.put(id, body).await,
-                    None => Ok(format!("ticket/{id}")),
-                }
+            Write::Set(patch) => match self.wanted(&patch)?.body(&self.now(id).await?) {
+                Some(body) => self.put(id, body).await,
+                None => Ok(format!("ticket/{id}")),
+            },
+            Write::NoteAndSet { text, patch, .. } => {
+                let mut body = self.wanted(&patch)?.body(&self.now(id).await?).unwrap_or_default();
+                body.insert("comment".to_owned(), json!({"body": text, "public": false}));
+                self.put(id, body).await
             }
         }
     }
@@ -296,7 +241,10 @@ impl Connector for Zendesk {
     }
 
     async fn examine(&self, ticket: Option<&str>) -> Vec<Checked> {
-        let mut checked = vec![Checked::of("address and OAuth client", self.token().await.map(|_| "gives a token"))];
+        let mut checked = vec![Checked::of(
+            "address and OAuth client",
+            self.tokens.token(&self.http, self.sign_in()).await.map(|_| "gives a token"),
+        )];
         let Some(Ok(id)) = ticket.map(values::number).filter(|_| checked[0].found.is_ok()) else { return checked };
         let Ok(now) = self.now(id).await else { return checked };
         for (ours, field) in &self.names.fields {
@@ -311,6 +259,48 @@ impl Connector for Zendesk {
     async fn remove(&self, _: &str, _: &str) -> Result<(), HelpdeskError> {
         Err(HelpdeskError::NotOffered("removing a note"))
     }
+
+    /// Signed over its time, as it is written, and the body.
+    fn heard(&self, told: &Told<'_>) -> Result<Heard, NotHeard> {
+        let signature = told.header("x-zendesk-webhook-signature")?;
+        let time = told.header("x-zendesk-webhook-signature-timestamp")?;
+        told.is_signed(Signed::Sha256Base64, &[time.as_bytes(), told.body], signature)?;
+        told.is_now(parse_rfc3339(time).ok_or(NotHeard::Late)?)?;
+        if let Some(heard) = told.rule(&self.names.user)? {
+            return Ok(heard);
+        }
+        let event: Webhook = told.json()?;
+        let what = match event.kind.strip_prefix("zen:event-type:").unwrap_or_default() {
+            "ticket.created" => Happened::Created,
+            "ticket.comment_added" if event.event["comment"]["author"]["is_staff"] == false => Happened::CustomerWrote,
+            "ticket.agent_assignment_changed" | "ticket.group_assignment_changed" => Happened::HandedOver,
+            "ticket.status_changed" if is_over(&event.event["current"]) && !is_over(&event.event["previous"]) => {
+                Happened::Solved
+            }
+            _ => Happened::Other,
+        };
+        let actor = text_of(&event.detail["actor_id"]);
+        let ticket = text_of(&event.detail["id"]).ok_or(NotHeard::Shapeless)?;
+        let by_us = actor.is_some_and(|actor| actor == self.names.user);
+        Ok(Heard { id: Some(event.id), ticket, what, by_us })
+    }
+}
+
+/// A ticket is solved first, and closed some days later.
+fn is_over(status: &Value) -> bool {
+    status.as_str().is_some_and(|word| word.eq_ignore_ascii_case("solved") || word.eq_ignore_ascii_case("closed"))
+}
+
+/// What a webhook tells.
+#[derive(Deserialize)]
+struct Webhook {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    detail: Value,
+    #[serde(default)]
+    event: Value,
 }
 
 /// What is to be set, in Zendesk's numbers.
@@ -357,17 +347,6 @@ impl Wanted {
             () => None,
         }
     }
-}
-
-fn shaped<T: DeserializeOwned>(answer: Answer) -> Result<T, HelpdeskError> {
-    serde_json::from_value(answer.body)
-        .map_err(|_| HelpdeskError::Unavailable("its answer has another shape".to_owned()))
-}
-
-#[derive(Deserialize)]
-struct Token {
-    access_token: String,
-    expires_in: Option<i64>,
 }
 
 #[derive(Deserialize)]

@@ -4,6 +4,7 @@
 mod chatwoot;
 mod proxy;
 mod request_tracker;
+mod standin;
 mod suite;
 mod system;
 mod zendesk;
@@ -51,4 +52,7 @@ on_every_helpdesk! {
     a_ticket_that_is_not_there_is_told,
     a_check_writes_a_note_finds_it_and_says_what_is_wrong,
     two_results_for_one_ticket_are_written_one_after_the_other,
+    a_webhook_is_believed_only_from_the_helpdesk_and_only_now,
+    what_we_did_ourselves_is_told_apart,
+    a_draft_of_its_own_goes_when_it_is_decided_and_a_persons_stays,
 }

@@ -4,21 +4,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::extract::{FromRequest as _, Multipart, Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use frontdesk::clock::Clock;
-use frontdesk::helpdesk::{Chatwoot, ChatwootSettings, Connector, Http, HttpSettings};
-use jsonschema::Validator;
+use frontdesk::helpdesk::{Chatwoot, Connector, Happened};
 use serde_json::{Value, json};
 
+use super::standin::{Contract, Counter, headers, hex, http, names, serve, sha256};
 use super::system::System;
-use crate::harness::START_MS;
 
 const US: i64 = 7;
 const ALICE: i64 = 22;
@@ -31,8 +29,8 @@ pub struct Desk {
 
 struct Inner {
     conversations: Mutex<BTreeMap<i64, Held>>,
-    numbers: Mutex<i64>,
-    bodies: BTreeMap<String, Validator>,
+    counter: Counter,
+    description: Contract,
 }
 
 struct Held {
@@ -45,10 +43,8 @@ type Asked = (State<Arc<Inner>>, Path<(i64, String)>, HeaderMap, Json<Value>);
 
 impl Desk {
     pub async fn open() -> Desk {
-        let given: Value = serde_json::from_str(include_str!("../data/helpdesks/chatwoot.json")).unwrap();
-        let bodies = given["bodies"].as_object().unwrap().iter();
-        let bodies = bodies.map(|(verb, schema)| (verb.clone(), jsonschema::validator_for(schema).unwrap())).collect();
-        let inner = Arc::new(Inner { conversations: Mutex::default(), numbers: Mutex::new(1000), bodies });
+        let description = Contract::of(include_str!("../data/helpdesks/chatwoot.json"));
+        let inner = Arc::new(Inner { conversations: Mutex::default(), counter: Counter::new(), description });
         let base = "/api/v1/accounts/1/conversations/{id}";
         let app = Router::new()
             .route("/api/v1/profile", get(async || Json(json!({"id": US}))))
@@ -57,9 +53,7 @@ impl Desk {
             .route(&format!("{base}/messages/{{message}}"), delete(remove))
             .route(&format!("{base}/{{verb}}"), post(set))
             .with_state(Arc::clone(&inner));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let url = serve(app).await;
         Desk { url, inner }
     }
 }
@@ -69,25 +63,18 @@ fn refused(status: u16) -> Response {
 }
 
 impl Inner {
-    fn number(&self) -> i64 {
-        let mut last = self.numbers.lock().unwrap();
-        *last += 1;
-        *last
-    }
-
     fn add(&self, id: i64, kind: i64, who: Value, words: &str, private: bool) -> Value {
-        let number = self.number();
+        let number = self.counter.next();
         let message = json!({
             "id": number, "content": words, "message_type": kind, "private": private, "sender": who,
-            "created_at": START_MS / 1000 + 30 * 86_400 + number,
+            "created_at": self.counter.now_ms() / 1000,
         });
         self.conversations.lock().unwrap().get_mut(&id).unwrap().messages.push(message.clone());
         message
     }
 
     fn is_as_described(&self, verb: &str, body: &Value) {
-        let wrong: Vec<String> = self.bodies[verb].iter_errors(body).map(|error| error.to_string()).collect();
-        assert!(wrong.is_empty(), "{verb}, against the description: {wrong:?}");
+        self.description.holds(verb, body);
         let known = |name: &String| matches!(name.as_str(), "content" | "message_type" | "private" | "content_type");
         let is_known = verb != "messages" || body.as_object().unwrap().keys().all(known);
         assert!(is_known && (verb != "messages" || body.get("private").is_some()), "{body}");
@@ -180,25 +167,12 @@ impl System for Desk {
     }
 
     fn connector(&self, url: &str, clock: Clock) -> Arc<dyn Connector> {
-        let token = (HeaderName::from_static("api_access_token"), HeaderValue::from_static("good"));
-        let settings = HttpSettings {
-            url: url.to_owned(),
-            headers: vec![token],
-            connect_timeout: Duration::from_secs(5),
-            read_timeout: Duration::from_secs(30),
-        };
-        let named = |ours: &str, theirs: &str| BTreeMap::from([(ours.to_owned(), theirs.to_owned())]);
-        let names = ChatwootSettings {
-            account: "1".to_owned(),
-            user: US,
-            queues: named("logistics", "3"),
-            fields: named("intent", "ai_intent"),
-        };
-        Arc::new(Chatwoot::new(Http::new(settings, clock).unwrap(), names))
+        let http = http(url, Some(("api_access_token", "good")), clock);
+        Arc::new(Chatwoot::new(http, names(US, LOGISTICS, "ai_intent")))
     }
 
     async fn ticket(&self, subject: &str, words: &str) -> String {
-        let id = self.inner.number();
+        let id = self.inner.counter.next();
         let shown = json!({
             "id": id, "status": "open", "priority": null, "labels": [], "custom_attributes": {"vip": true},
             "additional_attributes": {"mail_subject": subject}, "meta": {"team": null},
@@ -241,6 +215,36 @@ impl System for Desk {
     async fn tags(&self, id: &str) -> Vec<String> {
         let shown = self.inner.conversations.lock().unwrap()[&id.parse().unwrap()].shown.clone();
         shown["labels"].as_array().unwrap().iter().map(|label| label.as_str().unwrap().to_owned()).collect()
+    }
+
+    fn tells(&self, what: Happened, ticket: &str, by_us: bool, now_ms: i64) -> Option<(HeaderMap, String)> {
+        let id: i64 = ticket.parse().unwrap();
+        let changed =
+            |what: &str, from: Value, to: Value| json!([{what: {"previous_value": from, "current_value": to}}]);
+        let body = match what {
+            Happened::Created => json!({"event": "conversation_created", "id": id, "status": "open"}),
+            Happened::CustomerWrote if by_us => json!({
+                "event": "message_created", "message_type": "outgoing", "private": false, "sender": us(), "conversation": {"id": id},
+            }),
+            Happened::CustomerWrote => json!({
+                "event": "message_created", "message_type": "incoming", "sender": {"id": 5}, "conversation": {"id": id},
+            }),
+            Happened::HandedOver => json!({
+                "event": "conversation_status_changed", "id": id, "status": "open",
+                "changed_attributes": changed("status", json!("pending"), json!("open")),
+            }),
+            Happened::Solved => json!({"event": "conversation_status_changed", "id": id, "status": "resolved"}),
+            Happened::CallEnded => return None,
+            Happened::Other => json!({
+                "event": "conversation_updated", "id": id, "changed_attributes": changed("team_id", json!(null), json!(3)),
+            }),
+        };
+        let (body, time) = (body.to_string(), (now_ms / 1000).to_string());
+        let signature = format!("sha256={}", hex(&sha256(&[time.as_bytes(), b".", body.as_bytes()])));
+        let delivery = format!("delivery-{}", self.inner.counter.next());
+        let all =
+            [("x-chatwoot-signature", signature), ("x-chatwoot-timestamp", time), ("x-chatwoot-delivery", delivery)];
+        Some((headers(&all), body))
     }
 
     fn nowhere(&self) -> &'static str {

@@ -1,17 +1,16 @@
 //! A real Request Tracker, as `scripts/request-tracker` starts it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use axum::http::{HeaderValue, header};
+use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use frontdesk::clock::Clock;
-use frontdesk::helpdesk::{Connector, Http, HttpSettings, RequestTracker, RequestTrackerSettings};
+use frontdesk::helpdesk::{Connector, Happened, RequestTracker};
 use serde_json::{Value, json};
 
+use super::standin::{headers, hex, http, names, sha256};
 use super::system::System;
 
 pub struct Tracker {
@@ -91,28 +90,11 @@ impl System for Tracker {
     }
 
     fn connector(&self, url: &str, clock: Clock) -> Arc<dyn Connector> {
-        let token = HeaderValue::from_str(&format!("token {}", self.token)).unwrap();
-        let settings = HttpSettings {
-            url: url.to_owned(),
-            headers: vec![(header::AUTHORIZATION, token)],
-            connect_timeout: Duration::from_secs(5),
-            read_timeout: Duration::from_secs(30),
-        };
-        let named = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
-            pairs.iter().map(|(ours, theirs)| ((*ours).to_owned(), (*theirs).to_owned())).collect()
-        };
-        let names = RequestTrackerSettings {
-            user: "frontdesk".to_owned(),
-            queues: named(&[("logistics", "Logistics")]),
-            fields: named(&[
-                ("intent", "AI Intent"),
-                ("confidence", "AI Confidence"),
-                ("tags", "Tags"),
-                ("order", "Order"),
-                ("key", "Frontdesk Ref"),
-            ]),
-        };
-        Arc::new(RequestTracker::new(Http::new(settings, clock).unwrap(), names))
+        let token = format!("token {}", self.token);
+        let mut names = names("frontdesk", "Logistics", "AI Intent");
+        let others = [("confidence", "AI Confidence"), ("tags", "Tags"), ("order", "Order"), ("key", "Frontdesk Ref")];
+        names.fields.extend(others.map(|(ours, theirs)| (ours.to_owned(), theirs.to_owned())));
+        Arc::new(RequestTracker::new(http(url, Some(("authorization", &token)), clock), names))
     }
 
     async fn ticket(&self, subject: &str, words: &str) -> String {
@@ -173,6 +155,25 @@ impl System for Tracker {
 
     async fn tags(&self, id: &str) -> Vec<String> {
         self.field(id, "Tags").await
+    }
+
+    /// As the scrip of docs/helpdesks.md sends it; the real one is in the end-to-end tests.
+    fn tells(&self, what: Happened, ticket: &str, by_us: bool, now_ms: i64) -> Option<(HeaderMap, String)> {
+        let (kind, value, is_requestor) = match what {
+            Happened::Created => ("Create", "", false),
+            Happened::CustomerWrote => ("Correspond", "", !by_us),
+            Happened::HandedOver => ("Give", "12", false),
+            Happened::Solved => ("Status", "resolved", false),
+            Happened::CallEnded => return None,
+            Happened::Other => ("Comment", "", false),
+        };
+        let body = json!({
+            "transaction": "79", "ticket": ticket, "type": kind, "field": "", "new_value": value, "has_owner": true,
+            "user": if by_us { "frontdesk" } else { "alice" }, "is_requestor": is_requestor,
+        });
+        let (body, time) = (body.to_string(), (now_ms / 1000).to_string());
+        let signature = hex(&sha256(&[time.as_bytes(), b".", body.as_bytes()]));
+        Some((headers(&[("x-frontdesk-signature", signature), ("x-frontdesk-time", time)]), body))
     }
 
     fn nowhere(&self) -> &'static str {

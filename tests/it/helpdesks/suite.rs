@@ -1,18 +1,20 @@
 //! What every connector has to pass.
 
+use axum::http::HeaderMap;
 use frontdesk::clock::Clock;
 use frontdesk::domain::failure::Cause;
 use frontdesk::domain::job::State;
-use frontdesk::helpdesk::Outside;
+use frontdesk::helpdesk::{Happened, NotHeard, Outside, Told};
 use frontdesk::store::{Job, Review};
 use frontdesk::worker::Step;
 use serde_json::json;
 
 use super::proxy::{Fault, Proxy};
+use super::standin::SECRET;
 use super::system::System;
 use crate::fake_openai::{completed, to};
 use crate::harness::{START_MS, TestDesk};
-use crate::worker::deciding::yes;
+use crate::worker::deciding::{no, yes};
 
 /// As long as a claim lasts, and longer.
 const A_WHILE_MS: i64 = 120_000;
@@ -104,8 +106,13 @@ pub async fn a_draft_is_no_reply_and_an_approval_sends_one(system: &dyn System) 
     let ticket = system.ticket("Parcel", "Where is my parcel?").await;
     let review = drafted(&desk, &ticket, "It comes on Monday.").await;
     assert_eq!(system.replies(&ticket).await, Vec::<String>::new());
-    let notes = system.notes(&ticket).await;
-    assert!(times(&notes, "It comes on Monday.") == 1 && notes[0].contains("NOT SENT"), "{notes:?}");
+    match system.drafts(&ticket).await {
+        Some(drafts) => assert_eq!(times(&drafts, "It comes on Monday."), 1, "{drafts:?}"),
+        None => {
+            let notes = system.notes(&ticket).await;
+            assert!(times(&notes, "It comes on Monday.") == 1 && notes[0].contains("NOT SENT"), "{notes:?}");
+        }
+    }
     desk.act("lena", &review, yes()).await.unwrap();
     desk.work_to_the_end(&desk.worker()).await;
     let replies = system.replies(&ticket).await;
@@ -269,4 +276,77 @@ pub async fn a_check_writes_a_note_finds_it_and_says_what_is_wrong(system: &dyn 
     assert!(times(&system.notes(&ticket).await, &reference) <= 1);
     let nowhere = outside.check(Some(system.nowhere()), &reference, START_MS).await;
     assert!(nowhere.iter().any(|one| one.found.is_err()), "{nowhere:?}");
+}
+
+/// All that can be told.
+const TOLD: [Happened; 6] = [
+    Happened::Created,
+    Happened::CustomerWrote,
+    Happened::HandedOver,
+    Happened::Solved,
+    Happened::CallEnded,
+    Happened::Other,
+];
+
+pub async fn a_webhook_is_believed_only_from_the_helpdesk_and_only_now(system: &dyn System) {
+    let (desk, _) = desk_at(system).await;
+    let outside = desk.helpdesk.clone().unwrap();
+    let ticket = system.ticket("Parcel", "Where is my parcel?").await;
+    let heard = |headers: &HeaderMap, body: &str, secret: &str| {
+        outside.heard(&Told { headers, body: body.as_bytes(), secret: secret.as_bytes(), now_ms: START_MS })
+    };
+    let mut told = 0;
+    for what in TOLD {
+        let Some((headers, body)) = system.tells(what, &ticket, false, START_MS) else { continue };
+        let one = heard(&headers, &body, SECRET).unwrap();
+        assert_eq!((one.what, one.ticket.as_str(), one.by_us), (what, ticket.as_str(), false));
+        assert_eq!(heard(&headers, &body, SECRET).unwrap(), one, "the same again is the same");
+        assert_eq!(heard(&headers, &body, "another"), Err(NotHeard::Forged));
+        assert_eq!(heard(&headers, &body, ""), Err(NotHeard::Forged));
+        assert_eq!(heard(&HeaderMap::new(), &body, SECRET), Err(NotHeard::Unsigned));
+        // Who cannot sign cannot show that the body is theirs either.
+        if system.signs() {
+            assert_eq!(heard(&headers, &format!("{body} "), SECRET), Err(NotHeard::Forged));
+        }
+        if system.signs_times() {
+            let (old, body) = system.tells(what, &ticket, false, START_MS - 301_000).unwrap();
+            assert_eq!(heard(&old, &body, SECRET), Err(NotHeard::Late));
+        }
+        told += 1;
+    }
+    assert!(told >= 4);
+}
+
+pub async fn what_we_did_ourselves_is_told_apart(system: &dyn System) {
+    let (desk, _) = desk_at(system).await;
+    let outside = desk.helpdesk.clone().unwrap();
+    let ticket = system.ticket("Parcel", "Where is my parcel?").await;
+    for what in [Happened::CustomerWrote, Happened::Other] {
+        let Some((headers, body)) = system.tells(what, &ticket, true, START_MS) else { continue };
+        let told = Told { headers: &headers, body: body.as_bytes(), secret: SECRET.as_bytes(), now_ms: START_MS };
+        let heard = outside.heard(&told).unwrap();
+        assert!(heard.by_us || heard.what == Happened::Other, "{heard:?}");
+    }
+}
+
+pub async fn a_draft_of_its_own_goes_when_it_is_decided_and_a_persons_stays(system: &dyn System) {
+    let (desk, _) = desk_at(system).await;
+    let ticket = system.ticket("Parcel", "Where is my parcel?").await;
+    let Some(none) = system.drafts(&ticket).await else { return };
+    assert_eq!(none, Vec::<String>::new());
+    let review = drafted(&desk, &ticket, "It comes on Monday.").await;
+    assert_eq!(times(&system.drafts(&ticket).await.unwrap(), "It comes on Monday."), 1);
+    desk.act("lena", &review, no()).await.unwrap();
+    desk.work_to_the_end(&desk.worker()).await;
+    assert_eq!(system.drafts(&ticket).await.unwrap(), Vec::<String>::new());
+    let taken = system.ticket("Parcel", "Where is my other parcel?").await;
+    system.agent_drafts(&taken, "A person's words.").await;
+    let review = drafted(&desk, &taken, "It comes on Tuesday.").await;
+    let drafts = system.drafts(&taken).await.unwrap();
+    assert_eq!(times(&drafts, "A person's words."), 1, "{drafts:?}");
+    desk.act("lena", &review, yes()).await.unwrap();
+    desk.work_to_the_end(&desk.worker()).await;
+    let (drafts, replies) = (system.drafts(&taken).await.unwrap(), system.replies(&taken).await);
+    assert_eq!((times(&drafts, "A person's words."), times(&drafts, "Tuesday")), (1, 0), "{drafts:?}");
+    assert_eq!(times(&replies, "It comes on Tuesday."), 1, "{replies:?}");
 }

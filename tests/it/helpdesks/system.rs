@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::http::HeaderMap;
 use frontdesk::clock::Clock;
-use frontdesk::helpdesk::Connector;
+use frontdesk::helpdesk::{Connector, Happened};
 
 /// What the suite needs of a helpdesk besides its connector.
 #[async_trait]
@@ -26,6 +27,23 @@ pub trait System: Send + Sync {
     /// Queue, priority in our word, and what customers are said to want.
     async fn route(&self, id: &str) -> (String, String, String);
     async fn tags(&self, id: &str) -> Vec<String>;
+    /// Drafts that wait in the helpdesk itself; none where it has no drafts.
+    async fn drafts(&self, _id: &str) -> Option<Vec<String>> {
+        None
+    }
+    /// A person of the team writes a draft, or over the one there is.
+    async fn agent_drafts(&self, _id: &str, _words: &str) {}
+    /// The webhook of this, done by our own user or by somebody else, as it arrives;
+    /// none when the helpdesk does not tell it. Signed with `standin::SECRET`.
+    fn tells(&self, what: Happened, ticket: &str, by_us: bool, now_ms: i64) -> Option<(HeaderMap, String)>;
+    /// Whether its webhooks are signed, not only let in by a word.
+    fn signs(&self) -> bool {
+        true
+    }
+    /// Whether the time is part of what is signed.
+    fn signs_times(&self) -> bool {
+        true
+    }
     /// An id that no ticket has.
     fn nowhere(&self) -> &'static str;
 }

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Bytes;
@@ -14,12 +13,11 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use frontdesk::clock::{Clock, rfc3339};
-use frontdesk::helpdesk::{Connector, Http, HttpSettings, Zendesk, ZendeskSettings};
-use jsonschema::Validator;
+use frontdesk::helpdesk::{Connector, Happened, OauthClient, Zendesk};
 use serde_json::{Map, Value, json};
 
+use super::standin::{Contract, Counter, base64, headers, http, names, serve, sha256};
 use super::system::System;
-use crate::harness::START_MS;
 
 const US: i64 = 7;
 const ANN: i64 = 21;
@@ -37,9 +35,9 @@ pub struct Desk {
 
 struct Inner {
     tickets: Mutex<BTreeMap<i64, Held>>,
-    numbers: Mutex<i64>,
+    counter: Counter,
     uploads: Mutex<BTreeMap<String, (String, String)>>,
-    update: Validator,
+    contract: Contract,
 }
 
 #[derive(Default)]
@@ -51,16 +49,11 @@ struct Held {
 
 impl Desk {
     pub async fn open() -> Desk {
-        let contract: Value = serde_json::from_str(include_str!("../data/helpdesks/zendesk.json")).unwrap();
-        let schema = json!({
-            "components": contract["components"], "type": "object", "required": ["ticket"], "additionalProperties": false,
-            "properties": {"ticket": {"$ref": "#/components/schemas/TicketUpdate"}},
-        });
         let inner = Arc::new(Inner {
             tickets: Mutex::default(),
-            numbers: Mutex::new(1000),
+            counter: Counter::new(),
             uploads: Mutex::default(),
-            update: jsonschema::validator_for(&schema).unwrap(),
+            contract: Contract::of(include_str!("../data/helpdesks/zendesk.json")),
         });
         let app = Router::new()
             .route("/oauth/tokens", post(token))
@@ -69,34 +62,21 @@ impl Desk {
             .route("/api/v2/tickets/{id}/audits", get(audits))
             .route("/api/v2/uploads", post(upload))
             .with_state(Arc::clone(&inner));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let url = serve(app).await;
         Desk { url, inner }
     }
 }
 
 impl Inner {
-    fn number(&self) -> i64 {
-        let mut last = self.numbers.lock().unwrap();
-        *last += 1;
-        *last
-    }
-
-    /// Every change is a second later than the one before, and later than any test's day.
-    fn now(&self) -> String {
-        rfc3339(START_MS + 30 * 86_400_000 + self.number() * 1000)
-    }
-
     /// A change by somebody: what it sets, and what it says.
     fn change(&self, id: i64, who: i64, set: &Map<String, Value>) -> Value {
-        let (at, mut events) = (self.now(), Vec::new());
+        let (at, mut events) = (self.counter.now(), Vec::new());
         let mut tickets = self.tickets.lock().unwrap();
         let held = tickets.get_mut(&id).unwrap();
         for (name, value) in set {
             match name.as_str() {
                 "comment" => {
-                    let comment = self.number();
+                    let comment = self.counter.next();
                     let files: Vec<Value> = value["uploads"].as_array().cloned().unwrap_or_default();
                     held.comments.push(json!({
                         "id": comment, "type": "Comment", "author_id": who, "body": value["body"], "plain_body": value["body"],
@@ -108,12 +88,14 @@ impl Inner {
                 "safe_update" | "updated_stamp" | "metadata" => {}
                 _ => {
                     held.fields.insert(name.clone(), value.clone());
-                    events.push(json!({"id": self.number(), "type": "Change", "field_name": name, "value": value}));
+                    events
+                        .push(json!({"id": self.counter.next(), "type": "Change", "field_name": name, "value": value}));
                 }
             }
         }
         held.fields.insert("updated_at".to_owned(), json!(at));
-        let audit = json!({"id": self.number(), "ticket_id": id, "author_id": who, "created_at": at, "events": events});
+        let audit =
+            json!({"id": self.counter.next(), "ticket_id": id, "author_id": who, "created_at": at, "events": events});
         held.audits.push(audit.clone());
         audit
     }
@@ -163,8 +145,7 @@ async fn update(
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
-    let wrong: Vec<String> = inner.update.iter_errors(&body).map(|error| error.to_string()).collect();
-    assert!(wrong.is_empty(), "against the contract: {wrong:?}");
+    inner.contract.holds("update", &body);
     let ticket = body["ticket"].as_object().unwrap();
     let stamp = match inner.tickets.lock().unwrap().get(&id) {
         _ if !is_let_in(&headers) => return refused(401, "Unauthorized"),
@@ -210,7 +191,7 @@ async fn upload(
     Query(asked): Query<BTreeMap<String, String>>,
     content: Bytes,
 ) -> Response {
-    let token = format!("upload-{}", inner.number());
+    let token = format!("upload-{}", inner.counter.next());
     let content = String::from_utf8(content.to_vec()).unwrap();
     inner.uploads.lock().unwrap().insert(token.clone(), (asked["filename"].clone(), content));
     (StatusCode::CREATED, Json(json!({"upload": {"token": token}}))).into_response()
@@ -223,28 +204,15 @@ impl System for Desk {
     }
 
     fn connector(&self, url: &str, clock: Clock) -> Arc<dyn Connector> {
-        let settings = HttpSettings {
-            url: url.to_owned(),
-            headers: Vec::new(),
-            connect_timeout: Duration::from_secs(5),
-            read_timeout: Duration::from_secs(30),
-        };
-        let named = |ours: &str, theirs: i64| BTreeMap::from([(ours.to_owned(), theirs.to_string())]);
-        let names = ZendeskSettings {
-            client_id: "frontdesk".to_owned(),
-            client_secret: "secret".to_owned(),
-            user: US,
-            queues: named("logistics", LOGISTICS),
-            fields: named("intent", INTENT),
-        };
-        Arc::new(Zendesk::new(Http::new(settings, clock.clone()).unwrap(), clock, names))
+        let client = OauthClient { id: "frontdesk".to_owned(), secret: "secret".to_owned() };
+        Arc::new(Zendesk::new(http(url, None, clock.clone()), clock, client, names(US, LOGISTICS, INTENT)))
     }
 
     async fn ticket(&self, subject: &str, words: &str) -> String {
-        let id = self.inner.number();
+        let id = self.inner.counter.next();
         let fields = json!({
             "id": id, "subject": subject, "status": "open", "priority": "normal", "group_id": SUPPORT, "requester_id": ANN,
-            "tags": [], "custom_fields": [{"id": INTENT, "value": null}], "updated_at": self.inner.now(),
+            "tags": [], "custom_fields": [{"id": INTENT, "value": null}], "updated_at": self.inner.counter.now(),
         });
         let held = Held { fields: fields.as_object().unwrap().clone(), ..Held::default() };
         self.inner.tickets.lock().unwrap().insert(id, held);
@@ -287,6 +255,30 @@ impl System for Desk {
     async fn tags(&self, id: &str) -> Vec<String> {
         let tags = self.inner.of(id.parse().unwrap(), |held| held.fields["tags"].clone());
         tags.as_array().unwrap().iter().map(|tag| tag.as_str().unwrap().to_owned()).collect()
+    }
+
+    fn tells(&self, what: Happened, ticket: &str, by_us: bool, now_ms: i64) -> Option<(HeaderMap, String)> {
+        let (kind, event) = match what {
+            Happened::Created => ("ticket.created", json!({})),
+            Happened::CustomerWrote => {
+                ("ticket.comment_added", json!({"comment": {"is_public": true, "author": {"is_staff": false}}}))
+            }
+            Happened::HandedOver => ("ticket.agent_assignment_changed", json!({"current": "22", "previous": null})),
+            Happened::Solved => ("ticket.status_changed", json!({"current": "SOLVED", "previous": "OPEN"})),
+            Happened::CallEnded => return None,
+            Happened::Other => ("ticket.priority_changed", json!({"current": "HIGH", "previous": null})),
+        };
+        let actor = if by_us { US } else { ALICE };
+        let body = json!({
+            "account_id": 1, "id": format!("evt-{}", self.inner.counter.next()), "subject": format!("zen:ticket:{ticket}"),
+            "type": format!("zen:event-type:{kind}"), "zendesk_event_version": "2022-11-06", "time": rfc3339(now_ms),
+            "detail": {"id": ticket, "actor_id": actor.to_string()}, "event": event,
+        })
+        .to_string();
+        let time = rfc3339(now_ms);
+        let signature = base64(&sha256(&[time.as_bytes(), body.as_bytes()]));
+        let all = [("x-zendesk-webhook-signature", signature), ("x-zendesk-webhook-signature-timestamp", time)];
+        Some((headers(&all), body))
     }
 
     fn nowhere(&self) -> &'static str {
