@@ -336,7 +336,7 @@ pub async fn a_draft_of_its_own_goes_when_it_is_decided_and_a_persons_stays(syst
     assert_eq!(none, Vec::<String>::new());
     let review = drafted(&desk, &ticket, "It comes on Monday.").await;
     assert_eq!(times(&system.drafts(&ticket).await.unwrap(), "It comes on Monday."), 1);
-    desk.act("lena", &review, no()).await.unwrap();
+    desk.act("lena", &review, no("tone")).await.unwrap();
     desk.work_to_the_end(&desk.worker()).await;
     assert_eq!(system.drafts(&ticket).await.unwrap(), Vec::<String>::new());
     let taken = system.ticket("Parcel", "Where is my other parcel?").await;

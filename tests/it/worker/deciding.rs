@@ -17,7 +17,7 @@ pub fn yes() -> Action {
     Action::yes()
 }
 
-fn no(said: &str) -> Action {
+pub fn no(said: &str) -> Action {
     Action::Reject { reason: RejectReason::meant(said), said: said.to_owned() }
 }
 
