@@ -62,6 +62,7 @@ fn http(set: &config::Helpdesk, clock: &Clock, by: Option<(HeaderName, &str)>) -
         headers: headers.into_iter().collect(),
         connect_timeout: wait(set.connect_timeout),
         read_timeout: wait(set.read_timeout),
+        per_minute: set.per_minute,
     };
     Http::new(settings, clock.clone()).map_err(anyhow::Error::msg).context("helpdesk.url")
 }

@@ -20,6 +20,7 @@ pub struct Helpdesk {
     pub client_secret: Option<Hidden>,
     pub connect_timeout: Wait,
     pub read_timeout: Wait,
+    pub per_minute: Option<u32>,
     #[serde(default)]
     pub queues: BTreeMap<String, String>,
     #[serde(default)]
@@ -67,6 +68,9 @@ impl Helpdesk {
                 }
                 _ => {}
             }
+        }
+        if self.per_minute == Some(0) {
+            return Err(wrong("helpdesk.per_minute is 0, so nothing would ever be asked; leave it out for no limit"));
         }
         if matches!(self.kind, Kind::Zendesk | Kind::Chatwoot) && self.user_id().is_none() {
             return Err(wrong(format!("helpdesk.user is the number of our own user at {name}")));

@@ -30,6 +30,8 @@ pub enum Cause {
     ResourceCancelled,
     /// The helpdesk could not be reached or answered with a passing error.
     HelpdeskUnavailable,
+    /// The helpdesk asks for quiet.
+    HelpdeskBusy,
     /// The helpdesk refused the change for good.
     HelpdeskRefused,
     /// It is not known whether a customer was sent a reply.
@@ -50,7 +52,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, in the order of the enum.
-    pub const ALL: [Cause; 20] = [
+    pub const ALL: [Cause; 21] = [
         Cause::OpenAiAuth,
         Cause::OpenAiQuota,
         Cause::OpenAiRateLimited,
@@ -63,6 +65,7 @@ impl Cause {
         Cause::ResourceFailed,
         Cause::ResourceCancelled,
         Cause::HelpdeskUnavailable,
+        Cause::HelpdeskBusy,
         Cause::HelpdeskRefused,
         Cause::ReplyUnknown,
         Cause::TicketMissing,
@@ -89,6 +92,7 @@ impl Cause {
             Cause::ResourceFailed => "resource_failed",
             Cause::ResourceCancelled => "resource_cancelled",
             Cause::HelpdeskUnavailable => "helpdesk_unavailable",
+            Cause::HelpdeskBusy => "helpdesk_busy",
             Cause::HelpdeskRefused => "helpdesk_refused",
             Cause::ReplyUnknown => "reply_unknown",
             Cause::TicketMissing => "ticket_missing",

@@ -194,7 +194,7 @@ impl RetryPolicy {
             Failure::Final { .. } => AfterFailure::GiveUp,
             Failure::Retryable { cause, retry_after_ms, .. } => {
                 let wait = self.delay_ms(attempt, jitter).max(retry_after_ms.unwrap_or(0));
-                if cause.pauses() || *cause == Cause::Paused {
+                if cause.pauses() || matches!(cause, Cause::Paused | Cause::HelpdeskBusy) {
                     // Not the fault of this job: nothing is given up.
                     AfterFailure::Retry { at_ms: now_ms.saturating_add(wait), counts: false }
                 } else if attempt >= self.attempts {

@@ -31,6 +31,9 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// Limit for each wait for bytes; a whole answer gets twice this.
     pub read_timeout: Duration,
+    /// No more requests than this in a minute, for the sake of others; none: as the
+    /// helpdesk says.
+    pub per_minute: Option<u32>,
 }
 
 /// Asks a helpdesk. Cheap to clone: clones share their connections and their pace.
@@ -85,7 +88,7 @@ impl Http {
             .timeout(settings.connect_timeout + settings.read_timeout * 2);
         let builder = if loopback { builder.no_proxy() } else { builder };
         let client = builder.build().map_err(|_| "no client could be made".to_owned())?;
-        Ok(Http { client, base, pace: Arc::default(), clock })
+        Ok(Http { client, base, pace: Arc::new(Pace::new(settings.per_minute)), clock })
     }
 
     /// The address of a path below the helpdesk's, each part escaped.
@@ -117,11 +120,10 @@ impl Http {
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, HelpdeskError> {
         let now_ms = self.clock.now_ms();
-        if let Some(after_ms) = self.pace.wait_ms(now_ms) {
-            return Err(HelpdeskError::Busy { after_ms });
-        }
+        self.pace.take(now_ms).map_err(|after_ms| HelpdeskError::Busy { after_ms })?;
         let mut response = request.send().await.map_err(|error| lost(&error))?;
         let (status, headers) = (response.status(), response.headers().clone());
+        self.pace.heard(&headers, now_ms);
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {
             if bytes.len() + chunk.len() > MAX_BODY_BYTES {

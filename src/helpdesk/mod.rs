@@ -105,6 +105,44 @@ impl Helpdesk {
         }
     }
 
+    /// Makes a change that is a note and one that sets fields together; only where
+    /// [`Helpdesk::writes_together`].
+    ///
+    /// # Errors
+    /// As [`Helpdesk::write`]; then it is not known of either.
+    pub async fn write_together(
+        &self,
+        ticket_id: &str,
+        note: Planned,
+        set: Planned,
+    ) -> Result<[Change; 2], HelpdeskError> {
+        let Helpdesk::Outside(desk) = self else { return Err(HelpdeskError::NotOffered("two changes in one")) };
+        let external_id = desk.write_together(ticket_id, &note.reference, &note.effect, &set.effect).await?;
+        let made = |Planned { reference, effect, .. }| {
+            let (external_id, ticket_id) = (external_id.clone(), ticket_id.to_owned());
+            Change::Made { reference, external_id, ticket_id, effect }
+        };
+        Ok([note, set].map(made))
+    }
+
+    /// Whether a note and fields can be one change.
+    #[must_use]
+    pub fn writes_together(&self) -> bool {
+        matches!(self, Helpdesk::Outside(desk) if desk.capabilities().together)
+    }
+
+    /// Takes away a draft of ours that waits in the helpdesk itself. On the built-in
+    /// desk that comes with the decision.
+    ///
+    /// # Errors
+    /// Why it could not be looked for or taken away.
+    pub async fn withdraw(&self, ticket_id: &str, reference: &str, text: &str) -> Result<(), HelpdeskError> {
+        match self {
+            Helpdesk::Builtin(_) => Ok(()),
+            Helpdesk::Outside(desk) => desk.withdraw(ticket_id, reference, text).await,
+        }
+    }
+
     /// Whether a change may be there although nobody recorded it: never on the
     /// built-in desk, where it comes with the record.
     #[must_use]
@@ -160,10 +198,15 @@ impl From<HelpdeskError> for Failure {
             detail: detail.clone(),
             retry_after_ms: after_ms,
         };
+        let quiet = |after_ms| Failure::Retryable {
+            cause: Cause::HelpdeskBusy,
+            detail: detail.clone(),
+            retry_after_ms: Some(after_ms),
+        };
         match error {
             HelpdeskError::NoTicket => Failure::last(Cause::TicketMissing, detail),
             HelpdeskError::Refused(_) | HelpdeskError::NotOffered(_) => Failure::last(Cause::HelpdeskRefused, detail),
-            HelpdeskError::Busy { after_ms } => later(Some(after_ms)),
+            HelpdeskError::Busy { after_ms } => quiet(after_ms),
             HelpdeskError::Conflict => later(Some(AFTER_CONFLICT_MS)),
             HelpdeskError::Store(_)
             | HelpdeskError::Forbidden(_)

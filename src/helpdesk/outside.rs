@@ -78,12 +78,38 @@ impl Outside {
         let write = self.as_write(reference, effect)?;
         if let Write::Set(patch) = write {
             let external_id = self.connector.write(ticket_id, Write::Set(patch.clone())).await?;
-            return match self.connector.lacks(ticket_id, &patch).await? {
-                None => Ok(external_id),
-                Some(part) => Err(HelpdeskError::Refused(format!("it took the change, and {part} is as it was"))),
-            };
+            return self.must_have(ticket_id, &patch).await.map(|()| external_id);
         }
         self.connector.write(ticket_id, write).await
+    }
+
+    /// A note and fields, in one change, read back.
+    pub(super) async fn write_together(
+        &self,
+        ticket_id: &str,
+        reference: &str,
+        note: &Effect,
+        set: &Effect,
+    ) -> Result<String, HelpdeskError> {
+        let (Write::Note { text, reference }, Some(patch)) = (self.as_write(reference, note)?, Patch::of(set)) else {
+            return Err(HelpdeskError::NotOffered("these two in one change"));
+        };
+        let write = Write::NoteAndSet { text, reference, patch: patch.clone() };
+        let external_id = self.connector.write(ticket_id, write).await?;
+        self.must_have(ticket_id, &patch).await?;
+        Ok(external_id)
+    }
+
+    /// A 200 is no proof.
+    async fn must_have(&self, ticket_id: &str, patch: &Patch) -> Result<(), HelpdeskError> {
+        match self.connector.lacks(ticket_id, patch).await? {
+            None => Ok(()),
+            Some(part) => Err(HelpdeskError::Refused(format!("it took the change, and {part} is as it was"))),
+        }
+    }
+
+    pub(super) async fn withdraw(&self, ticket_id: &str, reference: &str, text: &str) -> Result<(), HelpdeskError> {
+        self.connector.withdraw(ticket_id, reference, text).await
     }
 
     /// Looks whether everything works: credentials, names, and on a ticket a note

@@ -278,7 +278,7 @@ fn discard(connection: &Connection, failed: &Failed, actor: &str, reason: &str, 
         .execute((failed.id, now_ms, format!("{actor}: {reason}")))?;
     mark_deliveries(connection, failed.id)?;
     alerts::close_if_last(connection, failed.id, now_ms)?;
-    if let (Kind::Approval, Some((_, review))) = (failed.kind, failed.key.split_once('/')) {
+    if let (Kind::Approval, Some(("review", review))) = (failed.kind, failed.key.split_once('/')) {
         deciding::stale_when_carried_out(connection, review, "what it would have changed was discarded", now_ms)?;
     }
     discard_of_batch(connection, failed, &Said { actor, reason }, now_ms)?;

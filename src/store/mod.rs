@@ -96,7 +96,7 @@ pub use batches::{
 };
 pub use copies::{Backup, BackupError, Scrubbed};
 pub use counts::{Batches, COUNTED, Counts, NewestNumbers, StateCount};
-pub use deciding::{Act, Approved};
+pub use deciding::{Act, Approved, DraftOver};
 pub use deliveries::{Delivery, DeliveryFilter};
 pub use desk::{Attachment, DeskTicket, Draft, NewTicket, Selected, StoredMessage, TicketPatch};
 pub use effects::{Change, Intent, Kept, Plan, Planned, Standing};

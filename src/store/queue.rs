@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use crate::domain::resource::Usage;
 use crate::store::sql::{self, Connection, Row, params};
 
+use super::deciding::DRAFT_OVER;
 use super::ledger::FoundBy;
 use super::settle::count;
 use super::{
-    Approved, LineFacts, Store, StoreError, alerts, batches, deciding, effects, failed, ledger, restored, samples,
+    Approved, DraftOver, LineFacts, Store, StoreError, alerts, batches, deciding, effects, failed, ledger, restored,
+    samples,
 };
 use crate::domain::effect::Effect;
 use crate::domain::failure::Cause;
@@ -83,6 +85,8 @@ pub struct ClaimedJob {
     pub line: Option<LineFacts>,
     /// What it carries out, for the approval of a review that still stands.
     pub approved: Option<Approved>,
+    /// The draft that it takes away, when that is what it does.
+    pub draft_over: Option<DraftOver>,
     /// When OpenAI may forget the result, in ms.
     pub forget_at_ms: i64,
     /// When the job was queued, in ms.
@@ -296,7 +300,10 @@ fn take_due(connection: &Connection, claim: &Claim) -> Result<Vec<ClaimedJob>, S
         .query_map(params![claim.project, claim.now_ms, claim.worker, claim.lease_ms, limit], claimed)?
         .collect::<Result<Vec<_>, _>>()?;
     for job in jobs.iter_mut().filter(|job| job.kind == Kind::Approval) {
-        job.approved = deciding::approved(connection, &job.work)?;
+        match job.event_type == DRAFT_OVER {
+            true => job.draft_over = deciding::draft_over(connection, &job.work)?,
+            false => job.approved = deciding::approved(connection, &job.work)?,
+        }
     }
     for job in jobs.iter_mut().filter(|job| job.kind == Kind::Line) {
         job.line = batches::line_of(connection, &job.project, &job.resource_id)?;
@@ -334,6 +341,7 @@ fn claimed(row: &Row<'_>) -> sql::Result<ClaimedJob> {
         work: row.get::<_, String>(9)?.split_once('/').map(|(_, work)| work.to_owned()).unwrap_or_default(),
         line: None,
         approved: None,
+        draft_over: None,
         kept: None,
         unfinished: Vec::new(),
         placement: None,

@@ -139,6 +139,11 @@ impl Worker {
         is_outdated: bool,
     ) -> Result<Vec<Change>, Halt> {
         let mut changes = Vec::with_capacity(left.len());
+        let (pair, left) = if is_outdated { (None, left) } else { self.in_one_change(left) };
+        if let Some((note, set)) = pair {
+            changes.extend(self.helpdesk.write_together(ticket_id, note, set).await?);
+            self.after(Step::Written)?;
+        }
         for planned in left {
             changes.push(self.write_once(job, ticket_id, planned, made_at_ms, is_outdated).await?);
             self.after(Step::Written)?;
@@ -146,8 +151,27 @@ impl Worker {
         Ok(changes)
     }
 
+    /// A note and fields that nobody has tried to write yet, when the helpdesk takes
+    /// both in one change; and what is left. A second attempt goes one by one: each
+    /// may be there.
+    fn in_one_change(&self, left: Vec<Planned>) -> (Option<(Planned, Planned)>, Vec<Planned>) {
+        let is_new = |planned: &&Planned, slots: &[Slot]| {
+            planned.standing == Standing::New && slots.contains(&planned.effect.slot())
+        };
+        let note = left.iter().find(|planned| is_new(planned, &[Slot::Note])).cloned();
+        let set = left.iter().find(|planned| is_new(planned, &[Slot::Route, Slot::Fields])).cloned();
+        match (note, set) {
+            (Some(note), Some(set)) if self.helpdesk.writes_together() => {
+                let is_other = |planned: &Planned| ![&note.reference, &set.reference].contains(&&planned.reference);
+                let others = left.into_iter().filter(is_other).collect();
+                (Some((note, set)), others)
+            }
+            _ => (None, left),
+        }
+    }
+
     /// One writes to a ticket outside at a time: helpdesks do not keep two apart.
-    async fn take_ticket(&self, job: &ClaimedJob, ticket_id: &str) -> Result<(), Halt> {
+    pub(super) async fn take_ticket(&self, job: &ClaimedJob, ticket_id: &str) -> Result<(), Halt> {
         if !self.helpdesk.is_outside() {
             return Ok(());
         }
@@ -159,7 +183,7 @@ impl Worker {
         }
     }
 
-    async fn leave_ticket(&self, job: &ClaimedJob, ticket_id: &str) -> Result<(), Halt> {
+    pub(super) async fn leave_ticket(&self, job: &ClaimedJob, ticket_id: &str) -> Result<(), Halt> {
         match self.helpdesk.is_outside() {
             true => Ok(self.store.leave_ticket(ticket_id.to_owned(), job.id()).await?),
             false => Ok(()),

@@ -7,7 +7,7 @@ use crate::domain::effect::Slot;
 use crate::domain::id::effect_ref;
 use crate::domain::ticket::NEWER_RESULT;
 use crate::helpdesk::HelpdeskError;
-use crate::store::{Approved, ClaimedJob, Settlement, Work};
+use crate::store::{Approved, ClaimedJob, DraftOver, Settlement, Work};
 
 impl Worker {
     pub(super) async fn carry_out_approval(&self, job: &ClaimedJob) -> Result<Settlement, Halt> {
@@ -29,6 +29,19 @@ impl Worker {
             Settlement::Superseded { .. } => Settlement::Stale { reason: NEWER_RESULT },
             settlement => settlement,
         })
+    }
+
+    /// A draft that waits in the helpdesk itself goes once it is decided: somebody
+    /// could send it from there.
+    pub(super) async fn take_draft_away(&self, job: &ClaimedJob, draft: &DraftOver) -> Result<Settlement, Halt> {
+        self.take_ticket(job, &draft.ticket_id).await?;
+        let gone = self.helpdesk.withdraw(&draft.ticket_id, &draft.reference, &draft.text).await;
+        self.leave_ticket(job, &draft.ticket_id).await?;
+        match gone {
+            Ok(()) => Ok(Settlement::Done { how: "the draft does not wait in the helpdesk any more".to_owned() }),
+            Err(HelpdeskError::NoTicket) => Ok(Settlement::Ignored { reason: "the ticket is gone".to_owned() }),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn reply_is_there(&self, job: &ClaimedJob, approved: &Approved) -> Result<bool, Halt> {

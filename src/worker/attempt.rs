@@ -92,7 +92,10 @@ impl Worker {
         self.after(Step::Claimed)?;
         match job.kind {
             Kind::Ending => self.work_ending(job, placement).await,
-            Kind::Approval => self.carry_out_approval(job).await,
+            Kind::Approval => match &job.draft_over {
+                Some(draft) => self.take_draft_away(job, draft).await,
+                None => self.carry_out_approval(job).await,
+            },
             Kind::Start => self.start_planned(job).await,
             Kind::Line if job.line.as_ref().is_some_and(|line| line.is_called_off) => {
                 Ok(Settlement::Ignored { reason: BATCH_UNDONE.to_owned() })

@@ -38,6 +38,7 @@ pub fn http(url: &str, header: Option<(&'static str, &str)>, clock: Clock) -> Ht
         headers: header.into_iter().collect(),
         connect_timeout: Duration::from_secs(5),
         read_timeout: Duration::from_secs(30),
+        per_minute: None,
     };
     Http::new(settings, clock).unwrap()
 }
