@@ -28,7 +28,7 @@ use retention::OfProject;
 
 pub use batches::Batch;
 pub use console::Console;
-pub use helpdesk::{Helpdesk, Kind as HelpdeskKind};
+pub use helpdesk::{Helpdesk, Kind as HelpdeskKind, Starts as HelpdeskStarts};
 pub use insights::Insights;
 use places::{at, explain, first_wrong, line_near, place_in, place_near};
 pub use retention::{Mode, Privacy, Retention};

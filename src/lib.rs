@@ -14,6 +14,7 @@
 //! | [`submit`] | starting work at OpenAI |
 //! | [`openai`] | reading from OpenAI |
 //! | [`helpdesk`] | writing to tickets |
+//! | [`hooks`] | what a helpdesk tells us, and the work that it starts |
 //! | [`notify`] | telling people of alerts |
 //! | [`store`] | what we remember |
 //! | [`trial`] | trying a policy without changing anything |
@@ -31,6 +32,7 @@ pub mod console;
 pub mod doctor;
 pub mod domain;
 pub mod helpdesk;
+pub mod hooks;
 pub mod http;
 pub mod intake;
 pub mod node;

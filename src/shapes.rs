@@ -26,7 +26,7 @@ use crate::domain::policy::{Action, Notes, Policy, Publish, Rule, WorkflowRules}
 use crate::domain::trail::Trail;
 use crate::store::{
     Alert, AlertSend, Attachment, Audit, Body, Counts, Delivery, DeskTicket, Draft, Entry, Erased, FailedJobs, Finding,
-    Job, NotErased, Page, Pause, Receipt, Replayed, Restored, Scrubbed, StoredMessage, Submission,
+    HeardEvent, Job, NotErased, Page, Pause, Receipt, Replayed, Restored, Scrubbed, StoredMessage, Submission,
 };
 use crate::workflows::Workflow;
 
@@ -131,6 +131,15 @@ pub fn body(delivery_id: &str, body: &Body) -> Value {
         "base64": body.bytes.as_ref().filter(|_| matches!(text, Some(Err(_)))).map(|bytes| STANDARD.encode(bytes)),
         "sha256": hex(&body.sha256),
         "erased": body.bytes.is_none(),
+    })
+}
+
+/// What the helpdesk told.
+#[must_use]
+pub fn heard(one: &HeardEvent) -> Value {
+    json!({
+        "id": one.id, "ticket_id": one.ticket_id, "what": one.what, "became": one.became,
+        "submission_id": one.submission_id, "at": rfc3339(one.at_ms),
     })
 }
 

@@ -40,6 +40,13 @@ pub struct Told {
     result: &'static str,
 }
 
+/// What a helpdesk told, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Happened {
+    what: &'static str,
+    became: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabel {
     state: &'static str,
@@ -84,6 +91,7 @@ pub struct Metrics {
     attempts: Family<Ended, Counter>,
     arrival_to_end: Histogram,
     alert_sends: Family<Told, Counter>,
+    helpdesk_events: Family<Happened, Counter>,
 }
 
 impl Default for Metrics {
@@ -97,6 +105,7 @@ impl Default for Metrics {
             attempts: Family::default(),
             arrival_to_end: Histogram::new(END_S),
             alert_sends: Family::default(),
+            helpdesk_events: Family::default(),
         }
     }
 }
@@ -121,6 +130,11 @@ impl Metrics {
         }
     }
 
+    /// A helpdesk told of something.
+    pub fn helpdesk_told(&self, what: &'static str, became: &'static str) {
+        self.helpdesk_events.get_or_create(&Happened { what, became }).inc();
+    }
+
     /// An attempt to tell of an alert ended as `sent` or `failed`.
     pub fn alert_sent(&self, channel: &'static str, result: &'static str) {
         self.alert_sends.get_or_create(&Told { channel, result }).inc();
@@ -143,6 +157,11 @@ impl Metrics {
             "From queued to the end of the job",
             Unit::Seconds,
             self.arrival_to_end.clone(),
+        );
+        registry.register(
+            "helpdesk_events",
+            "What the helpdesk told, and what became of it",
+            self.helpdesk_events.clone(),
         );
         registry.register(
             "alert_sends",

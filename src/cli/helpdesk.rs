@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use super::Setup;
 use super::output::shown;
-use crate::app;
-use crate::clock::Clock;
+use crate::clock::{Clock, rfc3339};
 use crate::domain::id::new_id;
 use crate::helpdesk::Checked;
+use crate::store::HeardEvent;
+use crate::{app, shapes};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -20,10 +21,42 @@ pub(super) enum Command {
         #[arg(long, value_name = "ID")]
         ticket: Option<String>,
     },
+    /// Show what the helpdesk has told, and what became of it; newest first.
+    Events {
+        /// How many.
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: usize,
+    },
 }
 
 pub(super) async fn run(command: Command, setup: &Setup) -> Result<ExitCode> {
-    let Command::Check { ticket } = command;
+    match command {
+        Command::Check { ticket } => check(ticket, setup).await,
+        Command::Events { limit } => events(limit, setup).await,
+    }
+}
+
+async fn events(limit: usize, setup: &Setup) -> Result<ExitCode> {
+    let heard = setup.store()?.heard(limit).await?;
+    if setup.output.json {
+        let items: Vec<Value> = heard.iter().map(shapes::heard).collect();
+        setup.output.json(&json!({"items": items}))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if heard.is_empty() {
+        setup.output.line("Nothing has been told. docs/helpdesks.md says how a helpdesk tells; webhooks that were refused are counted in frontdesk_refused_total.")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = |one: &HeardEvent| {
+        let work = one.submission_id.clone().unwrap_or_default();
+        vec![rfc3339(one.at_ms), one.ticket_id.clone(), one.what.clone(), one.became.clone(), work, one.id.clone()]
+    };
+    let rows: Vec<Vec<String>> = heard.iter().map(row).collect();
+    setup.output.table(&["at", "ticket", "what", "became", "work", "id"], &rows)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn check(ticket: Option<String>, setup: &Setup) -> Result<ExitCode> {
     let clock = Clock::System;
     let Some(desk) = app::outside(&setup.config()?, &clock)? else { return builtin(setup) };
     let reference = new_id("fd")?;

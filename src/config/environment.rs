@@ -3,12 +3,13 @@
 use super::{ConfigError, wrong};
 
 /// Which variable goes where.
-const VARIABLES: [(&str, Option<&str>, &str); 9] = [
+const VARIABLES: [(&str, Option<&str>, &str); 10] = [
     ("OPENAI_WEBHOOK_SECRET", Some("openai"), "webhook_secret"),
     ("OPENAI_API_KEY", Some("openai"), "api_key"),
     ("OPENAI_BASE_URL", Some("openai"), "base_url"),
     ("FRONTDESK_HELPDESK_TOKEN", Some("helpdesk"), "token"),
     ("FRONTDESK_HELPDESK_CLIENT_SECRET", Some("helpdesk"), "client_secret"),
+    ("FRONTDESK_HELPDESK_WEBHOOK_SECRET", Some("helpdesk"), "webhook_secret"),
     ("DATABASE_URL", None, "database_url"),
     ("FRONTDESK_LISTEN", None, "listen"),
     ("FRONTDESK_LOG", Some("log"), "filter"),

@@ -21,10 +21,56 @@ pub struct Helpdesk {
     pub connect_timeout: Wait,
     pub read_timeout: Wait,
     pub per_minute: Option<u32>,
+    pub webhook_secret: Option<Hidden>,
+    pub poll: Option<Wait>,
+    pub starts: Starts,
     #[serde(default)]
     pub queues: BTreeMap<String, String>,
     #[serde(default)]
     pub fields: BTreeMap<String, String>,
+}
+
+/// Work that begins by what happens in the helpdesk.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "each is explained in config.example.toml")]
+pub struct Starts {
+    pub created: Option<String>,
+    pub handed_over: Option<String>,
+    pub solved: Option<String>,
+    pub call_ended: Option<String>,
+    pub redraft: bool,
+    pub project: Option<String>,
+    pub settle: Wait,
+    pub per_ticket: i64,
+    pub per_hour: i64,
+    pub tokens_a_day: Option<i64>,
+}
+
+impl Starts {
+    /// The workflow, by what happened; each with the setting that names it.
+    #[must_use]
+    pub fn workflows(&self) -> Vec<(&'static str, &String)> {
+        let named = [
+            ("created", &self.created),
+            ("handed_over", &self.handed_over),
+            ("solved", &self.solved),
+            ("call_ended", &self.call_ended),
+        ];
+        named.into_iter().filter_map(|(what, workflow)| Some((what, workflow.as_ref()?))).collect()
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let least = [
+            ("per_ticket", self.per_ticket),
+            ("per_hour", self.per_hour),
+            ("tokens_a_day", self.tokens_a_day.unwrap_or(1)),
+        ];
+        match least.iter().find(|(_, most)| *most < 1) {
+            Some((setting, _)) => Err(wrong(format!("helpdesk.starts.{setting} must be at least 1"))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Which helpdesk it is.
@@ -69,6 +115,17 @@ impl Helpdesk {
                 _ => {}
             }
         }
+        let builtin_with = [
+            ("webhook_secret", self.webhook_secret.is_some()),
+            ("poll", self.poll.is_some()),
+            ("starts", !self.starts.workflows().is_empty()),
+        ];
+        if let Some((setting, _)) = builtin_with.iter().find(|(_, is_set)| *is_set && self.kind == Kind::Builtin) {
+            return Err(wrong(format!(
+                "helpdesk.{setting} is set, but helpdesk.kind is \"builtin\", which tells nothing"
+            )));
+        }
+        self.starts.check()?;
         if self.per_minute == Some(0) {
             return Err(wrong("helpdesk.per_minute is 0, so nothing would ever be asked; leave it out for no limit"));
         }

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
-use super::heard::{Happened, Heard, NotHeard, Signed, Told, text_of};
+use super::heard::{Happened, Happening, Heard, NotHeard, Signed, Told, text_of};
 use super::http::Http;
 use super::names::Names;
 use super::{HelpdeskError, text, values};
@@ -63,7 +63,7 @@ impl Chatwoot {
             let mut url = self.url(id, &["messages"]);
             let after = all.last().map_or(0, |said| said.id);
             url.query_pairs_mut().append_pair("after", &after.to_string());
-            let Payload { payload } = self.get(url).await?;
+            let Payload { payload }: Payload<Said> = self.get(url).await?;
             let is_last = payload.len() < PAGE;
             // A server that does not know `after` would tell the same for ever.
             let fresh: Vec<Said> = payload.into_iter().filter(|said| said.id > after).collect();
@@ -236,6 +236,24 @@ impl Connector for Chatwoot {
         self.http.change(self.http.request(Method::DELETE, url)).await.map(drop)
     }
 
+    /// Webhooks are sent once, whatever is answered.
+    async fn happened(&self, since_ms: i64) -> Result<Vec<Happening>, HelpdeskError> {
+        let mut all = Vec::new();
+        for page in 1..=MOST_PAGES {
+            let mut url = self.http.url(&["api", "v1", "accounts", &self.names.account, "conversations"]);
+            let query = [("status", "all"), ("assignee_type", "all"), ("sort_by", "last_activity_at_desc")];
+            url.query_pairs_mut().extend_pairs(query).append_pair("page", &page.to_string());
+            let Listed { data: Payload { payload } } = self.get(url).await?;
+            let is_last = payload.is_empty() || payload.iter().any(|one: &Active| ms(one.last_activity_at) < since_ms);
+            let active = payload.iter().filter(|one| ms(one.last_activity_at) >= since_ms);
+            all.extend(active.flat_map(|one| one.happened(since_ms)));
+            if is_last {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
     /// Signed over `time.body`. Who changed a conversation is not told: what starts
     /// work is what we never do.
     fn heard(&self, told: &Told<'_>) -> Result<Heard, NotHeard> {
@@ -289,8 +307,49 @@ const INCOMING: i64 = 0;
 const OUTGOING: i64 = 1;
 
 #[derive(Deserialize)]
-struct Payload {
-    payload: Vec<Said>,
+struct Payload<T> {
+    payload: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    data: Payload<Active>,
+}
+
+/// A conversation in a list.
+#[derive(Deserialize)]
+struct Active {
+    id: i64,
+    status: String,
+    /// In seconds.
+    created_at: i64,
+    /// In seconds.
+    last_activity_at: i64,
+    last_non_activity_message: Option<Said>,
+}
+
+impl Active {
+    /// What is to be seen of what happened since then.
+    fn happened(&self, since_ms: i64) -> Vec<Happening> {
+        let wrote = self.last_non_activity_message.as_ref().filter(|said| said.kind == INCOMING);
+        let seen = [
+            (Happened::Created, Some(self.created_at)),
+            (Happened::CustomerWrote, wrote.map(|said| said.created_at)),
+            (Happened::Solved, (self.status == "resolved").then_some(self.last_activity_at)),
+        ];
+        let since =
+            seen.into_iter().filter_map(|(what, at_s)| Some((what, ms(at_s?)))).filter(|(_, at)| *at >= since_ms);
+        since
+            .map(|(what, at_ms)| {
+                let heard = Heard { id: None, ticket: self.id.to_string(), what, by_us: false };
+                Happening { at_ms, heard }
+            })
+            .collect()
+    }
+}
+
+fn ms(seconds: i64) -> i64 {
+    seconds.saturating_mul(1000)
 }
 
 #[derive(Deserialize)]

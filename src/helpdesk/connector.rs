@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::HelpdeskError;
-use super::heard::{Heard, NotHeard, Told};
+use super::heard::{Happening, Heard, NotHeard, Told};
 use crate::domain::effect::{Effect, Priority, Route};
 use crate::domain::ticket::Ticket;
 
@@ -205,7 +205,7 @@ pub trait Connector: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`HelpdeskError::NotOffered`] where nobody need ask, or why it could not be read.
-    async fn happened(&self, _since_ms: i64) -> Result<Vec<Heard>, HelpdeskError> {
+    async fn happened(&self, _since_ms: i64) -> Result<Vec<Happening>, HelpdeskError> {
         Err(HelpdeskError::NotOffered("asking for what happened"))
     }
 }

@@ -39,6 +39,15 @@ pub struct Heard {
     pub by_us: bool,
 }
 
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happening {
+    /// When it happened, in ms.
+    pub at_ms: i64,
+    /// What.
+    pub heard: Heard,
+}
+
 /// What may start work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Happened {

@@ -91,6 +91,11 @@ impl Http {
         Ok(Http { client, base, pace: Arc::new(Pace::new(settings.per_minute)), clock })
     }
 
+    /// What time it is, in ms.
+    pub(super) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
     /// The address of a path below the helpdesk's, each part escaped.
     pub(super) fn url(&self, parts: &[&str]) -> Url {
         let mut url = self.base.clone();

@@ -18,7 +18,7 @@ mod zendesk;
 pub use builtin::Builtin;
 pub use chatwoot::Chatwoot;
 pub use connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
-pub use heard::{Happened, Heard, NotHeard, Told};
+pub use heard::{Happened, Happening, Heard, NotHeard, Told};
 pub use http::{Http, Settings as HttpSettings};
 pub use names::Names;
 pub use oauth::Client as OauthClient;

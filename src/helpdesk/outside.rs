@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
-use super::heard::{Heard, NotHeard, Told};
+use super::heard::{Happening, Heard, NotHeard, Told};
 use super::{HelpdeskError, text};
 use crate::domain::effect::Effect;
 use crate::domain::ticket::Ticket;
@@ -39,6 +39,14 @@ impl Outside {
     /// Why it is not believed, or not understood.
     pub fn heard(&self, told: &Told<'_>) -> Result<Heard, NotHeard> {
         self.connector.heard(told)
+    }
+
+    /// What has happened since then.
+    ///
+    /// # Errors
+    /// Why it could not be read; [`HelpdeskError::NotOffered`] where nobody need ask.
+    pub async fn happened(&self, since_ms: i64) -> Result<Vec<Happening>, HelpdeskError> {
+        self.connector.happened(since_ms).await
     }
 
     pub(super) async fn ticket(&self, id: &str) -> Result<Ticket, HelpdeskError> {

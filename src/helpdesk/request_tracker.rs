@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
-use super::heard::{Happened, Heard, NotHeard, Signed, Told};
+use super::heard::{Happened, Happening, Heard, NotHeard, Signed, Told};
 use super::http::Http;
 use super::names::Names;
 use super::{HelpdeskError, text, values};
@@ -272,6 +272,27 @@ impl Connector for RequestTracker {
         Err(HelpdeskError::NotOffered("removing a note"))
     }
 
+    /// A scrip tells once, while RT waits for the answer.
+    async fn happened(&self, since_ms: i64) -> Result<Vec<Happening>, HelpdeskError> {
+        // In RT's own words for time: its zone is not known.
+        let minutes = (self.http.now_ms() - since_ms).max(0) / 60_000 + 1;
+        let query = format!("ObjectType = 'RT::Ticket' AND Created > '{minutes} minutes ago'");
+        let (mut all, fields) = (Vec::new(), "Type,Field,NewValue,Creator,Created,Object");
+        for page in 1..=MOST_PAGES {
+            let (page, most) = (page.to_string(), PAGE.to_string());
+            let query = [("query", query.as_str()), ("fields", fields), ("per_page", &most), ("page", &page)];
+            let Items { items } = self.get::<Items<Recent>>(&["transactions"], &query).await?;
+            let is_last = items.len() < PAGE;
+            for one in items {
+                all.extend(self.happening(one).await?);
+            }
+            if is_last {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
     /// RT has no webhooks; a scrip of ours (docs/helpdesks.md) is one, signed as
     /// `time.body`.
     fn heard(&self, told: &Told<'_>) -> Result<Heard, NotHeard> {
@@ -283,16 +304,56 @@ impl Connector for RequestTracker {
             return Ok(heard);
         }
         let one: Scrip = told.json()?;
-        let what = match (one.kind.as_str(), one.field.as_str()) {
-            ("Create", _) => Happened::Created,
-            ("Correspond", _) if one.is_requestor => Happened::CustomerWrote,
-            ("Status", _) if one.new_value == "resolved" => Happened::Solved,
-            ("Set", "Owner") | ("Take" | "Give" | "Steal" | "SetWatcher", _) if one.has_owner => Happened::HandedOver,
-            _ => Happened::Other,
-        };
+        let what = meaning(&one.kind, &one.new_value, one.is_requestor);
         let by_us = one.user == self.names.user;
         Ok(Heard { id: Some(one.transaction.plain()), ticket: one.ticket.plain(), what, by_us })
     }
+}
+
+impl RequestTracker {
+    /// A transaction as the scrip would tell it; none of what starts nothing.
+    async fn happening(&self, one: Recent) -> Result<Option<Happening>, HelpdeskError> {
+        let is_requestor = match one.kind == "Correspond" && one.creator.id != self.names.user {
+            true => {
+                let now = self.now(values::number(&one.object.id)?).await?;
+                now.requestors.iter().any(|requestor| requestor.id == one.creator.id)
+            }
+            false => false,
+        };
+        let what = meaning(&one.kind, &one.new_value.unwrap_or_default(), is_requestor);
+        let by_us = one.creator.id == self.names.user;
+        let at_ms = parse_rfc3339(&one.created);
+        let heard = Heard { id: Some(one.id), ticket: one.object.id, what, by_us };
+        Ok(at_ms.filter(|_| what != Happened::Other).map(|at_ms| Happening { at_ms, heard }))
+    }
+}
+
+/// What a transaction means for us.
+fn meaning(kind: &str, new_value: &str, by_requestor: bool) -> Happened {
+    match kind {
+        "Create" => Happened::Created,
+        "Correspond" if by_requestor => Happened::CustomerWrote,
+        "Status" if new_value == "resolved" => Happened::Solved,
+        // Nobody's ticket has been given back, and not to anybody.
+        "Give" | "Take" | "Steal" => Happened::HandedOver,
+        _ => Happened::Other,
+    }
+}
+
+/// A transaction in a list of all tickets'.
+#[derive(Deserialize)]
+struct Recent {
+    id: String,
+    #[serde(rename = "Type")]
+    kind: String,
+    #[serde(default, rename = "NewValue")]
+    new_value: Option<String>,
+    #[serde(rename = "Creator")]
+    creator: Named,
+    #[serde(rename = "Created")]
+    created: String,
+    #[serde(rename = "Object")]
+    object: Named,
 }
 
 /// What the scrip tells of a transaction.
@@ -303,16 +364,11 @@ struct Scrip {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
-    field: String,
-    #[serde(default)]
     new_value: String,
     user: String,
     /// Whether that user is the customer.
     #[serde(default)]
     is_requestor: bool,
-    /// Whether somebody has it now.
-    #[serde(default)]
-    has_owner: bool,
 }
 
 /// What is to be set, in RT's names.

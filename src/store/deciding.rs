@@ -462,6 +462,15 @@ pub(super) fn ticket_moved(connection: &Connection, ticket_id: &str, why: &str, 
     ids.iter().try_for_each(|id| go_stale(connection, id, why, now_ms).map(drop))
 }
 
+/// The workflows of drafts for a ticket that wait for a person.
+pub(super) fn waiting_drafts(connection: &Connection, ticket_id: &str) -> Result<Vec<String>, StoreError> {
+    let mut drafts = connection.prepare_cached(
+        "SELECT DISTINCT workflow FROM reviews
+         WHERE ticket_id = ?1 AND text_slot = 'reply' AND workflow IS NOT NULL AND state IN ('open','claimed','approved')",
+    )?;
+    Ok(drafts.query_map([ticket_id], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
 /// Newer work of the same workflow and ticket: older results that wait for a
 /// person are out of date.
 pub(super) fn outdate(connection: &Connection, work: &Work, now_ms: i64) -> Result<(), StoreError> {

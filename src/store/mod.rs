@@ -39,6 +39,7 @@ mod failed;
 mod feedback;
 #[cfg(test)]
 mod growth_tests;
+mod heard;
 mod inbox;
 mod ledger;
 mod location;
@@ -104,6 +105,7 @@ pub use erase::{Content, Erased, Erasure, NotErased, Step, Stepped};
 pub use facts::Facts;
 pub use failed::{Discarded, FailedFilter, FailedJobs, Remedied, Remedy, Retried};
 pub use feedback::{Feedback, FeedbackDay};
+pub use heard::{Became, HeardEvent, NewHeard, STARTS_CAPPED, Starts};
 pub use inbox::RefusalTally;
 pub use ledger::{NewSubmission, Prompted, Submission};
 pub use location::{Location, NoDatabase, PostgresUrl};

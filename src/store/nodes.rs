@@ -20,6 +20,8 @@ pub enum Duty {
     Schedules,
     /// Erasing what is old enough.
     Tidy,
+    /// Asking the helpdesk for what it may not have told.
+    Helpdesk,
 }
 
 impl Duty {
@@ -30,6 +32,7 @@ impl Duty {
             Duty::Reconcile => "reconcile",
             Duty::Schedules => "schedules",
             Duty::Tidy => "tidy",
+            Duty::Helpdesk => "helpdesk",
         }
     }
 }

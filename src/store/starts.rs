@@ -19,6 +19,8 @@ pub struct NewStart {
     pub workflow: String,
     /// `resubmit` or `follow_up`.
     pub origin: &'static str,
+    /// Who asks for it: `frontdesk`, or `helpdesk`.
+    pub actor: &'static str,
     /// The failed resource that this takes the place of.
     pub retry_of: Option<String>,
     /// When the work that asks for it was made, in ms, when that is known.
@@ -104,7 +106,7 @@ pub(super) fn plan(connection: &Connection, start: &NewStart, now_ms: i64) -> Re
         .prepare_cached(
             "INSERT INTO submissions (id, project, ticket_id, workflow, state, prompt_version, check_at, created_at, deadline_at, origin,
                                       retry_of, actor)
-             VALUES (?1, ?2, ?3, ?4, ?9, ?10, ?11, ?5, ?6, ?7, ?8, 'frontdesk') ON CONFLICT (id) DO NOTHING",
+             VALUES (?1, ?2, ?3, ?4, ?9, ?10, ?11, ?5, ?6, ?7, ?8, ?12) ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
             start.submission_id,
@@ -117,7 +119,8 @@ pub(super) fn plan(connection: &Connection, start: &NewStart, now_ms: i64) -> Re
             start.retry_of,
             if in_doubt { "unknown" } else { "planned" },
             in_doubt.then_some(""),
-            in_doubt.then_some(now_ms)
+            in_doubt.then_some(now_ms),
+            start.actor
         ])?;
     connection
         .prepare_cached(

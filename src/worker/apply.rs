@@ -265,6 +265,7 @@ impl Worker {
             ticket_id: ticket_id.to_owned(),
             workflow,
             origin: "follow_up",
+            actor: "frontdesk",
             retry_of: None,
             asked_at_ms,
             at_ms: now_ms,

@@ -67,6 +67,7 @@ impl Worker {
             ticket_id: placement.ticket_id.clone(),
             workflow: placement.workflow.clone(),
             origin: "resubmit",
+            actor: "frontdesk",
             retry_of: Some(job.resource_id.clone()),
             asked_at_ms: placement.made_at_ms,
             at_ms,

@@ -2,6 +2,7 @@
 //! wrong on the way, and nothing is public by accident.
 
 mod chatwoot;
+mod hearing;
 mod proxy;
 mod request_tracker;
 mod standin;
@@ -54,5 +55,6 @@ on_every_helpdesk! {
     two_results_for_one_ticket_are_written_one_after_the_other,
     a_webhook_is_believed_only_from_the_helpdesk_and_only_now,
     what_we_did_ourselves_is_told_apart,
+    what_was_not_told_can_be_asked_for,
     a_draft_of_its_own_goes_when_it_is_decided_and_a_persons_stays,
 }

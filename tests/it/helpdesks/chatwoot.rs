@@ -48,6 +48,7 @@ impl Desk {
         let base = "/api/v1/accounts/1/conversations/{id}";
         let app = Router::new()
             .route("/api/v1/profile", get(async || Json(json!({"id": US}))))
+            .route("/api/v1/accounts/1/conversations", get(list))
             .route(base, get(show))
             .route(&format!("{base}/messages"), get(messages).post(say))
             .route(&format!("{base}/messages/{{message}}"), delete(remove))
@@ -96,6 +97,28 @@ fn us() -> Value {
 async fn show(State(inner): State<Arc<Inner>>, Path(id): Path<i64>, headers: HeaderMap) -> Response {
     let refuses = inner.refuses(id, &headers);
     refuses.unwrap_or_else(|| Json(inner.conversations.lock().unwrap()[&id].shown.clone()).into_response())
+}
+
+/// Those with the latest activity first, two a page.
+async fn list(State(inner): State<Arc<Inner>>, Query(asked): Query<BTreeMap<String, String>>) -> Response {
+    assert_eq!((asked["status"].as_str(), asked["sort_by"].as_str()), ("all", "last_activity_at_desc"));
+    let held = inner.conversations.lock().unwrap();
+    let mut all: Vec<Value> = held
+        .values()
+        .map(|one| {
+            let last = one.messages.iter().filter(|said| said["message_type"] != 2).last().cloned();
+            let active = one.messages.iter().map(|said| said["created_at"].as_i64().unwrap()).max();
+            let mut shown = one.shown.clone();
+            shown["created_at"] = one.messages[0]["created_at"].clone();
+            shown["last_activity_at"] = json!(active);
+            shown["last_non_activity_message"] = json!(last);
+            shown
+        })
+        .collect();
+    all.sort_by_key(|one| -one["last_activity_at"].as_i64().unwrap());
+    let page: usize = asked["page"].parse().unwrap();
+    let payload: Vec<Value> = all.into_iter().skip((page - 1) * 2).take(2).collect();
+    Json(json!({"data": {"meta": {}, "payload": payload}})).into_response()
 }
 
 async fn messages(

@@ -168,7 +168,7 @@ impl System for Tracker {
             Happened::Other => ("Comment", "", false),
         };
         let body = json!({
-            "transaction": "79", "ticket": ticket, "type": kind, "field": "", "new_value": value, "has_owner": true,
+            "transaction": "79", "ticket": ticket, "type": kind, "new_value": value,
             "user": if by_us { "frontdesk" } else { "alice" }, "is_requestor": is_requestor,
         });
         let (body, time) = (body.to_string(), (now_ms / 1000).to_string());

@@ -350,3 +350,20 @@ pub async fn a_draft_of_its_own_goes_when_it_is_decided_and_a_persons_stays(syst
     assert_eq!((times(&drafts, "A person's words."), times(&drafts, "Tuesday")), (1, 0), "{drafts:?}");
     assert_eq!(times(&replies, "It comes on Tuesday."), 1, "{replies:?}");
 }
+
+pub async fn what_was_not_told_can_be_asked_for(system: &dyn System) {
+    let (desk, _) = desk_at(system).await;
+    let outside = desk.helpdesk.clone().unwrap();
+    let ticket = system.ticket("Parcel", "Where is my parcel?").await;
+    let others = [system.ticket("One", "One?").await, system.ticket("Two", "Two?").await];
+    summarised(&desk, &ticket, "sum", "The parcel is late.").await;
+    desk.work_to_the_end(&desk.worker()).await;
+    system.customer_writes(&ticket, "It is here already!").await;
+    let Ok(happened) = outside.happened(desk.now_ms() - 600_000).await else { return };
+    let of = |ticket: &str| -> Vec<Happened> {
+        let heard = happened.iter().map(|one| &one.heard).filter(|heard| heard.ticket == ticket && !heard.by_us);
+        heard.map(|heard| heard.what).collect()
+    };
+    assert!(of(&ticket).contains(&Happened::Created) && of(&ticket).contains(&Happened::CustomerWrote), "{happened:?}");
+    assert!(others.iter().all(|other| of(other).contains(&Happened::Created)), "{happened:?}");
+}
