@@ -9,8 +9,10 @@ use axum::http::{HeaderName, HeaderValue};
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Hidden};
+use crate::domain::secret::Secret;
 use crate::helpdesk::{
-    Builtin, Chatwoot, Connector, Helpdesk, Http, HttpSettings, Names, OauthClient, Outside, RequestTracker, Zendesk,
+    Builtin, Chatwoot, Connector, Generic, Helpdesk, Http, HttpSettings, Names, OauthClient, Outside, RequestTracker,
+    Zendesk,
 };
 use crate::store::Store;
 
@@ -46,6 +48,11 @@ pub fn outside(config: &Config, clock: &Clock) -> Result<Option<Outside>> {
         config::HelpdeskKind::Chatwoot => {
             let header = HeaderName::from_static("api_access_token");
             Arc::new(Chatwoot::new(http(set, clock, Some((header, "")))?, names))
+        }
+        config::HelpdeskKind::Generic => {
+            let secret = set.webhook_secret.as_ref().map(Hidden::reveal).unwrap_or_default();
+            let secret = Secret::parse(secret.trim()).context("helpdesk.webhook_secret")?;
+            Arc::new(Generic::new(http(set, clock, None)?, secret, names))
         }
         config::HelpdeskKind::Zendesk => {
             Arc::new(Zendesk::new(http(set, clock, None)?, clock.clone(), oauth_client(set), names))

@@ -85,6 +85,8 @@ pub enum Kind {
     Zendesk,
     /// Chatwoot.
     Chatwoot,
+    /// Any other, behind a receiver of its own.
+    Generic,
 }
 
 impl Helpdesk {
@@ -102,6 +104,7 @@ impl Helpdesk {
             Kind::RequestTracker => &["url", "user", "token"],
             Kind::Zendesk => &["url", "user", "client_id", "client_secret"],
             Kind::Chatwoot => &["url", "account", "user", "token"],
+            Kind::Generic => &["url"],
         };
         let name = self.kind.word();
         for (setting, is_set) in set {
@@ -124,6 +127,11 @@ impl Helpdesk {
             return Err(wrong(format!(
                 "helpdesk.{setting} is set, but helpdesk.kind is \"builtin\", which tells nothing"
             )));
+        }
+        if self.kind == Kind::Generic && self.webhook_secret.is_none() {
+            return Err(wrong(
+                "helpdesk.webhook_secret is missing; both sides sign with it; docs/helpdesks.md says how",
+            ));
         }
         self.starts.check()?;
         if self.per_minute == Some(0) {
@@ -157,6 +165,7 @@ impl Kind {
             Kind::RequestTracker => "request_tracker",
             Kind::Zendesk => "zendesk",
             Kind::Chatwoot => "chatwoot",
+            Kind::Generic => "generic",
         }
     }
 }

@@ -4,6 +4,7 @@
 mod builtin;
 mod chatwoot;
 mod connector;
+mod generic;
 mod heard;
 mod http;
 mod names;
@@ -18,6 +19,7 @@ mod zendesk;
 pub use builtin::Builtin;
 pub use chatwoot::Chatwoot;
 pub use connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
+pub use generic::Generic;
 pub use heard::{Happened, Happening, Heard, NotHeard, Told};
 pub use http::{Http, Settings as HttpSettings};
 pub use names::Names;

@@ -10,6 +10,12 @@ pub(super) fn number(id: &str) -> Result<&str, HelpdeskError> {
     if is_number { Ok(id) } else { Err(HelpdeskError::NoTicket) }
 }
 
+/// The id of a ticket that may have letters; what could lead elsewhere is none of theirs.
+pub(super) fn word(id: &str) -> Result<&str, HelpdeskError> {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if !id.is_empty() && id.len() <= 64 && id.bytes().all(is_word) { Ok(id) } else { Err(HelpdeskError::NoTicket) }
+}
+
 /// A value as a field of text has it.
 pub(super) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)

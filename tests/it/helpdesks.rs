@@ -2,6 +2,7 @@
 //! wrong on the way, and nothing is public by accident.
 
 mod chatwoot;
+mod generic;
 mod hearing;
 mod proxy;
 mod request_tracker;
@@ -24,6 +25,13 @@ macro_rules! on_every_helpdesk {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 super::suite::$name(&super::chatwoot::Desk::open().await).await;
+            })+
+        }
+
+        mod on_a_receiver {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::suite::$name(&super::generic::Desk::open().await).await;
             })+
         }
 

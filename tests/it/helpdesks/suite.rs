@@ -10,7 +10,6 @@ use frontdesk::worker::Step;
 use serde_json::json;
 
 use super::proxy::{Fault, Proxy};
-use super::standin::SECRET;
 use super::system::System;
 use crate::fake_openai::{completed, to};
 use crate::harness::{START_MS, TestDesk};
@@ -295,22 +294,22 @@ pub async fn a_webhook_is_believed_only_from_the_helpdesk_and_only_now(system: &
     let heard = |headers: &HeaderMap, body: &str, secret: &str| {
         outside.heard(&Told { headers, body: body.as_bytes(), secret: secret.as_bytes(), now_ms: START_MS })
     };
-    let mut told = 0;
+    let (secret, mut told) = (system.secret(), 0);
     for what in TOLD {
         let Some((headers, body)) = system.tells(what, &ticket, false, START_MS) else { continue };
-        let one = heard(&headers, &body, SECRET).unwrap();
+        let one = heard(&headers, &body, &secret).unwrap();
         assert_eq!((one.what, one.ticket.as_str(), one.by_us), (what, ticket.as_str(), false));
-        assert_eq!(heard(&headers, &body, SECRET).unwrap(), one, "the same again is the same");
+        assert_eq!(heard(&headers, &body, &secret).unwrap(), one, "the same again is the same");
         assert_eq!(heard(&headers, &body, "another"), Err(NotHeard::Forged));
         assert_eq!(heard(&headers, &body, ""), Err(NotHeard::Forged));
-        assert_eq!(heard(&HeaderMap::new(), &body, SECRET), Err(NotHeard::Unsigned));
+        assert_eq!(heard(&HeaderMap::new(), &body, &secret), Err(NotHeard::Unsigned));
         // Who cannot sign cannot show that the body is theirs either.
         if system.signs() {
-            assert_eq!(heard(&headers, &format!("{body} "), SECRET), Err(NotHeard::Forged));
+            assert_eq!(heard(&headers, &format!("{body} "), &secret), Err(NotHeard::Forged));
         }
         if system.signs_times() {
             let (old, body) = system.tells(what, &ticket, false, START_MS - 301_000).unwrap();
-            assert_eq!(heard(&old, &body, SECRET), Err(NotHeard::Late));
+            assert_eq!(heard(&old, &body, &secret), Err(NotHeard::Late));
         }
         told += 1;
     }
@@ -323,7 +322,8 @@ pub async fn what_we_did_ourselves_is_told_apart(system: &dyn System) {
     let ticket = system.ticket("Parcel", "Where is my parcel?").await;
     for what in [Happened::CustomerWrote, Happened::Other] {
         let Some((headers, body)) = system.tells(what, &ticket, true, START_MS) else { continue };
-        let told = Told { headers: &headers, body: body.as_bytes(), secret: SECRET.as_bytes(), now_ms: START_MS };
+        let secret = system.secret();
+        let told = Told { headers: &headers, body: body.as_bytes(), secret: secret.as_bytes(), now_ms: START_MS };
         let heard = outside.heard(&told).unwrap();
         assert!(heard.by_us || heard.what == Happened::Other, "{heard:?}");
     }

@@ -36,6 +36,10 @@ pub trait System: Send + Sync {
     /// The webhook of this, done by our own user or by somebody else, as it arrives;
     /// none when the helpdesk does not tell it. Signed with `standin::SECRET`.
     fn tells(&self, what: Happened, ticket: &str, by_us: bool, now_ms: i64) -> Option<(HeaderMap, String)>;
+    /// What its webhooks are signed with.
+    fn secret(&self) -> String {
+        super::standin::SECRET.to_owned()
+    }
     /// Whether its webhooks are signed, not only let in by a word.
     fn signs(&self) -> bool {
         true
