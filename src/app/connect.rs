@@ -6,13 +6,15 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderName, HeaderValue};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Hidden};
 use crate::domain::secret::Secret;
 use crate::helpdesk::{
-    Builtin, Chatwoot, Connector, Generic, Helpdesk, Http, HttpSettings, Names, OauthClient, Outside, RequestTracker,
-    Zendesk,
+    Builtin, Chatwoot, Connector, Freshdesk, Generic, Helpdesk, Http, HttpSettings, Names, OauthClient, Outside,
+    RequestTracker, Zammad, Zendesk,
 };
 use crate::store::Store;
 
@@ -49,6 +51,12 @@ pub fn outside(config: &Config, clock: &Clock) -> Result<Option<Outside>> {
             let header = HeaderName::from_static("api_access_token");
             Arc::new(Chatwoot::new(http(set, clock, Some((header, "")))?, names))
         }
+        config::HelpdeskKind::Freshdesk => {
+            Arc::new(Freshdesk::new(http(set, clock, Some((AUTHORIZATION, "Basic ")))?, names))
+        }
+        config::HelpdeskKind::Zammad => {
+            Arc::new(Zammad::new(http(set, clock, Some((AUTHORIZATION, "Token token=")))?, names))
+        }
         config::HelpdeskKind::Generic => {
             let secret = set.webhook_secret.as_ref().map(Hidden::reveal).unwrap_or_default();
             let secret = Secret::parse(secret.trim()).context("helpdesk.webhook_secret")?;
@@ -83,6 +91,8 @@ fn oauth_client(set: &config::Helpdesk) -> OauthClient {
 
 fn token(set: &config::Helpdesk, scheme: &str) -> Result<HeaderValue> {
     let token = set.token.as_ref().map(Hidden::reveal).unwrap_or_default().trim();
+    // Basic credentials are a name, here the key, and a password that nobody looks at.
+    let token = if scheme == "Basic " { STANDARD.encode(format!("{token}:X")) } else { token.to_owned() };
     HeaderValue::from_str(&format!("{scheme}{token}"))
         .map_err(|_| anyhow::anyhow!("helpdesk.token has characters that cannot be sent"))
 }

@@ -85,8 +85,12 @@ pub enum Kind {
     Zendesk,
     /// Chatwoot.
     Chatwoot,
+    /// Freshdesk.
+    Freshdesk,
     /// Any other, behind a receiver of its own.
     Generic,
+    /// Zammad.
+    Zammad,
 }
 
 impl Helpdesk {
@@ -104,6 +108,7 @@ impl Helpdesk {
             Kind::RequestTracker => &["url", "user", "token"],
             Kind::Zendesk => &["url", "user", "client_id", "client_secret"],
             Kind::Chatwoot => &["url", "account", "user", "token"],
+            Kind::Freshdesk | Kind::Zammad => &["url", "user", "token"],
             Kind::Generic => &["url"],
         };
         let name = self.kind.word();
@@ -137,7 +142,7 @@ impl Helpdesk {
         if self.per_minute == Some(0) {
             return Err(wrong("helpdesk.per_minute is 0, so nothing would ever be asked; leave it out for no limit"));
         }
-        if matches!(self.kind, Kind::Zendesk | Kind::Chatwoot) && self.user_id().is_none() {
+        if self.kind.has_numbered_users() && self.user_id().is_none() {
             return Err(wrong(format!("helpdesk.user is the number of our own user at {name}")));
         }
         let is_number = |text: &String| text.parse::<u64>().is_ok();
@@ -157,6 +162,10 @@ impl Helpdesk {
 }
 
 impl Kind {
+    fn has_numbered_users(self) -> bool {
+        !matches!(self, Kind::Builtin | Kind::RequestTracker | Kind::Generic)
+    }
+
     /// As in the settings.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -165,7 +174,9 @@ impl Kind {
             Kind::RequestTracker => "request_tracker",
             Kind::Zendesk => "zendesk",
             Kind::Chatwoot => "chatwoot",
+            Kind::Freshdesk => "freshdesk",
             Kind::Generic => "generic",
+            Kind::Zammad => "zammad",
         }
     }
 }

@@ -137,6 +137,8 @@ pub struct Sought<'a> {
     pub reference: &'a str,
     /// What a reply said: it bears no mark that a customer would see.
     pub reply: Option<&'a str>,
+    /// What a draft says, for helpdesks whose own drafts have no place for a mark.
+    pub draft: Option<&'a str>,
     /// Written no earlier than this, by the helpdesk's clock, in ms.
     pub since_ms: i64,
 }

@@ -4,6 +4,7 @@
 mod builtin;
 mod chatwoot;
 mod connector;
+mod freshdesk;
 mod generic;
 mod heard;
 mod http;
@@ -14,11 +15,13 @@ mod pace;
 mod request_tracker;
 mod text;
 mod values;
+mod zammad;
 mod zendesk;
 
 pub use builtin::Builtin;
 pub use chatwoot::Chatwoot;
 pub use connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
+pub use freshdesk::Freshdesk;
 pub use generic::Generic;
 pub use heard::{Happened, Happening, Heard, NotHeard, Told};
 pub use http::{Http, Settings as HttpSettings};
@@ -26,6 +29,7 @@ pub use names::Names;
 pub use oauth::Client as OauthClient;
 pub use outside::Outside;
 pub use request_tracker::RequestTracker;
+pub use zammad::Zammad;
 pub use zendesk::Zendesk;
 
 use crate::domain::batch::Filter;

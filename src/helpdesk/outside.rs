@@ -71,7 +71,11 @@ impl Outside {
                     Effect::Reply(reply) => Some(reply.text()),
                     _ => None,
                 };
-                let sought = Sought { reference, reply, since_ms: since_ms - CLOCKS_MS };
+                let draft = match effect {
+                    Effect::Draft { text } => Some(text.as_str()),
+                    _ => None,
+                };
+                let sought = Sought { reference, reply, draft, since_ms: since_ms - CLOCKS_MS };
                 self.connector.find(ticket_id, sought).await
             }
         }
@@ -144,7 +148,7 @@ impl Outside {
         let external_id = written.as_ref().ok().cloned();
         checked.push(Checked::of("writing a note that only the team sees", written));
         let Some(external_id) = external_id else { return checked };
-        let sought = Sought { reference, reply: None, since_ms: now_ms - CLOCKS_MS };
+        let sought = Sought { reference, reply: None, draft: None, since_ms: now_ms - CLOCKS_MS };
         let found = match self.connector.find(id, sought).await {
             Ok(Some(found)) => Ok(found),
             Ok(None) => Err("it is not there, or not by our user: look at helpdesk.user, and at the clocks".to_owned()),

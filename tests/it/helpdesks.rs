@@ -2,6 +2,7 @@
 //! wrong on the way, and nothing is public by accident.
 
 mod chatwoot;
+mod freshdesk;
 mod generic;
 mod hearing;
 mod proxy;
@@ -9,6 +10,7 @@ mod request_tracker;
 mod standin;
 mod suite;
 mod system;
+mod zammad;
 mod zendesk;
 
 /// Each behaviour of the suite, on each helpdesk.
@@ -32,6 +34,20 @@ macro_rules! on_every_helpdesk {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 super::suite::$name(&super::generic::Desk::open().await).await;
+            })+
+        }
+
+        mod on_freshdesk {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::suite::$name(&super::freshdesk::Desk::open().await).await;
+            })+
+        }
+
+        mod on_zammad {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::suite::$name(&super::zammad::Desk::open().await).await;
             })+
         }
 

@@ -224,7 +224,9 @@ pub async fn a_reply_whose_answer_is_lost_is_found_and_not_sent_again(system: &d
     desk.act("lena", &review, yes()).await.unwrap();
     desk.work_to_the_end(&desk.worker()).await;
     assert_eq!(system.replies(&ticket).await.len(), 1);
-    assert_eq!(proxy.changes(), 2, "the draft, and the reply once");
+    // A draft of the helpdesk's own is taken away again.
+    let withdrawn = usize::from(system.drafts(&ticket).await.is_some());
+    assert_eq!(proxy.changes(), 2 + withdrawn, "the draft, and the reply once");
 }
 
 pub async fn a_reply_that_may_have_been_sent_is_a_persons_to_send(system: &dyn System) {
