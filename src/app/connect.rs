@@ -13,8 +13,8 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Hidden};
 use crate::domain::secret::Secret;
 use crate::helpdesk::{
-    Builtin, Chatwoot, Connector, Freshdesk, Generic, Helpdesk, Http, HttpSettings, Names, OauthClient, Outside,
-    RequestTracker, Zammad, Zendesk,
+    Builtin, Chatwoot, Connector, Freshdesk, Generic, HelpScout, Helpdesk, Http, HttpSettings, Intercom, Names,
+    OauthClient, Outside, RequestTracker, Zammad, Zendesk,
 };
 use crate::store::Store;
 
@@ -53,6 +53,12 @@ pub fn outside(config: &Config, clock: &Clock) -> Result<Option<Outside>> {
         }
         config::HelpdeskKind::Freshdesk => {
             Arc::new(Freshdesk::new(http(set, clock, Some((AUTHORIZATION, "Basic ")))?, names))
+        }
+        config::HelpdeskKind::HelpScout => {
+            Arc::new(HelpScout::new(http(set, clock, None)?, clock.clone(), oauth_client(set), names))
+        }
+        config::HelpdeskKind::Intercom => {
+            Arc::new(Intercom::new(http(set, clock, Some((AUTHORIZATION, "Bearer ")))?, names))
         }
         config::HelpdeskKind::Zammad => {
             Arc::new(Zammad::new(http(set, clock, Some((AUTHORIZATION, "Token token=")))?, names))

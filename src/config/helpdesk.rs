@@ -89,6 +89,10 @@ pub enum Kind {
     Freshdesk,
     /// Any other, behind a receiver of its own.
     Generic,
+    /// Help Scout.
+    HelpScout,
+    /// Intercom.
+    Intercom,
     /// Zammad.
     Zammad,
 }
@@ -106,9 +110,9 @@ impl Helpdesk {
         let needed: &[&str] = match self.kind {
             Kind::Builtin => &[],
             Kind::RequestTracker => &["url", "user", "token"],
-            Kind::Zendesk => &["url", "user", "client_id", "client_secret"],
+            Kind::HelpScout | Kind::Zendesk => &["url", "user", "client_id", "client_secret"],
             Kind::Chatwoot => &["url", "account", "user", "token"],
-            Kind::Freshdesk | Kind::Zammad => &["url", "user", "token"],
+            Kind::Freshdesk | Kind::Intercom | Kind::Zammad => &["url", "user", "token"],
             Kind::Generic => &["url"],
         };
         let name = self.kind.word();
@@ -176,6 +180,8 @@ impl Kind {
             Kind::Chatwoot => "chatwoot",
             Kind::Freshdesk => "freshdesk",
             Kind::Generic => "generic",
+            Kind::HelpScout => "help_scout",
+            Kind::Intercom => "intercom",
             Kind::Zammad => "zammad",
         }
     }

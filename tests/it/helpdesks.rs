@@ -5,6 +5,8 @@ mod chatwoot;
 mod freshdesk;
 mod generic;
 mod hearing;
+mod help_scout;
+mod intercom;
 mod proxy;
 mod request_tracker;
 mod standin;
@@ -48,6 +50,20 @@ macro_rules! on_every_helpdesk {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 super::suite::$name(&super::zammad::Desk::open().await).await;
+            })+
+        }
+
+        mod on_help_scout {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::suite::$name(&super::help_scout::Desk::open().await).await;
+            })+
+        }
+
+        mod on_intercom {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::suite::$name(&super::intercom::Desk::open().await).await;
             })+
         }
 
