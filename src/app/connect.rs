@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Hidden};
 use crate::domain::secret::Secret;
 use crate::helpdesk::{
-    Builtin, Chatwoot, Connector, Freshdesk, Generic, HelpScout, Helpdesk, Http, HttpSettings, Intercom, Names,
+    Builtin, Chatwoot, Connector, Freshdesk, Front, Generic, HelpScout, Helpdesk, Http, HttpSettings, Intercom, Names,
     OauthClient, Outside, RequestTracker, Zammad, Zendesk,
 };
 use crate::store::Store;
@@ -54,6 +54,7 @@ pub fn outside(config: &Config, clock: &Clock) -> Result<Option<Outside>> {
         config::HelpdeskKind::Freshdesk => {
             Arc::new(Freshdesk::new(http(set, clock, Some((AUTHORIZATION, "Basic ")))?, names))
         }
+        config::HelpdeskKind::Front => Arc::new(Front::new(http(set, clock, Some((AUTHORIZATION, "Bearer ")))?, names)),
         config::HelpdeskKind::HelpScout => {
             Arc::new(HelpScout::new(http(set, clock, None)?, clock.clone(), oauth_client(set), names))
         }

@@ -87,6 +87,8 @@ pub enum Kind {
     Chatwoot,
     /// Freshdesk.
     Freshdesk,
+    /// Front.
+    Front,
     /// Any other, behind a receiver of its own.
     Generic,
     /// Help Scout.
@@ -113,6 +115,7 @@ impl Helpdesk {
             Kind::HelpScout | Kind::Zendesk => &["url", "user", "client_id", "client_secret"],
             Kind::Chatwoot => &["url", "account", "user", "token"],
             Kind::Freshdesk | Kind::Intercom | Kind::Zammad => &["url", "user", "token"],
+            Kind::Front => &["url", "account", "user", "token"],
             Kind::Generic => &["url"],
         };
         let name = self.kind.word();
@@ -150,7 +153,7 @@ impl Helpdesk {
             return Err(wrong(format!("helpdesk.user is the number of our own user at {name}")));
         }
         let is_number = |text: &String| text.parse::<u64>().is_ok();
-        if !self.account.as_ref().is_none_or(is_number) {
+        if self.kind == Kind::Chatwoot && !self.account.as_ref().is_none_or(is_number) {
             return Err(wrong("helpdesk.account is the number of the account"));
         }
         Ok(())
@@ -167,7 +170,7 @@ impl Helpdesk {
 
 impl Kind {
     fn has_numbered_users(self) -> bool {
-        !matches!(self, Kind::Builtin | Kind::RequestTracker | Kind::Generic)
+        !matches!(self, Kind::Builtin | Kind::RequestTracker | Kind::Generic | Kind::Front)
     }
 
     /// As in the settings.
@@ -179,6 +182,7 @@ impl Kind {
             Kind::Zendesk => "zendesk",
             Kind::Chatwoot => "chatwoot",
             Kind::Freshdesk => "freshdesk",
+            Kind::Front => "front",
             Kind::Generic => "generic",
             Kind::HelpScout => "help_scout",
             Kind::Intercom => "intercom",

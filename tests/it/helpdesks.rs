@@ -3,6 +3,7 @@
 
 mod chatwoot;
 mod freshdesk;
+mod front;
 mod generic;
 mod hearing;
 mod help_scout;
@@ -64,6 +65,13 @@ macro_rules! on_every_helpdesk {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 super::suite::$name(&super::intercom::Desk::open().await).await;
+            })+
+        }
+
+        mod on_front {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::suite::$name(&super::front::Desk::open().await).await;
             })+
         }
 

@@ -106,7 +106,7 @@ async fn list(State(inner): State<Arc<Inner>>, Query(asked): Query<BTreeMap<Stri
     let mut all: Vec<Value> = held
         .values()
         .map(|one| {
-            let last = one.messages.iter().filter(|said| said["message_type"] != 2).last().cloned();
+            let last = one.messages.iter().rfind(|said| said["message_type"] != 2).cloned();
             let active = one.messages.iter().map(|said| said["created_at"].as_i64().unwrap()).max();
             let mut shown = one.shown.clone();
             shown["created_at"] = one.messages[0]["created_at"].clone();
