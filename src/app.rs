@@ -1,6 +1,7 @@
 //! The one place that builds everything.
 
 mod connect;
+mod hear;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -27,13 +28,11 @@ use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
 use crate::domain::submission::{MetadataKeys, Patience};
 use crate::domain::verify::Verifier;
-use crate::helpdesk::Happened;
-use crate::hooks::{self, Hooks};
 use crate::intake::{self, FrontDesk};
 use crate::node;
 use crate::notify::{Channel, EmailSettings, Sender};
 use crate::people::People;
-use crate::store::{Starts, Store, UsedPolicy};
+use crate::store::{Store, UsedPolicy};
 use crate::submit::{self, Submitter};
 use crate::telemetry::Metrics;
 use crate::trial::Trial;
@@ -380,10 +379,8 @@ impl Parts<'_> {
             router = router.merge(api).merge(console::routes(&console));
             router = console::with_pages_for_nothing(router, &console);
         }
-        let hooks = self.hooks()?;
-        if let (Some(hooks), true) = (&hooks, roles.intake) {
-            router = router.merge(hooks::router(Arc::clone(hooks)));
-        }
+        let hooks = hear::hooks(self)?;
+        router = hear::with_hooks(router, hooks.as_ref().filter(|_| roles.intake));
         // The guards are of no use to OpenAI: its route stays as short as it can be.
         router = router.layer(axum::middleware::from_fn(web::guard));
         let patience = duration(self.config.http.body_timeout);
@@ -393,11 +390,8 @@ impl Parts<'_> {
             work.push(tokio::spawn(desk.refusals().write_until(stop.clone())));
             router = router.merge(intake::router(desk));
         }
-        if let (Some(hooks), Some(poll), true) = (&hooks, self.config.helpdesk.poll, roles.worker) {
-            let name = self.node.clone();
-            work.push(tokio::spawn(hooks::ask_until(Arc::clone(hooks), name, duration(poll), stop.clone())));
-        }
         if roles.worker {
+            work.extend(hear::asking(self, hooks, stop));
             work.push(tokio::spawn(Pool::new(self.worker()?).run(stop.clone())));
             let sender = sender(self.config, &self.store, &self.clock, Arc::clone(&self.metrics))?;
             work.push(tokio::spawn(sender.run(stop.clone())));
@@ -443,41 +437,6 @@ impl Parts<'_> {
             body_timeout,
             Arc::clone(&self.metrics),
         )
-    }
-
-    /// What hears from a helpdesk outside; none when the tickets live here.
-    fn hooks(&self) -> Result<Option<Arc<Hooks>>> {
-        let Some(desk) = outside(self.config, &self.clock)? else { return Ok(None) };
-        let set = &self.config.helpdesk;
-        let workflows = set.starts.workflows();
-        for (what, workflow) in &workflows {
-            if self.trial.workflows.named(workflow).is_none() {
-                let text = format!(
-                    "helpdesk.starts.{what}: there is no workflow of this name; `frontdesk workflows list` shows them"
-                );
-                return Err(self.config.refused(&text).into());
-            }
-        }
-        let project = set.starts.project.clone().unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
-        if !self.projects.iter().any(|one| one.name == project) {
-            return Err(self
-                .config
-                .refused("helpdesk.starts.project is not one of the projects in these settings")
-                .into());
-        }
-        let starts = Starts {
-            project,
-            workflows: workflows.into_iter().map(|(what, workflow)| (what, workflow.clone())).collect(),
-            redrafts: set.starts.redraft.then_some(Happened::CustomerWrote.word()),
-            settle_ms: set.starts.settle.ms(),
-            per_ticket: set.starts.per_ticket,
-            per_hour: set.starts.per_hour,
-            tokens_a_day: set.starts.tokens_a_day,
-            patience: patience(self.config, &self.projects),
-        };
-        let secret = set.webhook_secret.as_ref().map(|secret| secret.reveal().trim().as_bytes().to_vec());
-        let (store, clock, metrics) = (self.store.clone(), self.clock.clone(), Arc::clone(&self.metrics));
-        Ok(Some(Hooks::new(store, clock, desk, secret.unwrap_or_default(), starts, metrics)))
     }
 
     fn worker(&self) -> Result<Worker> {

@@ -7,6 +7,8 @@
 //! - The field of a transaction is written after the comment itself, so the mark
 //!   in the text is the one that counts.
 
+mod telling;
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
@@ -18,8 +20,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use self::telling::{Recent, Scrip, meaning};
 use super::connector::{Capabilities, Checked, Connector, Drafts, Patch, Sought, Write};
-use super::heard::{Happened, Happening, Heard, NotHeard, Signed, Told};
+use super::heard::{Happening, Heard, NotHeard, Signed, Told};
 use super::http::Http;
 use super::names::Names;
 use super::{HelpdeskError, text, values};
@@ -308,67 +311,6 @@ impl Connector for RequestTracker {
         let by_us = one.user == self.names.user;
         Ok(Heard { id: Some(one.transaction.plain()), ticket: one.ticket.plain(), what, by_us })
     }
-}
-
-impl RequestTracker {
-    /// A transaction as the scrip would tell it; none of what starts nothing.
-    async fn happening(&self, one: Recent) -> Result<Option<Happening>, HelpdeskError> {
-        let is_requestor = match one.kind == "Correspond" && one.creator.id != self.names.user {
-            true => {
-                let now = self.now(values::number(&one.object.id)?).await?;
-                now.requestors.iter().any(|requestor| requestor.id == one.creator.id)
-            }
-            false => false,
-        };
-        let what = meaning(&one.kind, &one.new_value.unwrap_or_default(), is_requestor);
-        let by_us = one.creator.id == self.names.user;
-        let at_ms = parse_rfc3339(&one.created);
-        let heard = Heard { id: Some(one.id), ticket: one.object.id, what, by_us };
-        Ok(at_ms.filter(|_| what != Happened::Other).map(|at_ms| Happening { at_ms, heard }))
-    }
-}
-
-/// What a transaction means for us.
-fn meaning(kind: &str, new_value: &str, by_requestor: bool) -> Happened {
-    match kind {
-        "Create" => Happened::Created,
-        "Correspond" if by_requestor => Happened::CustomerWrote,
-        "Status" if new_value == "resolved" => Happened::Solved,
-        // Nobody's ticket has been given back, and not to anybody.
-        "Give" | "Take" | "Steal" => Happened::HandedOver,
-        _ => Happened::Other,
-    }
-}
-
-/// A transaction in a list of all tickets'.
-#[derive(Deserialize)]
-struct Recent {
-    id: String,
-    #[serde(rename = "Type")]
-    kind: String,
-    #[serde(default, rename = "NewValue")]
-    new_value: Option<String>,
-    #[serde(rename = "Creator")]
-    creator: Named,
-    #[serde(rename = "Created")]
-    created: String,
-    #[serde(rename = "Object")]
-    object: Named,
-}
-
-/// What the scrip tells of a transaction.
-#[derive(Deserialize)]
-struct Scrip {
-    transaction: Loose,
-    ticket: Loose,
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    new_value: String,
-    user: String,
-    /// Whether that user is the customer.
-    #[serde(default)]
-    is_requestor: bool,
 }
 
 /// What is to be set, in RT's names.

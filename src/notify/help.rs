@@ -16,6 +16,7 @@ pub(super) fn help(kind: &str) -> &'static str {
         "resource_failed" => "start the work again, or mend the request; OpenAI's code is in last_error.",
         "resource_cancelled" => "nothing; it was cancelled at OpenAI.",
         "helpdesk_unavailable" => "look at the helpdesk, then 'frontdesk jobs retry'.",
+        "starts_capped" => "look at 'frontdesk helpdesk events'; [helpdesk.starts] has the limits.",
         "helpdesk_busy" => "nothing; it goes on when the helpdesk lets us.",
         "helpdesk_refused" => "read last_error: 'frontdesk jobs list --status failed_final'.",
         "reply_unknown" => "look at the ticket; 'frontdesk jobs retry' sends the reply, 'discard' does not.",

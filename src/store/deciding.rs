@@ -2,8 +2,13 @@
 //! `domain/review`; here they are carried into the database, each action in one
 //! transaction together with its job, its trail and its feedback.
 
+mod drafts;
+
 use crate::store::sql::{self, Connection, OptionalExtension, params};
 use serde_json::json;
+
+pub use drafts::DraftOver;
+pub(super) use drafts::{DRAFT_OVER, draft_over, waiting_drafts};
 
 use super::feedback::{self, Verdict};
 use super::newest::Work;
@@ -107,20 +112,6 @@ impl Store {
     }
 }
 
-/// The event of a job that takes a helpdesk's own draft away.
-pub(super) const DRAFT_OVER: &str = "review.draft_over";
-
-/// A draft that waits in a helpdesk outside and is not wanted there any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DraftOver {
-    /// The ticket it is on.
-    pub ticket_id: String,
-    /// `fd_…`
-    pub reference: String,
-    /// What we wrote; empty when that has been erased here.
-    pub text: String,
-}
-
 /// A review with what carrying it out needs.
 pub(super) struct Row {
     pub(super) review: Review,
@@ -208,8 +199,8 @@ fn follow(
         Next::Stands => {}
         Next::CarryOut { at_ms, .. } => queue(connection, row, *at_ms, act.now_ms)?,
         Next::Withdraw => {
-            set_draft(connection, row.draft_ref.as_deref(), "open", "rejected")?;
-            take_draft_away(connection, row, next.undo_until_ms.unwrap_or(act.now_ms), act.now_ms)?;
+            drafts::set_draft(connection, row.draft_ref.as_deref(), "open", "rejected")?;
+            drafts::take_draft_away(connection, row, next.undo_until_ms.unwrap_or(act.now_ms), act.now_ms)?;
             if let Some(workflow) = &row.workflow {
                 let reason = next.decision_reason.as_deref().map(code_of);
                 let verdict = Verdict {
@@ -230,8 +221,8 @@ fn follow(
             }
         }
         Next::TakeBack => {
-            set_draft(connection, row.draft_ref.as_deref(), "rejected", "open")?;
-            leave_draft(connection, row)?;
+            drafts::set_draft(connection, row.draft_ref.as_deref(), "rejected", "open")?;
+            drafts::leave_draft(connection, row)?;
             feedback::remove(connection, &row.review.id)?;
         }
     }
@@ -353,8 +344,8 @@ pub(super) fn carried_out(connection: &Connection, job: &ClaimedJob, now_ms: i64
     else {
         return Ok(());
     };
-    set_draft(connection, row.draft_ref.as_deref(), "open", "sent")?;
-    take_draft_away(connection, &row, now_ms, now_ms)?;
+    drafts::set_draft(connection, row.draft_ref.as_deref(), "open", "sent")?;
+    drafts::take_draft_away(connection, &row, now_ms, now_ms)?;
     let (Some(workflow), Some(by)) = (&row.workflow, &row.review.decided_by) else { return Ok(()) };
     let distance = of_text(&row).max(of_route(connection, &row)?);
     let verdict = Verdict {
@@ -394,64 +385,6 @@ fn of_route(connection: &Connection, row: &Row) -> Result<f64, StoreError> {
     Ok(corrected.distance(proposed))
 }
 
-fn set_draft(connection: &Connection, reference: Option<&str>, from: &str, to: &str) -> Result<(), StoreError> {
-    if let Some(reference) = reference {
-        connection
-            .prepare_cached("UPDATE drafts SET state = ?3 WHERE ref = ?1 AND state = ?2")?
-            .execute((reference, from, to))?;
-    }
-    Ok(())
-}
-
-/// A draft that waits in a helpdesk outside as one of its own is over: a job takes it
-/// away there. What was written as a note stays, as a record.
-fn take_draft_away(connection: &Connection, row: &Row, at_ms: i64, now_ms: i64) -> Result<(), StoreError> {
-    let Some(reference) = &row.draft_ref else { return Ok(()) };
-    connection
-        .prepare_cached(
-            "INSERT INTO jobs (project, key, kind, event_type, resource_id, state, since, queued_at, claimable_at, forget_at, ticket_id, workflow)
-             SELECT ?1, 'draft/' || ?2, 'approval', ?3, ?4, 'queued', ?5, ?5, ?6, ?5, ?7, ?8
-             WHERE EXISTS (SELECT 1 FROM effects WHERE ref = ?9 AND state = 'applied' AND external_id LIKE 'draft/%')
-             ON CONFLICT (key, project) DO NOTHING",
-        )?
-        .execute(params![
-            row.project,
-            row.review.id,
-            DRAFT_OVER,
-            row.resource_id,
-            now_ms,
-            at_ms,
-            row.ticket_id,
-            row.workflow,
-            reference
-        ])?;
-    Ok(())
-}
-
-/// The draft waits again. What a worker has taken away already waits in Frontdesk alone.
-fn leave_draft(connection: &Connection, row: &Row) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "DELETE FROM jobs WHERE key = 'draft/' || ?1 AND project = ?2 AND state = 'queued' AND claims = 0",
-        )?
-        .execute((&row.review.id, &row.project))?;
-    Ok(())
-}
-
-/// What a helpdesk's own draft is known by. None when nothing is left of it here.
-pub(super) fn draft_over(connection: &Connection, review: &str) -> Result<Option<DraftOver>, StoreError> {
-    let found = connection
-        .prepare_cached(
-            "SELECT effects.ticket_id, ref, payload FROM reviews JOIN effects ON effects.ref = reviews.draft_ref WHERE reviews.id = ?1",
-        )?
-        .query_row([review], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?)))
-        .optional()?;
-    let Some((ticket_id, reference, payload)) = found else { return Ok(None) };
-    let effect: Option<Effect> = payload.map(|payload| from_json(&payload, "effects", "payload")).transpose()?;
-    let text = effect.map(|effect| effect.in_words()).unwrap_or_default();
-    Ok(Some(DraftOver { ticket_id, reference, text }))
-}
-
 /// The ticket moved on: drafts for it no longer fit. An approval that a worker
 /// has not taken yet is called off as well.
 pub(super) fn ticket_moved(connection: &Connection, ticket_id: &str, why: &str, now_ms: i64) -> Result<(), StoreError> {
@@ -460,15 +393,6 @@ pub(super) fn ticket_moved(connection: &Connection, ticket_id: &str, why: &str, 
     )?;
     let ids = drafts.query_map([ticket_id], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
     ids.iter().try_for_each(|id| go_stale(connection, id, why, now_ms).map(drop))
-}
-
-/// The workflows of drafts for a ticket that wait for a person.
-pub(super) fn waiting_drafts(connection: &Connection, ticket_id: &str) -> Result<Vec<String>, StoreError> {
-    let mut drafts = connection.prepare_cached(
-        "SELECT DISTINCT workflow FROM reviews
-         WHERE ticket_id = ?1 AND text_slot = 'reply' AND workflow IS NOT NULL AND state IN ('open','claimed','approved')",
-    )?;
-    Ok(drafts.query_map([ticket_id], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
 /// Newer work of the same workflow and ticket: older results that wait for a
@@ -516,7 +440,7 @@ fn stale(connection: &Connection, row: &Row, why: &str, now_ms: i64) -> Result<(
                     undo_until = NULL WHERE id = ?1",
         )?
         .execute((&row.review.id, why))?;
-    set_draft(connection, row.draft_ref.as_deref(), "open", "stale")?;
-    take_draft_away(connection, row, now_ms, now_ms)?;
+    drafts::set_draft(connection, row.draft_ref.as_deref(), "open", "stale")?;
+    drafts::take_draft_away(connection, row, now_ms, now_ms)?;
     audit_trail::add(connection, "frontdesk", "review.stale", &row.review.id, &json!({"why": why}), now_ms)
 }
