@@ -64,6 +64,7 @@ fn conditions() -> Names {
         [
             "src/worker/watch.rs",
             "src/worker/reconcile.rs",
+            "src/store/heard.rs",
             "src/store/parked.rs",
             "src/store/sends.rs",
             "src/store/erase/reviews.rs",
@@ -77,8 +78,8 @@ fn conditions() -> Names {
         .lines()
         .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("const ")?.split("&str = \"").nth(1));
     let mut kinds: Names = consts.map(|rest| rest.trim_end_matches("\";").to_owned()).collect();
-    // Not kinds: a subject, the name of a mark, and a reason in words.
-    kinds.retain(|name| name != "unreadable" && name != "parked" && !name.contains(' '));
+    // Not kinds: a subject, the names of marks, and a reason in words.
+    kinds.retain(|name| name != "unreadable" && name != "parked" && !name.contains([' ', '/']));
     let told = texts(between(&read("src/domain/event.rs"), "pub const TOLD", "];"));
     kinds.extend(told.into_iter().filter(|name| !name.contains('.')));
     kinds
