@@ -81,6 +81,32 @@ async fn a_ticket_of_request_tracker_is_summarised_and_a_reply_sent_after_approv
     assert_eq!(missing.status, 404, "{}", missing.text());
 }
 
+/// The scrip of docs/helpdesks.md, as Request Tracker runs it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_in_request_tracker_begins_work_once_and_our_own_changes_begin_none() {
+    let starts = "[helpdesk.starts]\ncreated = \"summary\"\nsolved = \"quality_check\"\nsettle = \"1s\"\n";
+    let set = settings().replace("[helpdesk.queues]", "webhook_secret = \"between-us\"\n[helpdesk.queues]");
+    let fields = "[helpdesk.fields]\nquality_score = \"Order\"\n";
+    let desk = Desk::with(&set.replace("[helpdesk.fields]\n", &format!("{starts}{fields}")), Roles::ALL).await;
+    let line = format!("Hooked http://{}/webhooks/helpdesk between-us\n", desk.addr);
+    std::fs::write(given("FRONTDESK_TEST_RT_HOOKS"), line).unwrap();
+    let new = json!({"Queue": "Support", "Subject": "Hooked: opening hours", "Requestor": "ann@example.com",
+                     "Content": "Are you open on Monday?", "ContentType": "text/plain"});
+    let id = rt("POST", "/ticket", Some(new)).await["id"].as_str().unwrap().to_owned();
+    until("the summary", async || (ours(&id, "Comment").await.len() == 1).then_some(())).await;
+    rt("PUT", &format!("/ticket/{id}"), Some(json!({"Status": "resolved"}))).await;
+    until("the check", async || (ours(&id, "Comment").await.len() == 2).then_some(())).await;
+    until("the end", async || (desk.get("/jobs?status=processing").await["items"] == json!([])).then_some(())).await;
+    let heard = desk.app.store.heard(100).await.unwrap();
+    let of =
+        |became: &str| heard.iter().filter(|one| one.became == became).map(|one| one.what.as_str()).collect::<Vec<_>>();
+    assert_eq!(of("starts"), ["solved", "created"], "{heard:?}");
+    assert!(of("ours").len() >= 2 && heard.iter().all(|one| one.ticket_id == id), "{heard:?}");
+    let asked: Vec<_> = desk.get(&format!("/submissions?ticket={id}")).await["items"].as_array().unwrap().clone();
+    assert!(asked.len() == 2 && asked.iter().all(|one| one["actor"] == "helpdesk"), "{asked:?}");
+    std::fs::write(given("FRONTDESK_TEST_RT_HOOKS"), "").unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_checks_the_helpdesk_and_names_what_is_wrong() {
     let place = Place::new();

@@ -35,6 +35,33 @@ our @ACL = (
     ( map { { GroupDomain => 'SystemInternal', GroupType => 'Everyone', Right => $_ } } qw(CreateTicket ReplyToTicket) ),
 );
 
+# RT has no webhooks; this is one, as docs/helpdesks.md has it. It tells of tickets whose subject
+# begins with a word of the file, a line for each that listens: the word, the address, the secret.
+our @Scrips = (
+    { Description            => 'Frontdesk',
+      ScripCondition         => 'User Defined',
+      ScripAction            => 'User Defined',
+      Template               => 'Blank',
+      Stage                  => 'TransactionCreate',
+      CustomIsApplicableCode => 'return $ENV{FRONTDESK_TEST_RT_HOOKS} && -s $ENV{FRONTDESK_TEST_RT_HOOKS};',
+      CustomPrepareCode      => 'return 1;',
+      CustomCommitCode       => q{
+          use Digest::SHA qw(hmac_sha256_hex); use JSON (); use LWP::UserAgent;
+          my ($t, $ticket) = ($self->TransactionObj, $self->TicketObj);
+          my $by = $t->CreatorObj;
+          my $body = JSON::encode_json({ transaction => $t->id, ticket => $ticket->id, type => $t->Type, new_value => $t->NewValue // '',
+              user => $by->Name, is_requestor => $ticket->Requestors->HasMemberRecursively($by->PrincipalObj) ? \1 : \0 });
+          open my $file, '<', $ENV{FRONTDESK_TEST_RT_HOOKS} or return 1;
+          while (my ($word, $address, $secret) = split ' ', <$file> // '') {
+              next unless index($ticket->Subject, $word) == 0;
+              my $at = time;
+              LWP::UserAgent->new(timeout => 5)->post($address, 'Content-Type' => 'application/json', 'X-Frontdesk-Time' => $at,
+                  'X-Frontdesk-Signature' => hmac_sha256_hex("$at.$body", $secret), Content => $body);
+          }
+          return 1;
+      } },
+);
+
 # Every field is for every queue.
 our @Final = ( sub {
     for my $name ( map { $_->{Name} } @CustomFields ) {
