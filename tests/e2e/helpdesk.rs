@@ -7,11 +7,11 @@ use crate::desk::Desk;
 use crate::process::Place;
 use crate::wire::until;
 
-fn given(name: &str) -> String {
+pub fn given(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: start with scripts/request-tracker run …"))
 }
 
-fn settings() -> String {
+pub fn settings() -> String {
     format!(
         "[helpdesk]\nkind = \"request_tracker\"\nurl = \"{}\"\nuser = \"frontdesk\"\ntoken = \"{}\"\n\
          [helpdesk.queues]\nbilling = \"Billing\"\n\
@@ -35,14 +35,14 @@ async fn rt(method: &str, path: &str, body: Option<Value>) -> Value {
     serde_json::from_str(&asked.send().await.unwrap().text().await.unwrap()).unwrap()
 }
 
-async fn ticket(words: &str) -> String {
+pub async fn ticket(words: &str) -> String {
     let new = json!({"Queue": "Support", "Subject": "Opening hours", "Requestor": "ann@example.com", "Content": words,
                      "ContentType": "text/plain"});
     rt("POST", "/ticket", Some(new)).await["id"].as_str().unwrap().to_owned()
 }
 
 /// Texts that our user wrote to a ticket, of a kind of transaction.
-async fn ours(id: &str, kind: &str) -> Vec<String> {
+pub async fn ours(id: &str, kind: &str) -> Vec<String> {
     let history = rt("GET", &format!("/ticket/{id}/history?fields=Type,Creator&per_page=100"), None).await;
     let fields = "TransactionId,ContentType,Content";
     let parts = rt("GET", &format!("/ticket/{id}/attachments?fields={fields}&per_page=100"), None).await;

@@ -21,6 +21,7 @@ mod front_desk;
 mod front_limits;
 mod front_stop;
 mod helpdesk;
+mod helpdesk_kills;
 mod insights;
 mod kill;
 mod late_work;

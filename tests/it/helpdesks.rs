@@ -87,6 +87,7 @@ macro_rules! on_every_helpdesk {
 on_every_helpdesk! {
     a_summary_becomes_one_note_that_the_customer_does_not_see,
     a_classification_sets_what_it_names_and_it_is_read_back,
+    a_note_and_fields_are_both_there_and_one_change_where_that_can_be,
     what_the_helpdesk_does_not_know_is_refused_for_good,
     a_draft_is_no_reply_and_an_approval_sends_one,
     a_draft_that_the_customer_overtook_is_not_sent,

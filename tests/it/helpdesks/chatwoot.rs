@@ -15,7 +15,7 @@ use frontdesk::clock::Clock;
 use frontdesk::helpdesk::{Chatwoot, Connector, Happened};
 use serde_json::{Value, json};
 
-use super::standin::{Contract, Counter, headers, hex, http, names, serve, sha256};
+use super::standin::{self, Contract, Counter, headers, hex, http, names, serve, sha256};
 use super::system::System;
 
 const US: i64 = 7;
@@ -231,8 +231,7 @@ impl System for Desk {
         assert_eq!(shown["custom_attributes"]["vip"], true, "what was there stays");
         let team = if shown["meta"]["team"]["id"] == LOGISTICS { "Logistics" } else { "Support" };
         let priority = shown["priority"].as_str().unwrap_or("normal");
-        let intent = shown["custom_attributes"]["ai_intent"].as_str().unwrap_or_default();
-        (team.to_owned(), priority.to_owned(), intent.to_owned())
+        (team.to_owned(), priority.to_owned(), standin::shown(&shown["custom_attributes"]["ai_intent"]))
     }
 
     async fn tags(&self, id: &str) -> Vec<String> {

@@ -13,7 +13,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::standin::{Counter, SECRET, base64, headers, http, names};
+use super::standin::{self, Counter, SECRET, base64, headers, http, names};
 use super::system::System;
 use crate::harness::START_MS;
 
@@ -150,8 +150,8 @@ impl System for Desk {
     async fn route(&self, id: &str) -> (String, String, String) {
         let ticket = self.read(id).await;
         let queue = if ticket["queue"] == "logistics" { "Logistics" } else { "Support" };
-        let intent = ticket["fields"]["ai_intent"].as_str().unwrap_or_default();
-        (queue.to_owned(), ticket["priority"].as_str().unwrap().to_owned(), intent.to_owned())
+        let intent = standin::shown(&ticket["fields"]["ai_intent"]);
+        (queue.to_owned(), ticket["priority"].as_str().unwrap().to_owned(), intent)
     }
 
     async fn tags(&self, id: &str) -> Vec<String> {

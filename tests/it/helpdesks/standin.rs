@@ -43,14 +43,14 @@ pub fn http(url: &str, header: Option<(&'static str, &str)>, clock: Clock) -> Ht
     Http::new(settings, clock).unwrap()
 }
 
-/// The names that the suite needs: their queue of `logistics`, their field of `intent`.
+/// The names that the suite needs: their queue of `logistics`, their field of `intent`,
+/// which takes a score as well.
 pub fn names(user: impl ToString, logistics: impl ToString, intent: impl ToString) -> Names {
-    let named = |ours: &str, theirs: String| BTreeMap::from([(ours.to_owned(), theirs)]);
     Names {
         user: user.to_string(),
         account: "1".to_owned(),
-        queues: named("logistics", logistics.to_string()),
-        fields: named("intent", intent.to_string()),
+        queues: BTreeMap::from([("logistics".to_owned(), logistics.to_string())]),
+        fields: ["intent", "quality_score"].map(|ours| (ours.to_owned(), intent.to_string())).into(),
     }
 }
 
@@ -94,6 +94,15 @@ impl Contract {
     pub fn holds(&self, operation: &str, body: &Value) {
         let wrong: Vec<String> = self.0[operation].iter_errors(body).map(|error| error.to_string()).collect();
         assert!(wrong.is_empty(), "{operation}, against the contract: {wrong:?}, {body}");
+    }
+}
+
+/// What a field shows.
+pub fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 

@@ -89,6 +89,20 @@ pub async fn a_classification_sets_what_it_names_and_it_is_read_back(system: &dy
     assert_eq!(system.tags(&ticket).await, ["parcel"]);
 }
 
+pub async fn a_note_and_fields_are_both_there_and_one_change_where_that_can_be(system: &dyn System) {
+    let (desk, proxy) = desk_at(system).await;
+    let ticket = system.ticket("Parcel", "Where is my parcel?").await;
+    let id = resource("check", &ticket);
+    let output = json!({"score": 87, "findings": ["Message 2 is kind"]}).to_string();
+    desk.openai.put(&completed(&id, &output, &to(&ticket, "quality_check")));
+    desk.tell(&id).await;
+    desk.work_to_the_end(&desk.worker()).await;
+    assert_eq!(job(&desk, &id).await.outcome.as_deref(), Some("applied"), "{:?}", job(&desk, &id).await);
+    assert_eq!((times(&system.notes(&ticket).await, "Score: 87"), system.route(&ticket).await.2), (1, "87".to_owned()));
+    let together = desk.helpdesk.as_ref().unwrap().capabilities().together;
+    assert_eq!(proxy.changes(), if together { 1 } else { 2 });
+}
+
 pub async fn what_the_helpdesk_does_not_know_is_refused_for_good(system: &dyn System) {
     let (mut desk, _) = desk_at(system).await;
     desk.workflows = crate::harness::catalogue_with_queue("shipping", "nowhere-at-all");
