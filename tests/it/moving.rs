@@ -77,6 +77,8 @@ INSERT INTO attachments (ticket_id, name, body, ref, created_at) VALUES ('T-1', 
 INSERT INTO drafts (ticket_id, body, ref, created_at) VALUES ('T-1', 'Hello', 'fd_y', 1);
 INSERT INTO feedback SELECT id, 'draft_reply', '1', 'edited', 0.30000000000000004, NULL, 'lena', 1 FROM reviews LIMIT 1;
 INSERT INTO feedback_days VALUES (1, 'draft_reply', '1', 'edited', '', 1, 0.30000000000000004);
+INSERT INTO heard VALUES ('evt_1', 'T-1', 'created', 'starts', 'sub_1', 1);
+INSERT INTO days VALUES (1, 7);
 INSERT INTO nodes VALUES ('n', '1', 1, 'web', 1, 1);
 INSERT INTO leases VALUES ('alerts', 'n', 2, 1);
 ";
