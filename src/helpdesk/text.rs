@@ -1,12 +1,8 @@
 //! What we write to people of the team: the text, and the mark by which we find it
 //! again; and texts between plain ones and helpdesks' HTML.
 
-use html2text::render::TrivialDecorator;
-
 /// What stands before the mark.
 const MARK: &str = "Frontdesk ref: ";
-/// Columns of a plain text made from HTML: so many that no line is broken.
-const COLUMNS: usize = 1_000_000;
 
 /// A text with its mark. It is visible on purpose: what is hidden, helpdesks strip.
 pub(super) fn marked(text: &str, reference: &str) -> String {
@@ -52,12 +48,119 @@ pub(super) fn html(plain: &str) -> String {
     html
 }
 
-/// The plain text of somebody's HTML.
+/// Elements that begin a line of their own.
+const BLOCKS: [&str; 18] = [
+    "br",
+    "p",
+    "div",
+    "li",
+    "ul",
+    "ol",
+    "tr",
+    "table",
+    "blockquote",
+    "pre",
+    "hr",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "section",
+];
+/// Elements whose content is not shown.
+const HIDDEN: [&str; 4] = ["style", "script", "head", "title"];
+
+/// The plain text of somebody's HTML: what stands between the tags, a line for each
+/// block. Not a renderer on purpose: those take long for what is nested deeply, and
+/// this comes from strangers. It passes over the text once.
 pub(super) fn plain(html: &str) -> String {
-    let rendered =
-        html2text::config::with_decorator(TrivialDecorator::new()).string_from_read(html.as_bytes(), COLUMNS);
-    // What cannot be rendered is still somebody's message.
-    rendered.map_or_else(|_| html.to_owned(), |text| text.trim().to_owned())
+    let (mut text, mut rest) = (String::with_capacity(html.len()), html);
+    while let Some(at) = rest.find('<') {
+        push_words(&mut text, &rest[..at]);
+        rest = &rest[at..];
+        let Some(tag) = Tag::at(rest) else {
+            text.push('<');
+            rest = &rest[1..];
+            continue;
+        };
+        rest = &rest[tag.len..];
+        if BLOCKS.contains(&tag.name.as_str()) && !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        if HIDDEN.contains(&tag.name.as_str()) && !tag.ends {
+            rest = after_end_of(&tag.name, rest);
+        }
+    }
+    push_words(&mut text, rest);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join("\n")
+}
+
+/// Adds what stands between two tags: entities as what they mean, spaces as one.
+fn push_words(text: &mut String, between: &str) {
+    for char in html_escape::decode_html_entities(between).chars() {
+        match char {
+            char if char.is_whitespace() => {
+                if !text.ends_with([' ', '\n']) {
+                    text.push(' ');
+                }
+            }
+            char => text.push(char),
+        }
+    }
+}
+
+/// What follows the end of an element whose content is not shown.
+fn after_end_of<'a>(name: &str, rest: &'a str) -> &'a str {
+    let ends = |at: &usize| {
+        let after = rest.as_bytes().get(at + 2..at + 2 + name.len());
+        after.is_some_and(|after| after.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    rest.match_indices("</").map(|(at, _)| at).find(ends).map_or("", |at| &rest[at..])
+}
+
+/// A tag, a comment or a declaration.
+struct Tag {
+    /// In lower case; empty for what is no element.
+    name: String,
+    /// Whether it ends an element.
+    ends: bool,
+    /// In bytes, with its brackets.
+    len: usize,
+}
+
+impl Tag {
+    /// The one that a text begins with; none when its `<` is just that.
+    fn at(text: &str) -> Option<Tag> {
+        if let Some(comment) = text.strip_prefix("<!--") {
+            let len = comment.find("-->").map_or(text.len(), |at| at + "<!---->".len());
+            return Some(Tag { name: String::new(), ends: false, len });
+        }
+        let inner = text.get(1..)?;
+        let ends = inner.starts_with('/');
+        let named = inner.trim_start_matches('/');
+        if !named.starts_with(|char: char| char.is_ascii_alphabetic() || matches!(char, '!' | '?')) {
+            return None;
+        }
+        let name = named.chars().take_while(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+        Some(Tag { name, ends, len: end_of_tag(text) })
+    }
+}
+
+/// Where a tag ends: a bracket in quotes is part of a value.
+fn end_of_tag(text: &str) -> usize {
+    let mut quote = None;
+    for (at, byte) in text.bytes().enumerate() {
+        match (quote, byte) {
+            (None, b'>') => return at + 1,
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (Some(open), close) if open == close => quote = None,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 #[cfg(test)]
@@ -85,6 +188,14 @@ mod tests {
         let html = "<style>p{color:red}</style><div>Hello&nbsp;there,</div><p>my <b>parcel</b> is late &amp; <a href=\"https://x\">lost</a></p><ul><li>one</li></ul>";
         let text = plain(html);
         assert!(is_same(&text, "Hello there, my parcel is late & lost one"), "{text:?}");
-        assert!(plain(&"<div>".repeat(20_000)).is_empty());
+        assert_eq!(plain("Hello<hr>there"), "Hello\nthere");
+        assert_eq!(plain("1 < 2 <3<!-- not this --> &auml;&#x20AC; <a title='a > b'>x</a>"), "1 < 2 <3 ä€ x");
+        assert_eq!((plain("<p"), plain("<"), plain("a<STYLE>b</Style >c")), (String::new(), "<".into(), "ac".into()));
+        let table = "<table><tr><td>Order </td><td>1001</td></tr><tr><td colspan=100000>late</td></tr></table>";
+        assert_eq!(plain(table), "Order 1001\nlate");
+        // Deeply nested, never ended, full of ends that are none.
+        assert!(plain(&"<div>".repeat(200_000)).is_empty());
+        assert_eq!(plain(&"<style>".repeat(20_000)), "");
+        assert_eq!(plain(&format!("<style>{}", "</x".repeat(200_000))), "");
     }
 }
