@@ -44,6 +44,7 @@ pub(super) fn take_draft_away(connection: &Connection, row: &Row, at_ms: i64, no
             "INSERT INTO jobs (project, key, kind, event_type, resource_id, state, since, queued_at, claimable_at, forget_at, ticket_id, workflow)
              SELECT ?1, 'draft/' || ?2, 'approval', ?3, ?4, 'queued', ?5, ?5, ?6, ?5, ?7, ?8
              WHERE EXISTS (SELECT 1 FROM effects WHERE ref = ?9 AND state = 'applied' AND external_id LIKE 'draft/%')
+               AND NOT EXISTS (SELECT 1 FROM drafts WHERE ref = ?9)
              ON CONFLICT (key, project) DO NOTHING",
         )?
         .execute(params![
