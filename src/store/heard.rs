@@ -300,7 +300,9 @@ fn reached(
 /// Tokens since the day began, or since the first look at it.
 fn used_today(connection: &Connection, now_ms: i64) -> Result<i64, StoreError> {
     let total: i64 = connection
-        .prepare_cached("SELECT coalesce(sum(count), 0) FROM tallies WHERE name >= 'tokens/' AND name < 'tokens0'")?
+        .prepare_cached(
+            "SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM tallies WHERE name >= 'tokens/' AND name < 'tokens0'",
+        )?
         .query_row([], |row| row.get(0))?;
     let day = now_ms.div_euclid(DAY_MS);
     connection
